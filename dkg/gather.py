@@ -1,0 +1,175 @@
+"""Gathering: reading key ranges of a dataset's indexes and remembering what was read.
+
+What is gathered is what the engine gets to see, in two heaps: triples for the default graph, quads for named
+graphs. A key that is not a quad in normal form is ignored here, on every side (DESIGN section 5).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from dkg.errors import BudgetError, PageError
+from dkg.page import ORDERS, cid_text
+from dkg.scan import LAST, Cursor, prefix_end
+from dkg.terms import keys_are_quads, quads_only
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dkg.page import Leaf
+    from dkg.pages import Pages
+
+
+class Gather:
+    """Reads ranges of one dataset and keeps what it read. `keys_max`: most keys it may gather."""
+
+    def __init__(self, pages: Pages, root: bytes, keys_max: int) -> None:
+        self.dataset = pages.root(root)
+        self._root = root
+        self._pages = pages
+        self._keys_max = keys_max
+        self._cursors: dict[str, Cursor] = {}
+        self._ranges: dict[tuple[bool, str, bytes, bytes, frozenset[bytes] | None], list[bytes]] = {}
+        self.size = 0
+
+    def cursor(self, order: str) -> Cursor:
+        """The finger into one index; its count must be the dataset's."""
+        cursor = self._cursors.get(order)
+        if cursor is None:
+            cursor = Cursor(self._pages, self.dataset.trees[ORDERS.index(order)])
+            if cursor.count != self.dataset.count:
+                raise PageError(
+                    f"index {order} of dataset {cid_text(self._root)} has {cursor.count} keys, "
+                    f"the dataset says {self.dataset.count}"
+                )
+            self._cursors[order] = cursor
+        return cursor
+
+    def count(self, order: str, low: bytes, high: bytes) -> int:
+        """How many keys a range has, from the counts on its edges; nothing is gathered."""
+        cursor = self.cursor(order)
+        if not low and high == LAST:
+            return cursor.count
+        return cursor.rank(high) - cursor.rank(low) if low < high else 0
+
+    def take(  # noqa: PLR0913 - a range has these
+        self, order: str, low: bytes, high: bytes, *, named: bool, allowed: frozenset[bytes] | None = None
+    ) -> list[bytes]:
+        """Gather a range; gives its keys. Only graphs of `allowed` (components) count, all if None."""
+        name = (named, order, low, high, allowed)
+        known = self._ranges.get(name)
+        if known is not None:
+            return known
+        batches = list(self._batches(order, low, high, allowed))
+        keys = batches[0] if len(batches) == 1 else [key for batch in batches for key in batch]
+        self._ranges[name] = keys
+        self._add(len(keys))
+        return keys
+
+    def stream(  # noqa: PLR0913 - a range has these
+        self, order: str, low: bytes, high: bytes, *, named: bool, allowed: frozenset[bytes] | None = None
+    ) -> Iterator[list[bytes]]:
+        """Gather a range a leaf at a time, no further than it is consumed."""
+        keys = self._ranges.setdefault((named, order, low, high + b"\0", allowed), [])
+        for batch in self._batches(order, low, high, allowed):
+            keys += batch
+            self._add(len(batch))
+            yield batch
+
+    def first(self, order: str, low: bytes, high: bytes) -> bytes | None:
+        """The first quad of a range, not gathered."""
+        for batch in self._batches(order, low, high, None):
+            return batch[0]
+        return None
+
+    def keep(self, order: str, key: bytes, *, named: bool) -> None:
+        """Gather one key that `first` gave."""
+        self._ranges[(named, order, key, key, None)] = [key]
+        self._add(1)
+
+    def _add(self, keys: int) -> None:
+        self.size += keys
+        if self.size > self._keys_max:
+            raise BudgetError(
+                f"the query touches more than the {self._keys_max} quads that its budget allows; "
+                "make it more selective or raise `keys_max`"
+            )
+
+    def _batches(
+        self, order: str, low: bytes, high: bytes, allowed: frozenset[bytes] | None
+    ) -> Iterator[list[bytes]]:
+        cursor = self.cursor(order)
+        key = low
+        while key < high:
+            leaf, end = cursor.leaf(key)
+            keys = leaf.keys
+            first = bisect_left(keys, key)
+            last = bisect_left(keys, high, first) if end > high else len(keys)
+            if first < last:
+                batch = self._quads(leaf, order, keys[first:last])
+                if allowed is not None:
+                    batch = [key for key in batch if _graph(key, order) in allowed]
+                if batch:
+                    yield batch
+            key = end
+
+    @staticmethod
+    def _quads(leaf: Leaf, order: str, keys: list[bytes]) -> list[bytes]:
+        if leaf.checked_order == order:
+            return keys
+        if keys_are_quads(leaf.keys, order):
+            leaf.checked_order = order
+            return keys
+        return quads_only(keys, order)
+
+    def text(self) -> tuple[bytes, bytes]:
+        """What was gathered: N-Triples of the default graph and N-Quads of the named graphs."""
+        heaps: tuple[dict[str, list[bytes]], dict[str, list[bytes]]] = ({}, {})
+        for (named, order, *_), keys in self._ranges.items():
+            heaps[named].setdefault(order, []).extend(keys)
+        default = [_triples(order, keys) for order, keys in heaps[0].items()]
+        return b"".join(default), b"".join(_quads(order, keys) for order, keys in heaps[1].items())
+
+    def empty(self) -> bool:
+        """Whether nothing was gathered."""
+        return self.size == 0
+
+
+def graph_range(component: bytes) -> tuple[bytes, bytes]:
+    """The range of a graph in index gspo."""
+    low = component + b"\0"
+    return low, prefix_end(low)
+
+
+def _graph(key: bytes, order: str) -> bytes:
+    return key.split(b"\0", 1)[0] if order == "gspo" else key[:-1].rsplit(b"\0", 1)[1]
+
+
+def _split(order: str, key: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    a, b, c, d, _ = key.split(b"\0")
+    if order == "spog":
+        s, p, o, g = a, b, c, d
+    elif order == "posg":
+        p, o, s, g = a, b, c, d
+    elif order == "ospg":
+        o, s, p, g = a, b, c, d
+    else:
+        g, s, p, o = a, b, c, d
+    return s, p, (o[10:] if o[0] < 0x20 else o), g  # noqa: PLR2004 - the tags of dkg.terms
+
+
+def _triples(order: str, keys: list[bytes]) -> bytes:
+    lines = []
+    for key in dict.fromkeys(keys):
+        s, p, o, _ = _split(order, key)
+        lines.append(s + b" " + p + b" " + o + b" .\n")
+    return b"".join(lines)
+
+
+def _quads(order: str, keys: list[bytes]) -> bytes:
+    lines = []
+    for key in dict.fromkeys(keys):
+        s, p, o, g = _split(order, key)
+        lines.append(s + b" " + p + b" " + o + b" " + g + b" .\n")
+    return b"".join(lines)

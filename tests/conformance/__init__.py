@@ -1,0 +1,1 @@
+"""Standards' own test suites."""

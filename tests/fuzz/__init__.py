@@ -1,0 +1,1 @@
+"""Random graphs and random queries: every evaluator against the oracle."""

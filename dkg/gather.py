@@ -7,11 +7,11 @@ graphs. A key that is not a quad in normal form is ignored here, on every side (
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dkg.errors import BudgetError, PageError
 from dkg.page import ORDERS, cid_text
-from dkg.scan import LAST, Cursor, prefix_end
+from dkg.scan import LAST, Cursor, count_range, prefix_end
 from dkg.terms import keys_are_quads, quads_only
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     from dkg.page import Leaf
     from dkg.pages import Pages
+
+
+KEYS_PER_PAGE: Final = 20
+"""Keys of an average leaf, for estimates."""
 
 
 class Gather:
@@ -31,6 +35,7 @@ class Gather:
         self._keys_max = keys_max
         self._cursors: dict[str, Cursor] = {}
         self._ranges: dict[tuple[bool, str, bytes, bytes, frozenset[bytes] | None], list[bytes]] = {}
+        self._current: tuple[str, bytes, bytes] | None = None
         self.size = 0
 
     def cursor(self, order: str) -> Cursor:
@@ -53,7 +58,7 @@ class Gather:
             return cursor.count
         return cursor.rank(high) - cursor.rank(low) if low < high else 0
 
-    def take(  # noqa: PLR0913 - a range has these
+    def take(
         self, order: str, low: bytes, high: bytes, *, named: bool, allowed: frozenset[bytes] | None = None
     ) -> list[bytes]:
         """Gather a range; gives its keys. Only graphs of `allowed` (components) count, all if None."""
@@ -61,44 +66,69 @@ class Gather:
         known = self._ranges.get(name)
         if known is not None:
             return known
+        self._current = (order, low, high)
         batches = list(self._batches(order, low, high, allowed))
         keys = batches[0] if len(batches) == 1 else [key for batch in batches for key in batch]
         self._ranges[name] = keys
         self._add(len(keys))
         return keys
 
-    def stream(  # noqa: PLR0913 - a range has these
+    def stream(
         self, order: str, low: bytes, high: bytes, *, named: bool, allowed: frozenset[bytes] | None = None
     ) -> Iterator[list[bytes]]:
         """Gather a range a leaf at a time, no further than it is consumed."""
         keys = self._ranges.setdefault((named, order, low, high + b"\0", allowed), [])
+        self._current = (order, low, high)
         for batch in self._batches(order, low, high, allowed):
             keys += batch
             self._add(len(batch))
             yield batch
 
-    def first(self, order: str, low: bytes, high: bytes) -> bytes | None:
-        """The first quad of a range, not gathered."""
-        for batch in self._batches(order, low, high, None):
-            return batch[0]
+    def some(
+        self, order: str, low: bytes, high: bytes, *, named: bool, allowed: frozenset[bytes] | None = None
+    ) -> bytes | None:
+        """Gather the first quad of a range, if there is one, and give its key."""
+        for batch in self._batches(order, low, high, allowed):
+            key = batch[0]
+            name = (named, order, key, key, None)
+            if name not in self._ranges:
+                self._ranges[name] = [key]
+                self._add(1)
+            return key
         return None
 
-    def keep(self, order: str, key: bytes, *, named: bool) -> None:
-        """Gather one key that `first` gave."""
-        self._ranges[(named, order, key, key, None)] = [key]
-        self._add(1)
+    def peek(self, order: str, low: bytes, high: bytes) -> bytes | None:
+        """The first quad of a range, not gathered."""
+        return next((batch[0] for batch in self._batches(order, low, high, None)), None)
+
+    def remaining_estimate(self, pages: Pages) -> str:
+        """What the range that was being read when a budget ran out would have cost, as a sentence."""
+        if self._current is None:
+            return ""
+        order, low, high = self._current
+        keys = count_range(pages, self.dataset.trees[ORDERS.index(order)], low, min(high, LAST))
+        return (
+            f"The range it was reading has {keys} quads on about {keys // KEYS_PER_PAGE + 1} pages, "
+            f"after {self.size} quads read before."
+        )
+
+    def graphs(self) -> Iterator[bytes]:
+        """Gather one quad of each graph, as a quad of a named graph; gives the graphs' components."""
+        low = b""
+        while (key := self.some("gspo", low, LAST, named=True)) is not None:
+            graph = key.split(b"\0", 1)[0]
+            yield graph
+            low = prefix_end(graph + b"\0")
 
     def _add(self, keys: int) -> None:
         self.size += keys
         if self.size > self._keys_max:
             raise BudgetError(
                 f"the query touches more than the {self._keys_max} quads that its budget allows; "
-                "make it more selective or raise `keys_max`"
+                "make it more selective or raise `quads`"
             )
 
-    def _batches(
-        self, order: str, low: bytes, high: bytes, allowed: frozenset[bytes] | None
-    ) -> Iterator[list[bytes]]:
+    def _batches(self, order: str, low: bytes, high: bytes, allowed: frozenset[bytes] | None) -> Iterator[list[bytes]]:
         cursor = self.cursor(order)
         key = low
         while key < high:

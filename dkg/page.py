@@ -23,8 +23,8 @@ CID_PREFIX: Final = b"\x01\x71\x12\x20"
 CID_LENGTH: Final = len(CID_PREFIX) + 32
 """Bytes of a binary CID."""
 
-PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Largest page that is decoded, in bytes: a page holds at most 64 entries, and a key at most 64 KiB."""
+PAGE_BYTES_MAX: Final = 48 * 1024 * 1024
+"""Largest page that is decoded, in bytes: a leaf holds at most 40 keys of `KEY_BYTES_MAX`."""
 
 FORMAT_VERSION: Final = 1
 
@@ -103,7 +103,7 @@ def cid_bytes(text: str) -> bytes:
         decoded = libipld.decode_cid(text)
     except ValueError as error:
         raise ValueError(f"{text!r} is not a CID") from error
-    cid = CID_PREFIX + decoded["hash"]["digest"]
+    cid: bytes = CID_PREFIX + decoded["hash"]["digest"]
     if len(cid) != CID_LENGTH or cid_text(cid) != text:
         raise ValueError(f"{text!r} is not the CID of a page (CIDv1, dag-cbor, sha2-256, in base32)")
     return cid

@@ -52,7 +52,11 @@ class Pages:
 
     def page(self, cid: bytes) -> Page:
         """The page, checked. Raises `MissingPageError`, `PageError` or `StoreError`."""
-        raise RuntimeError("Pages is an interface")  # pragma: no cover
+        raise RuntimeError(f"{type(self).__name__} does not say where page {cid_text(cid)} comes from")
+
+    def unlimited(self) -> Pages:
+        """The same pages without a budget, to estimate what a refused query would have cost."""
+        return self
 
     def node(self, cid: bytes) -> Leaf | Inner:
         """A page of a tree."""
@@ -110,9 +114,13 @@ class RecordedPages(Pages):
             if len(self.read) > self._pages_max:
                 raise BudgetError(
                     f"the query reads more than the {self._pages_max} pages that its budget allows; "
-                    "make it more selective or raise `pages_max`"
+                    "make it more selective or raise `pages`"
                 )
         return page
+
+    def unlimited(self) -> Pages:
+        """See `Pages.unlimited`."""
+        return self.source
 
     def blocks(self) -> list[tuple[bytes, bytes]]:
         """(CID, bytes) of what was read. Raises `BudgetError` over the declared bytes."""
@@ -124,7 +132,7 @@ class RecordedPages(Pages):
             if size > self._bytes_max:
                 raise BudgetError(
                     f"the {len(self.read)} pages of this proof are more than the {self._bytes_max} bytes that "
-                    "its budget allows; make the query more selective or raise `proof_bytes_max`"
+                    "its budget allows; make the query more selective or raise `proof_bytes`"
                 )
             blocks.append((cid, raw))
         return blocks

@@ -236,9 +236,7 @@ class _Editor:
         values.update((key, self._edits.put[key]) for key in keys if key in self._edits.put)
         return [entry for key in keys if (entry := values[key]) is not None]
 
-    def _starts(
-        self, zone: list[_OldPage], keys: list[bytes], hashes: list[int], low: int, high: int
-    ) -> list[int]:
+    def _starts(self, zone: list[_OldPage], keys: list[bytes], hashes: list[int], low: int, high: int) -> list[int]:
         """Positions that start a page: recomputed near the change, as they were away from it."""
         reach = self._window - 1
         begins, ends = not zone[0].low, zone[-1].high == LAST

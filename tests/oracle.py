@@ -18,14 +18,16 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin
 
 import pyoxigraph as ox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 Term = bytes
 Quad = tuple[bytes, bytes, bytes, bytes]
@@ -168,9 +170,7 @@ def scope(
     )
 
 
-def load(
-    quads: Sequence[Quad], default: Sequence[Term], named: Sequence[Term], shuffle: int | None = None
-) -> ox.Store:
+def load(quads: Sequence[Quad], default: Sequence[Term], named: Sequence[Term], shuffle: int | None = None) -> ox.Store:
     """Return a store whose default graph is the merge of `default`. `shuffle` seeds the order of insertion."""
     wanted, merged = set(named), set(default)
     lines = {b" ".join(q[:3]) + b" .\n" for q in quads if q[3] in merged}
@@ -296,20 +296,49 @@ def isomorphic(left: Sequence[Row], right: Sequence[Row]) -> bool:
     """Say whether two bags of rows are equal under some one-to-one renaming of blank nodes."""
     if len(left) != len(right):
         return False
-    blanks = [{t for row in rows for t in row if t is not None and _is_blank(t)} for rows in (left, right)]
-    if len(blanks[0]) != len(blanks[1]):
+    parts = [_connected(rows) for rows in (left, right)]
+    if Counter(parts[0][0]) != Counter(parts[1][0]) or len(parts[0][1]) != len(parts[1][1]):
         return False
-    if not blanks[0]:
-        return Counter(left) == Counter(right)
+    rest = parts[1][1]
+    for one in parts[0][1]:  # being isomorphic is transitive, so that any partner will do
+        partner = next((i for i, other in enumerate(rest) if _alike(one, other)), None)
+        if partner is None:
+            return False
+        del rest[partner]
+    return True
+
+
+def _connected(rows: Sequence[Row]) -> tuple[list[Row], list[list[Row]]]:
+    """Split rows into those without blank nodes, and groups that share none with any other group."""
+    plain: list[Row] = []
+    groups: dict[bytes, list[Row]] = {}
+    for row in rows:
+        blanks = {t for t in row if t is not None and _is_blank(t)}
+        if not blanks:
+            plain.append(row)
+            continue
+        merged = [row]
+        for met in {id(g): g for b in blanks if (g := groups.get(b)) is not None}.values():
+            merged += met
+        for blank in {t for r in merged for t in r if t is not None and _is_blank(t)}:
+            groups[blank] = merged
+    return plain, list({id(group): group for group in groups.values()}.values())
+
+
+def _alike(left: Sequence[Row], right: Sequence[Row]) -> bool:
+    """Say whether two groups of rows, all of them connected, are isomorphic."""
+    blanks = [{t for row in rows for t in row if t is not None and _is_blank(t)} for rows in (left, right)]
+    if len(left) != len(right) or len(blanks[0]) != len(blanks[1]):
+        return False
+    if len(blanks[0]) == 1:
+        return Counter(_relabelled(left)) == Counter(_relabelled(right))
     return _search(left, right, dict.fromkeys(blanks[0], 0), dict.fromkeys(blanks[1], 0), [2_000])
 
 
 Colours = dict[bytes, int]
 
 
-def _search(
-    left: Sequence[Row], right: Sequence[Row], colours: Colours, others: Colours, budget: list[int]
-) -> bool:
+def _search(left: Sequence[Row], right: Sequence[Row], colours: Colours, others: Colours, budget: list[int]) -> bool:
     """Refine colours on both sides; where several blank nodes still look alike, try to pair one of them."""
     budget[0] -= 1
     if budget[0] < 0:

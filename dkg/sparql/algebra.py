@@ -189,7 +189,7 @@ class Select:
 
     `projection` is None for `*`. `expressions` are all expressions outside the group pattern: projected
     ones, GROUP BY, HAVING and ORDER BY. `aggregated`: GROUP BY, HAVING or an aggregate is present.
-    `count`: the variable of a query that is exactly `SELECT (COUNT(*) AS ?var)` or `SELECT (COUNT(?x) AS ?var)`
+    `aliases` are the names that expressions define (`(e AS ?x)` in SELECT or GROUP BY). `count`: the variable of a query that is exactly `SELECT (COUNT(*) AS ?var)` or `SELECT (COUNT(?x) AS ?var)`
     without GROUP BY, HAVING or DISTINCT; `counted` is ?x, or None for `*`.
     """
 
@@ -204,6 +204,7 @@ class Select:
     values: Values | None = None
     count: Var | None = None
     counted: Var | None = None
+    aliases: frozenset[str] | None = None
 
 
 class Form(Enum):

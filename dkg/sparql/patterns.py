@@ -185,7 +185,7 @@ class _Step:
         if len(self._rows) > self._lookup.rows_max:
             raise BudgetError(
                 f"an intermediate result has more than the {self._lookup.rows_max} rows that the budget allows; "
-                "make the query more selective or raise `rows_max`"
+                "make the query more selective or raise `rows`"
             )
 
     def _grouped(self, rows: list[Row], places: str) -> dict[bytes, list[Row]]:
@@ -234,7 +234,7 @@ class _Step:
         return _general(rows_out, _picker(out), agree, equal, fixed)
 
 
-def _general(  # noqa: PLR0913 - the parts of one closure
+def _general(
     rows_out: dict[Row, None],
     pick: Callable[[tuple[Cell, ...]], Row],
     agree: list[tuple[int, int]],
@@ -296,9 +296,13 @@ def estimate(lookup: Lookup, pattern: TriplePattern, bound: Iterable[str], *, co
     return float("inf") if not known else 1e12
 
 
-def first_batches(
-    lookup: Lookup, pattern: TriplePattern, relation: Relation, keep: set[str]
-) -> Iterator[Relation]:
+def constant_only(lookup: Lookup, pattern: TriplePattern, bound: Iterable[str]) -> bool:
+    """Whether what is bound does not help to look a pattern up."""
+    names = set(bound)
+    return not any(isinstance(node, Var) and node.name in names for node in lookup.nodes(pattern).values())
+
+
+def first_batches(lookup: Lookup, pattern: TriplePattern, relation: Relation, keep: set[str]) -> Iterator[Relation]:
     """Like `join_pattern` for a pattern that shares no column, a leaf at a time, read only as far as consumed."""
     nodes = lookup.nodes(pattern)
     order, low, high = constants(lookup, nodes)

@@ -7,13 +7,18 @@ value: unbound, or not known; either way it restricts nothing. Cells are compone
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from dkg.errors import BudgetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Cell = bytes | None
 Row = tuple[Cell, ...]
+
+JOIN_ROWS_MAX: Final = 2_000_000
+"""Most rows of one intermediate result, whatever the budget."""
 
 
 @dataclass(slots=True)
@@ -56,40 +61,105 @@ def union(parts: list[Relation]) -> Relation:
 
 def join(left: Relation, right: Relation) -> Relation:
     """The natural join; None is compatible with everything."""
-    shared = [name for name in left.columns if name in right.columns]
-    fresh = [i for i, name in enumerate(right.columns) if name not in left.columns]
-    columns = left.columns + tuple(right.columns[i] for i in fresh)
-    a = [left.columns.index(name) for name in shared]
-    b = [right.columns.index(name) for name in shared]
-    full, partial = _index(right.rows, b)
+    matches = _Matches(left, right)
     rows: dict[Row, None] = {}
     for row in left.rows:
-        key = tuple(row[i] for i in a)
-        matches = right.rows if None in key else [*full.get(key, ()), *partial]
-        for other in matches:
-            merged = _merge(row, other, a, b)
-            if merged is not None:
-                rows[merged + tuple(other[i] for i in fresh)] = None
-    return Relation(columns, list(rows), left.exact and right.exact)
+        rows.update(dict.fromkeys(matches.of(row)))
+        _check(rows)
+    return Relation(matches.columns, list(rows), left.exact and right.exact)
 
 
-def _index(rows: list[Row], at: list[int]) -> tuple[dict[Row, list[Row]], list[Row]]:
-    full: dict[Row, list[Row]] = {}
-    partial: list[Row] = []
-    for row in rows:
-        key = tuple(row[i] for i in at)
-        if None in key:
-            partial.append(row)
-        else:
-            full.setdefault(key, []).append(row)
-    return full, partial
+def left_join(left: Relation, right: Relation) -> Relation:
+    """The left join. A row without a match stays; so does a row whose matches may all be wrong ones."""
+    matches = _Matches(left, right)
+    blank = (None,) * (len(matches.columns) - len(left.columns))
+    rows: dict[Row, None] = {}
+    for row in left.rows:
+        found = matches.of(row)
+        rows.update(dict.fromkeys(found))
+        if not found or not right.exact:
+            rows[row + blank] = None
+        _check(rows)
+    return Relation(matches.columns, list(rows), left.exact and right.exact)
 
 
-def _merge(row: Row, other: Row, a: list[int], b: list[int]) -> Row | None:
-    merged = list(row)
-    for i, j in zip(a, b, strict=True):
-        if merged[i] is None:
-            merged[i] = other[j]
-        elif other[j] is not None and other[j] != merged[i]:
-            return None
-    return tuple(merged)
+def cross(left: Relation, right: Relation, rows_max: int) -> Relation:
+    """The product of relations without common columns; the left one alone if that has over `rows_max` rows."""
+    if len(left.rows) * len(right.rows) <= rows_max:
+        return join(left, right)
+    return Relation(left.columns, left.rows, exact=False)
+
+
+def copied(relation: Relation, old: str, new: str) -> Relation:
+    """With the column `old`, if there is one, once more under the name `new`."""
+    if old not in relation.columns:
+        return relation
+    at = relation.columns.index(old)
+    return Relation((*relation.columns, new), [(*row, row[at]) for row in relation.rows], relation.exact)
+
+
+def unified(relation: Relation, hidden: str, shown: str) -> Relation:
+    """The column `hidden` made equal to `shown`, and gone."""
+    if hidden not in relation.columns:
+        return relation
+    at = relation.columns.index(hidden)
+    columns = relation.columns if shown in relation.columns else (*relation.columns, shown)
+    to = columns.index(shown)
+    rows: dict[Row, None] = {}
+    for row in relation.rows:
+        cells = [*row, None] if len(columns) > len(row) else list(row)
+        if cells[to] is None:
+            cells[to] = cells[at]
+        elif cells[at] is not None and cells[at] != cells[to]:
+            continue
+        rows[tuple(cell for i, cell in enumerate(cells) if i != at)] = None
+    return Relation(tuple(name for name in columns if name != hidden), list(rows), relation.exact)
+
+
+def _check(rows: dict[Row, None]) -> None:
+    if len(rows) > JOIN_ROWS_MAX:
+        raise BudgetError(f"an intermediate result has more than {JOIN_ROWS_MAX} rows; make the query more selective")
+
+
+class _Matches:
+    """Finds the rows of one relation that are compatible with a row of another."""
+
+    def __init__(self, left: Relation, right: Relation) -> None:
+        shared = [name for name in left.columns if name in right.columns]
+        self._fresh = [i for i, name in enumerate(right.columns) if name not in left.columns]
+        self.columns = left.columns + tuple(right.columns[i] for i in self._fresh)
+        self._a = [left.columns.index(name) for name in shared]
+        self._b = [right.columns.index(name) for name in shared]
+        self._rows = right.rows
+        # (left has a value?, right has a value?) for each shared column -> index on the columns where both have
+        self._indexes: dict[tuple[bool, ...], list[tuple[list[int], dict[Row, list[Row]]]]] = {}
+
+    def of(self, row: Row) -> list[Row]:
+        """The merged rows."""
+        key = tuple(row[i] for i in self._a)
+        mask = tuple(cell is not None for cell in key)
+        indexes = self._indexes.get(mask)
+        if indexes is None:
+            indexes = self._indexes[mask] = self._index(mask)
+        return [
+            self._merge(row, other) for both, index in indexes for other in index.get(tuple(key[i] for i in both), ())
+        ]
+
+    def _index(self, mask: tuple[bool, ...]) -> list[tuple[list[int], dict[Row, list[Row]]]]:
+        by_mask: dict[tuple[bool, ...], tuple[list[int], dict[Row, list[Row]]]] = {}
+        for other in self._rows:
+            cells = tuple(other[i] for i in self._b)
+            theirs = tuple(cell is not None for cell in cells)
+            if theirs not in by_mask:
+                both = [i for i, (mine, other_has) in enumerate(zip(mask, theirs, strict=True)) if mine and other_has]
+                by_mask[theirs] = (both, {})
+            both, index = by_mask[theirs]
+            index.setdefault(tuple(cells[i] for i in both), []).append(other)
+        return list(by_mask.values())
+
+    def _merge(self, row: Row, other: Row) -> Row:
+        merged = list(row)
+        for i, j in zip(self._a, self._b, strict=True):
+            if merged[i] is None:
+                merged[i] = other[j]
+        return (*merged, *(other[i] for i in self._fresh))

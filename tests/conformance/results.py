@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyoxigraph as ox
 
 from tests.oracle import Boolean, Graph, Outcome, Row, Rows, normal_form
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _RS = "http://www.w3.org/2001/sw/DataAccess/tests/result-set#"
 _SOLUTION_FORMATS = {
@@ -19,7 +21,7 @@ _SOLUTION_FORMATS = {
 }
 
 
-def _term(node: Any) -> bytes | None:
+def _term(node: Any) -> bytes | None:  # noqa: ANN401 - a node of RDF, whatever its kind
     return None if node is None else normal_form(str(node).encode())
 
 
@@ -33,9 +35,7 @@ def expected_outcome(path: Path, iri: str, like: Outcome) -> Outcome:
     elif path.suffix == ".csv":
         outcome = _csv(path)
     else:
-        triples = list(
-            ox.parse(path.read_bytes(), ox.RdfFormat.from_extension(path.suffix[1:]), base_iri=iri)
-        )
+        triples = list(ox.parse(path.read_bytes(), ox.RdfFormat.from_extension(path.suffix[1:]), base_iri=iri))
         if isinstance(like, Graph):
             return Graph(frozenset((_term(t.subject), _term(t.predicate), _term(t.object)) for t in triples))
         outcome = _result_set(triples)
@@ -78,7 +78,7 @@ def flatten_to_csv(outcome: Outcome) -> Outcome:
     return Rows(outcome.variables, tuple(tuple(map(flat, row)) for row in outcome.rows))
 
 
-def _literal(term: bytes) -> Any:
+def _literal(term: bytes) -> Any:  # noqa: ANN401 - a node of RDF, whatever its kind
     (triple,) = ox.parse(b"<urn:s> <urn:p> " + term + b" .", ox.RdfFormat.N_TRIPLES)
     return triple.object
 

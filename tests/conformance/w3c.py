@@ -102,10 +102,10 @@ class _Manifest:
         for quad in ox.parse(text, ox.RdfFormat.TURTLE, base_iri=f"{base}manifest.ttl"):
             self._arcs.setdefault((quad.subject, quad.predicate.value), []).append(quad.object)
 
-    def all(self, node: Any, predicate: str) -> list[Any]:
+    def all(self, node: Any, predicate: str) -> list[Any]:  # noqa: ANN401 - a node of RDF, whatever its kind
         return self._arcs.get((node, predicate), [])
 
-    def one(self, node: Any, predicate: str) -> Any:
+    def one(self, node: Any, predicate: str) -> Any:  # noqa: ANN401 - a node of RDF, whatever its kind
         return next(iter(self.all(node, predicate)), None)
 
     def entries(self) -> list[Any]:
@@ -120,7 +120,7 @@ class _Manifest:
     def path(self, iri: ox.NamedNode) -> Path:
         return self.root / iri.value.removeprefix(BASE)
 
-    def case(self, test: Any) -> Case | None:
+    def case(self, test: Any) -> Case | None:  # noqa: ANN401 - a node of RDF, whatever its kind
         """Return the evaluation test, or None if this entry is of another kind or of an entailment regime."""
         types = {t.value for t in self.all(test, _RDF + "type")}
         action = self.one(test, _MF + "action")
@@ -168,7 +168,7 @@ def _read(path: Path, iri: str, graph: Term, *, skolemise: bool) -> list[Quad]:
     """Return the quads of one file; blank nodes are named after the file, so that files share none."""
     prefix = (SKOLEM if skolemise else b"_:") + path.stem.replace(".", "-").encode()
 
-    def term(node: Any) -> Term:
+    def term(node: Any) -> Term:  # noqa: ANN401 - a node of RDF, whatever its kind
         if not isinstance(node, ox.BlankNode):
             return normal_form(str(node).encode())
         return prefix + (b":%s>" if skolemise else b"%s") % node.value.encode()

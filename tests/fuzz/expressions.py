@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
-from tests.fuzz.terms import Terms
 from tests.fuzz.tree import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from tests.fuzz.terms import Terms
 
 _COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
 

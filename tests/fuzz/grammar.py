@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from tests.fuzz.patterns import Patterns
-from tests.fuzz.tree import Node, operators, render, walk, without
+from tests.fuzz.tree import Node, depth, operators, render, walk, without
 from tests.fuzz.vocabulary import GRAPHS, MISSING, PREFIX, iri, random_quads
 from tests.oracle import Match, Outcome, Quad, Refusal, Term, difference, oracle
 
-DEPTH_MAX = 4
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEPTHS = (1, 1, 2, 2, 3, 3, 4, 5)
+"""How many groups nest in each other, the outermost included: a query is at least as deep as one of these."""
+
 WORK_MAX = 30_000.0
 _HEADER = f"PREFIX e: <{PREFIX}>\n"
 _GAPS = (" ", "\n", " # } { <x> 'y\n", "\n\t")
@@ -60,11 +65,12 @@ def case(seed: int) -> Case:
     Most random queries say nothing about most random data, so nine in ten of the cases whose answer is the
     same over half of the data are passed over.
     """
-    for attempt in range(1_000):
+    wanted = random.Random(seed).choice(DEPTHS)
+    for attempt in range(5_000):
         rng = random.Random(f"{seed}/{attempt}")
         quads = random_quads(rng)
-        tree = Queries(rng, quads).query()
-        if tree.work > WORK_MAX:
+        tree = Queries(rng, quads, wanted).query()
+        if tree.work > WORK_MAX or depth(tree) < wanted:
             continue
         made = Case(seed, quads, tree, rng.choice(_GAPS), *_parameters(rng, tree))
         answer = answer_of_oracle(made)
@@ -98,17 +104,17 @@ def _parameters(rng: random.Random, tree: Node) -> tuple[tuple[Term, ...] | None
 
 
 class Queries:
-    """Makes whole queries."""
+    """Makes whole queries, about as many groups deep as asked: mostly not less, and not much more."""
 
-    def __init__(self, rng: random.Random, quads: Sequence[Quad]) -> None:
-        self.rng, self.patterns = rng, Patterns(rng, quads)
+    def __init__(self, rng: random.Random, quads: Sequence[Quad], wanted: int) -> None:
+        self.rng, self.patterns, self.wanted = rng, Patterns(rng, quads), wanted
         self.terms, self.selects = self.patterns.terms, self.patterns.selects
 
     def query(self) -> Node:
         """Return a query of any form, with its prologue."""
         form = self.rng.choices(
             (self._select, self._simple, self._ask, self._construct, self._construct_where, self._describe),
-            (74, 5, 8, 7, 2, 4),
+            (74, 30 if self.wanted == 1 else 0, 8, 7, 2, 4),
         )[0]
         body = form()
         header = _HEADER if self.terms.prefixed else ""
@@ -121,7 +127,7 @@ class Queries:
         return [replace(values, op="trailing values", parts=(" ", *values.parts))]
 
     def _where(self) -> Node:
-        return self.patterns.group((), self.rng.choice((0, 1, 1, 2, 2, 3, 3, 4, 4)))
+        return self.patterns.group((), self.rng.choice((self.wanted - 1, 4)))
 
     def _dataset(self) -> tuple[Node, ...]:
         """Return FROM and FROM NAMED clauses for one query in ten."""
@@ -141,7 +147,7 @@ class Queries:
         counted = self.rng.choice(("*", variable, f"DISTINCT {variable}"))
         kind = self.rng.choice(("count", "count", "slice", "range"))
         if kind == "count":
-            parts = (f"SELECT (COUNT({counted}) AS ?n) ", *self._dataset(), "WHERE ", group)
+            parts: tuple[str | Node, ...] = (f"SELECT (COUNT({counted}) AS ?n) ", *self._dataset(), "WHERE ", group)
             return Node("select", "count of one pattern", parts, frozenset({"?n"}), 1, group.work)
         if kind == "slice":
             clause = Node("slice", "slice with open order", (f" LIMIT {self.rng.choice((1, 2, 3))}",))
@@ -186,5 +192,5 @@ class Queries:
             target = " ".join({self.terms.node(), self.terms.node()})
             return Node("describe", kind, (f"DESCRIBE {target} ", *self._dataset()))
         target = "*" if kind == "describe *" else f"{self.terms.variable(where.variables)} {self.terms.node()}"
-        parts = (f"DESCRIBE {target} ", *self._dataset(), "WHERE ", where)
+        parts: tuple[str | Node, ...] = (f"DESCRIBE {target} ", *self._dataset(), "WHERE ", where)
         return Node("describe", kind, parts, where.variables, where.rows, where.work)

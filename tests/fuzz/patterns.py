@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from tests.fuzz.expressions import Expressions
 from tests.fuzz.selects import Selects
 from tests.fuzz.terms import UNKNOWN, VARIABLES, Terms
 from tests.fuzz.tree import Node
 from tests.fuzz.vocabulary import iri
-from tests.oracle import Quad
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Collection, Sequence
+
+    from tests.oracle import Quad
 
 _TRIPLES_GUESSED = 30.0
 _KINDS = {
@@ -148,7 +152,7 @@ class Patterns:
         variables = frozenset(t for t in (s, p, o) if t.startswith("?"))
         op = "triple ground" if not variables else "triple"
         names = [t for t in (s, p, o) if t[:1] in "?_"]
-        if len(names) == 3:  # noqa: PLR2004 (all three positions)
+        if len(names) == 3:
             op = "triple of variables"
         if len(set(names)) < len(names):
             op = "triple with repeated variable"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from tests.fuzz.expressions import Expressions
 from tests.fuzz.terms import VARIABLES, Terms
 from tests.fuzz.tree import Node
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Collection
+
+    from tests.fuzz.expressions import Expressions
 
 
 class Selects:

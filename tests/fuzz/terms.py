@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from tests.fuzz.vocabulary import GRAPHS, MISSING, NODES, PREDICATES, PREFIX, QUERY_LITERALS
-from tests.oracle import Quad, Term
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Collection, Sequence
+
+    from tests.oracle import Quad, Term
 
 VARIABLES = ("?a", "?b", "?c", "?x", "?y", "?g")
 UNKNOWN = b""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,14 @@ class Node:
         """The parts that are nodes."""
         return [part for part in self.parts if isinstance(part, Node)]
 
+
+NESTING = frozenset(
+    (
+        *("optional", "union", "minus", "minus disjoint", "group", "subselect", "EXISTS", "NOT EXISTS"),
+        *("graph constant", "graph variable", "graph variable shared"),
+    )
+)
+"""The operators whose nesting in each other is counted."""
 
 _REMOVABLE = {"element", "clause", "slice"}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import random
+from typing import TYPE_CHECKING
 
 from tests.oracle import Quad, Term, normal_form
+
+if TYPE_CHECKING:
+    import random
 
 PREFIX = "http://e/"
 NODES = tuple("abcdef")

@@ -1,0 +1,86 @@
+"""CARv1: pages in one file, under one root (https://ipld.io/specs/transport/car/carv1/).
+
+The reader is strict: one root, minimal lengths, CIDs of pages only, no block twice, no byte left over. What it accepts
+encodes back to the same bytes, so that a proof has one form.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import libipld
+
+from dkg.errors import ProofError
+from dkg.page import CID_LENGTH, CID_PREFIX, PAGE_BYTES_MAX, cid_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+BLOCK_OVERHEAD: Final = CID_LENGTH + 4
+"""Most bytes that a block takes besides its data: its length and its CID."""
+
+_VARINT_BYTES_MAX: Final = 5
+
+
+def varint(value: int) -> bytes:
+    """An unsigned LEB128."""
+    out = bytearray()
+    while value > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def car_header(root: bytes) -> bytes:
+    """The header of a CAR with one root."""
+    header: bytes = libipld.encode_dag_cbor({"roots": [root], "version": 1})
+    return varint(len(header)) + header
+
+
+def car_blocks(blocks: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    """The parts of a CAR after its header, for (CID, bytes) pairs."""
+    for cid, raw in blocks:
+        yield varint(CID_LENGTH + len(raw)) + cid + raw
+
+
+def write_car(root: bytes, blocks: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A whole CAR."""
+    return b"".join([car_header(root), *car_blocks(blocks)])
+
+
+def read_car(data: bytes, root: bytes, blocks_max: int) -> dict[bytes, bytes]:
+    """The blocks of a CAR that must have the root `root`, in order. Nothing is hashed here. Raises `ProofError`."""
+    header = car_header(root)
+    if not data.startswith(header):
+        raise ProofError(f"this is not a CAR file of version 1 whose one root is {cid_text(root)}")
+    blocks: dict[bytes, bytes] = {}
+    at, end = len(header), len(data)
+    while at < end:
+        size, start = _length(data, at)
+        at = start + size
+        if size <= CID_LENGTH or size > CID_LENGTH + PAGE_BYTES_MAX or at > end:
+            raise ProofError(f"the block at byte {start} has an impossible length of {size} bytes")
+        cid = data[start : start + CID_LENGTH]
+        if not cid.startswith(CID_PREFIX):
+            raise ProofError(f"the block at byte {start} is not named by the CID of a page")
+        if cid in blocks:
+            raise ProofError(f"page {cid_text(cid)} is there twice")
+        blocks[cid] = data[start + CID_LENGTH : at]
+        if len(blocks) > blocks_max:
+            raise ProofError(f"the proof has more than the {blocks_max} pages that the limits allow")
+    return blocks
+
+
+def _length(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for i in range(_VARINT_BYTES_MAX):
+        if at + i >= len(data):
+            raise ProofError("the file ends within the length of a block")
+        byte = data[at + i]
+        value |= (byte & 0x7F) << (7 * i)
+        if byte < 0x80:  # noqa: PLR2004 - the last byte
+            if i and not byte:
+                raise ProofError(f"the length at byte {at} is not in its shortest form")
+            return value, at + i + 1
+    raise ProofError(f"the length at byte {at} is longer than {_VARINT_BYTES_MAX} bytes")

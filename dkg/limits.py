@@ -1,0 +1,35 @@
+"""Named limits of the format and of evaluation, each with its unit, in one place.
+
+The sizes of terms follow from each other: raise one and the others must follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+IRI_BYTES_MAX: Final = 16 * 1024
+"""Longest IRI, in bytes of its term (with the angle brackets)."""
+
+LITERAL_BYTES_MAX: Final = 1024 * 1024
+"""Longest literal, in bytes of its term (with quotes, escapes, and language tag or datatype)."""
+
+KEY_BYTES_MAX: Final = LITERAL_BYTES_MAX + 3 * IRI_BYTES_MAX + 14
+"""Longest key, in bytes: an object, three IRIs, four terminators, and a tag with nine order bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one query may use; over any of these it is a `BudgetError`, never a shorter answer."""
+
+    pages: int = 50_000
+    """Pages read."""
+    proof_bytes: int = 64 * 1024 * 1024
+    """Bytes of the pages of a proof, uncompressed."""
+    quads: int = 2_000_000
+    """Quads gathered for the engine."""
+    rows: int = 1_000_000
+    """Rows of the result, and of each intermediate result."""
+
+
+DEFAULT_BUDGET: Final = Budget()

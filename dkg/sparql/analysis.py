@@ -1,0 +1,148 @@
+"""What can be read off a query's pattern without data: names, monotonicity, required triple patterns."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from dkg.sparql.algebra import (
+    Alternative,
+    Bind,
+    Group,
+    InGraph,
+    Inverse,
+    Link,
+    Minus,
+    Negated,
+    Optional,
+    PathPattern,
+    Repeat,
+    Sequence,
+    SubSelect,
+    TriplePattern,
+    Triples,
+    Union,
+    Values,
+    Var,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dkg.sparql.algebra import Element, Expression, Path, Select
+
+Unit = TriplePattern | PathPattern | Group | Union | InGraph | SubSelect
+"""What joins: a pattern, or an element that behaves like one."""
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=4096)
+def names_of_expression(expression: Expression) -> frozenset[str]:
+    """Names of all variables an expression mentions, also inside EXISTS."""
+    inner = (names_of_group(group) for group in expression.exists)
+    return frozenset(var.name for var in expression.variables).union(*inner)
+
+
+def names_of_expressions(expressions: Iterable[Expression]) -> frozenset[str]:
+    """Names of all variables that expressions mention."""
+    return _NOTHING.union(*map(names_of_expression, expressions))
+
+
+@lru_cache(maxsize=4096)
+def names_of_group(group: Group) -> frozenset[str]:
+    """Names of all variables a group mentions, hidden ones included: a superset of what is in scope."""
+    return names_of_expressions(group.filters).union(*map(names_of, group.elements))
+
+
+@lru_cache(maxsize=16384)
+def names_of(element: Element | TriplePattern | PathPattern) -> frozenset[str]:  # noqa: C901 - one case a kind
+    """Names of all variables an element mentions: a superset of what is in scope."""
+    match element:
+        case TriplePattern(s, p, o):
+            return frozenset(node.name for node in (s, p, o) if isinstance(node, Var))
+        case PathPattern(s, _, o):
+            return frozenset(node.name for node in (s, o) if isinstance(node, Var))
+        case Triples(patterns):
+            return _NOTHING.union(*map(names_of, patterns))
+        case Optional(group) | Minus(group):
+            return names_of_group(group)
+        case Union(branches):
+            return _NOTHING.union(*map(names_of_group, branches))
+        case InGraph(graph, group):
+            own = {graph.name} if isinstance(graph, Var) else _NOTHING
+            return names_of_group(group) | own
+        case Bind(expression, var):
+            return names_of_expression(expression) | {var.name}
+        case Values(variables, _):
+            return frozenset(var.name for var in variables)
+        case SubSelect(select):
+            return names_of_select(select)
+        case Group():
+            return names_of_group(element)
+
+
+def names_of_select(select: Select) -> frozenset[str]:
+    """Names of the variables that a sub-select shows; of everything it mentions for `*`."""
+    if select.projection is not None:
+        return frozenset(var.name for var in select.projection)
+    return names_of_group(select.where) | (names_of(select.values) if select.values else _NOTHING)
+
+
+def opaque(select: Select) -> bool:
+    """Whether bindings from outside must not be pushed into a sub-select: its result depends on all its rows."""
+    return select.aggregated or select.limit is not None or select.offset > 0
+
+
+def monotone(group: Group) -> bool:
+    """Whether more triples can only add solutions: no OPTIONAL, MINUS, EXISTS, aggregate or LIMIT inside."""
+    if any(expression.exists for expression in group.filters):
+        return False
+    return all(map(_monotone, group.elements))
+
+
+def _monotone(element: Element) -> bool:
+    match element:
+        case Optional() | Minus():
+            return False
+        case Union(branches):
+            return all(map(monotone, branches))
+        case InGraph(_, group):
+            return monotone(group)
+        case Group():
+            return monotone(element)
+        case Bind(expression, _):
+            return not expression.exists
+        case SubSelect(select):
+            return (
+                not opaque(select)
+                and monotone(select.where)
+                and not any(expression.exists for expression in select.expressions)
+            )
+        case _:
+            return True
+
+
+def needs_triple(group: Group) -> bool:
+    """Whether a solution of the group needs at least one triple that matches one of its own triple patterns."""
+    return any(
+        isinstance(pattern, TriplePattern)
+        for element in group.elements
+        if isinstance(element, Triples)
+        for pattern in element.patterns
+    )
+
+
+def nullable(path: Path) -> bool:
+    """Whether a path has a zero-length match."""
+    match path:
+        case Repeat(inner, zero, _):
+            return zero or nullable(inner)
+        case Inverse(inner):
+            return nullable(inner)
+        case Sequence(parts):
+            return all(map(nullable, parts))
+        case Alternative(parts):
+            return any(map(nullable, parts))
+        case Link() | Negated():
+            return False

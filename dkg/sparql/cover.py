@@ -1,0 +1,502 @@
+"""Coverage: reading every triple that a query's answer can depend on (docs/soundness.md).
+
+`Coverage.group` walks a group graph pattern with a relation of bindings from outside. Its promise, by induction
+over the pattern: over what was gathered, the group has the same solutions compatible with a row of that relation
+as over the whole dataset, and the relation it gives back holds all of them.
+
+Two kinds of columns keep this true under OPTIONAL, MINUS and EXISTS. An *own* column has a value that this very
+group's patterns bind: it may be pushed into the right side of an operator. Any other column was *pushed* in from
+outside: it narrows what joins, and never the right side of an operator, because a solution that goes unseen there
+adds answers here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from dkg.scan import prefix_end
+from dkg.sparql.algebra import (
+    Bind,
+    Group,
+    InGraph,
+    Minus,
+    Optional,
+    PathPattern,
+    SubSelect,
+    TriplePattern,
+    Triples,
+    Union,
+    Values,
+    Var,
+)
+from dkg.sparql.analysis import (
+    Unit,
+    names_of,
+    names_of_expressions,
+    names_of_group,
+    needs_triple,
+    opaque,
+)
+from dkg.sparql.filters import Expressions, bounds_of
+from dkg.sparql.paths import join_path
+from dkg.sparql.patterns import FAN_OUT, Lookup, Scope, constant_only, estimate, first_batches, join_pattern
+from dkg.sparql.relation import Relation, copied, cross, join, left_join, unified, union
+from dkg.terms import component
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dkg.gather import Gather
+    from dkg.sparql.algebra import Expression, Select
+    from dkg.sparql.patterns import Bounds
+
+CROSS_ROWS_MAX: Final = 20_000
+"""Rows up to which a product of unconnected patterns is kept; beyond, the smaller knowledge is forgotten."""
+
+FILTER_ROWS_MIN: Final = 4
+"""Fewer rows than this are not worth a filter query of their own."""
+
+_FAR: Final = 1e13
+"""The estimate for what should come after everything else."""
+
+
+@dataclass(slots=True)
+class Found:
+    """Bindings of the part covered so far, and which of their columns that part itself binds."""
+
+    relation: Relation
+    own: frozenset[str] = frozenset()
+
+
+class Coverage:
+    """Covers the patterns of one query. `default`, `named`: graphs allowed (components), all if None."""
+
+    def __init__(
+        self,
+        gather: Gather,
+        expressions: Expressions,
+        rows_max: int,
+        default: frozenset[bytes] | None,
+        named: frozenset[bytes] | None,
+    ) -> None:
+        self.gather = gather
+        self.rows_max = rows_max
+        self.default_scope = Scope(allowed=default)
+        self._named = named
+        self._expressions = expressions
+        self._fresh = 0
+        self.inside_exists = 0
+
+    def select(self, select: Select, given: Relation, scope: Scope, needed: frozenset[str]) -> Found:
+        """Cover a SELECT; the relation is of its WHERE, before projection, aggregates and LIMIT."""
+        if opaque(select):
+            given = Relation()
+        elif select.values:
+            given = join(given, _relation_of(select.values))
+        inside = names_of_expressions(select.expressions) if any(e.exists for e in select.expressions) else frozenset()
+        found = self.group(select.where, given, scope, needed | inside)
+        self.select_expressions(select, found, scope)
+        return found
+
+    def select_expressions(self, select: Select, found: Found, scope: Scope) -> None:
+        """Cover EXISTS in projection, GROUP BY, HAVING and ORDER BY."""
+        own = Found(Relation()) if select.aggregated else found
+        for expression in select.expressions:
+            self.exists(expression, own.relation.project(own.own), scope)
+
+    def group(
+        self,
+        group: Group,
+        given: Relation,
+        scope: Scope,
+        needed: frozenset[str],
+        left: frozenset[str] = frozenset(),
+        own: frozenset[str] = frozenset(),
+    ) -> Found:
+        """Cover a group for the solutions compatible with `given`.
+
+        `needed`: columns wanted back. `left`: columns of `given` that the left side of this OPTIONAL binds: its
+        filters see them. `own`: columns of `given` that patterns of this very group have bound.
+        """
+        return _GroupCover(self, group, scope, needed, left).run(given, own)
+
+    def stream(self, group: Group, given: Relation) -> Iterator[None]:
+        """Cover a monotone group bit by bit, pausing whenever about twice as much has been covered as before."""
+        cover = _GroupCover(self, group, self.default_scope, frozenset(), frozenset())
+        return cover.stream(given)
+
+    def exists(self, expression: Expression, given: Relation, scope: Scope) -> None:
+        """Cover the patterns of EXISTS and NOT EXISTS in an expression."""
+        self.inside_exists += 1
+        for group in expression.exists:
+            visible = names_of_group(group) | graph_name(scope)
+            self.group(group, given.project(visible), scope, frozenset())
+        self.inside_exists -= 1
+
+    def fresh_graph(self) -> Var:
+        """A variable for the graph of `GRAPH ?g`, apart from ?g itself: they meet only after the group."""
+        self._fresh += 1
+        return Var(f"\0{self._fresh}")
+
+    def lookup(self, scope: Scope, bounds: dict[str, Bounds]) -> Lookup:
+        """What patterns are looked up with."""
+        return Lookup(self.gather, scope, bounds, self.rows_max)
+
+    def expressions(self) -> Expressions:
+        """The engine, for expressions."""
+        return self._expressions
+
+    def named_scope(self, graph: Var | bytes) -> Scope:
+        """Inside `GRAPH graph`."""
+        return Scope(named=True, graph=graph, allowed=self._named)
+
+    def graph_exists(self, graph: bytes) -> bool:
+        """Cover whether a graph (a component) exists; False if it is not among those allowed."""
+        if self._named is not None:
+            return graph in self._named
+        low = graph + b"\0"
+        self.gather.some("gspo", low, prefix_end(low), named=True)
+        return True
+
+    def graph_names(self, known: Relation, name: str) -> None:
+        """Cover the names that `GRAPH ?g` ranges over: those of column `name`, or all of them."""
+        if self._named is not None:
+            return  # the query or the caller lists them: they are known without data
+        if known.certain([name]):
+            for row in known.project([name]).rows:
+                if row[0] is not None:
+                    self.graph_exists(row[0])
+        else:
+            for _ in self.gather.graphs():
+                pass
+
+
+def graph_name(scope: Scope) -> frozenset[str]:
+    """The name of the scope's graph variable, if it has one."""
+    return frozenset((scope.graph.name,)) if isinstance(scope.graph, Var) else frozenset()
+
+
+def _relation_of(values: Values) -> Relation:
+    rows = [tuple(None if cell is None else component(cell) for cell in row) for row in values.rows]
+    return Relation(tuple(var.name for var in values.variables), list(dict.fromkeys(rows)))
+
+
+class _GroupCover:
+    """The walk through one group."""
+
+    def __init__(
+        self, coverage: Coverage, group: Group, scope: Scope, needed: frozenset[str], left: frozenset[str]
+    ) -> None:
+        self._coverage = coverage
+        self._group = group
+        self._scope = scope
+        self._left = left
+        self._graph = graph_name(scope)
+        self._needed = needed | self._graph | names_of_expressions(group.filters)
+        self._wanted = bool(needed)
+        self._lookup = coverage.lookup(scope, bounds_of(group.filters))
+        self._pending = [f for f in group.filters if f.pure and not f.exists and f.variables]
+
+    def run(self, given: Relation, own: frozenset[str]) -> Found:
+        """Cover the whole group."""
+        elements = self._group.elements
+        for element in elements:
+            if isinstance(element, Values):
+                given = join(given, _relation_of(element))
+        found = Found(given.project(self._needed_from(0)), own | (self._graph & set(given.columns)))
+        at = 0
+        while at < len(elements):
+            stop = at
+            units: list[Unit] = []
+            while stop < len(elements) and not isinstance(elements[stop], Optional | Minus | Bind):
+                found = self._add_unit(units, elements[stop], found)
+                stop += 1
+            if units:
+                found = self._join_all(units, found, self._needed_from(stop), more=stop < len(elements))
+            else:
+                found = self._single(at, found)
+                stop = max(stop, at + 1)
+            at = stop
+        return self._finish(found)
+
+    def stream(self, given: Relation) -> Iterator[None]:
+        """See `Coverage.stream`."""
+        units: list[Unit] = []
+        listed = bool(given.columns)
+        for element in self._group.elements:
+            if isinstance(element, Bind):
+                break
+            listed = listed or isinstance(element, Values)
+            self._add_unit(units, element, Found(given))
+        first = units[self._index(units, given)] if units and not listed else None
+        if not isinstance(first, TriplePattern):
+            self.run(given, frozenset())
+            yield
+            return
+        keep = set(self._needed_from(0))
+        rest = _without(self._group, first)
+        target, size = 16, 0
+        chunk: list[Relation] = []
+        for batch in first_batches(self._lookup, first, given, keep):
+            chunk.append(batch)
+            size += len(batch.rows)
+            if size >= target:
+                self._coverage.group(rest, union(chunk), self._scope, frozenset(), own=frozenset(batch.columns))
+                yield
+                target, size, chunk = 2 * target, 0, []
+        if chunk:
+            self._coverage.group(rest, union(chunk), self._scope, frozenset(), own=frozenset(chunk[0].columns))
+        yield
+
+    def _needed_from(self, at: int) -> frozenset[str]:
+        return self._needed.union(*map(names_of, self._group.elements[at:]))
+
+    @staticmethod
+    def _add_unit(units: list[Unit], element: object, found: Found) -> Found:
+        if isinstance(element, Triples):
+            units.extend(element.patterns)
+        elif isinstance(element, Values):  # joined at the start; from here on its values are the group's own
+            certain = {
+                var.name for i, var in enumerate(element.variables) if all(row[i] is not None for row in element.rows)
+            }
+            return Found(found.relation, found.own | (certain & set(found.relation.columns)))
+        elif isinstance(element, Group | Union | InGraph | SubSelect):
+            units.append(element)
+        return found
+
+    # --- what joins ----------------------------------------------------------------------------------------
+
+    def _join_all(self, units: list[Unit], found: Found, after: frozenset[str], *, more: bool) -> Found:
+        units = units.copy()
+        while units:
+            unit = units.pop(self._index(units, found.relation))
+            keep = after.union(*map(names_of, units))
+            found = self._join(unit, found, keep)
+            if units or more:
+                found = self._filter(found, final=False)
+        return found
+
+    def _index(self, units: list[Unit], relation: Relation) -> int:
+        if len(units) == 1:
+            return 0
+        bound = {name for i, name in enumerate(relation.columns) if any(row[i] is not None for row in relation.rows)}
+        count = all(not isinstance(u, TriplePattern) or constant_only(self._lookup, u, bound) for u in units)
+        scores = [self._score(unit, bound, self._lookup, count=count) for unit in units]
+        return scores.index(min(scores))
+
+    def _score(self, unit: Unit, bound: set[str], lookup: Lookup, *, count: bool) -> float:
+        match unit:
+            case TriplePattern():
+                return estimate(lookup, unit, bound, count=count)
+            case PathPattern(s, _, o):
+                known = [not isinstance(node, Var) or node.name in bound for node in (s, o)]
+                return 4.0 * FAN_OUT if any(known) else _FAR
+            case SubSelect(select):
+                if opaque(select):
+                    return 0.0  # what is bound outside does not help it
+                return self._score_group(select.where, bound & names_of(unit), lookup, count=count)
+            case Union(branches):
+                return sum(self._score_group(branch, bound, lookup, count=count) for branch in branches)
+            case InGraph(graph, group):
+                scope = self._coverage.named_scope(Var("\0") if isinstance(graph, Var) else graph)
+                return self._score_group(group, bound, self._coverage.lookup(scope, {}), count=count)
+            case Group():
+                return self._score_group(unit, bound, lookup, count=count)
+
+    def _score_group(self, group: Group, bound: set[str], lookup: Lookup, *, count: bool) -> float:
+        units: list[Unit] = []
+        best = _FAR
+        for element in group.elements:
+            if isinstance(element, Optional | Minus | Bind):
+                break
+            if isinstance(element, Values):
+                best = FAN_OUT
+            self._add_unit(units, element, Found(Relation()))
+        return min([best, *(self._score(unit, bound, lookup, count=count) for unit in units)])
+
+    def _join(self, unit: Unit, found: Found, keep: frozenset[str]) -> Found:
+        relation = found.relation
+        if isinstance(unit, TriplePattern | PathPattern):
+            own = found.own | names_of(unit) | self._graph
+            if len(relation.rows) > 1 and not (names_of(unit) | self._graph) & set(relation.columns):
+                return Found(self._unconnected(unit, relation, keep), own)
+            joined = self._pattern(unit, relation, keep)
+            unknown = _unknown(unit, found, joined)
+            return Found(joined, own - unknown)
+        match unit:
+            case Group():
+                return self._union((unit,), found, self._scope, keep)
+            case Union(branches):
+                return self._union(branches, found, self._scope, keep)
+            case InGraph(graph, group):
+                return self._in_graph(graph, group, found, keep)
+            case SubSelect(select):
+                return self._sub_select(select, found, keep)
+
+    def _pattern(self, unit: TriplePattern | PathPattern, relation: Relation, keep: frozenset[str]) -> Relation:
+        if isinstance(unit, TriplePattern):
+            return join_pattern(self._lookup, relation, unit, set(keep))
+        return join_path(self._lookup, relation, unit, set(keep))
+
+    def _unconnected(self, unit: TriplePattern | PathPattern, relation: Relation, keep: frozenset[str]) -> Relation:
+        """A pattern that shares no column: its product with the rest may be too large to be worth keeping."""
+        apart = self._pattern(unit, Relation(), keep)
+        return cross(relation.project(keep), apart, CROSS_ROWS_MAX)
+
+    def _union(self, branches: Iterable[Group], found: Found, scope: Scope, keep: frozenset[str]) -> Found:
+        given = set(found.relation.columns)
+        parts = [self._coverage.group(branch, found.relation, scope, keep | self._graph) for branch in branches]
+        everywhere = frozenset.intersection(*(part.own for part in parts))
+        anywhere = frozenset.union(*(part.own for part in parts))
+        own = found.own | everywhere | (anywhere - given)
+        return Found(union([part.relation.project(keep | self._graph) for part in parts]), own)
+
+    def _in_graph(self, graph: Var | bytes, group: Group, found: Found, keep: frozenset[str]) -> Found:
+        if not isinstance(graph, Var):
+            scope = self._coverage.named_scope(graph)
+            if not needs_triple(group) and not self._coverage.graph_exists(component(graph)):
+                return Found(Relation(found.relation.columns, []), found.own)
+            return self._union((group,), found, scope, keep)
+        fresh = self._coverage.fresh_graph()
+        given = copied(found.relation, graph.name, fresh.name)
+        scope = self._coverage.named_scope(fresh)
+        if not needs_triple(group):
+            self._coverage.graph_names(given, fresh.name)
+        inner = self._coverage.group(group, given, scope, keep | {fresh.name, graph.name} | self._graph)
+        certain = inner.relation.certain([fresh.name])
+        merged = unified(inner.relation, fresh.name, graph.name)
+        own = (found.own | inner.own) - {fresh.name}
+        if certain or graph.name not in found.relation.columns:
+            own |= {graph.name}
+        relation = Relation(merged.columns, merged.rows, merged.exact and certain)
+        return Found(relation.project(keep | self._graph), own)
+
+    def _sub_select(self, select: Select, found: Found, keep: frozenset[str]) -> Found:
+        scope = self._scope
+        if isinstance(scope.graph, Var):  # hidden inside: whatever graph the engine lets it range over is covered
+            scope = replace(scope, graph=self._coverage.fresh_graph())
+        shown = names_of(SubSelect(select))
+        # The engine lets an alias hide a variable of the pattern, whose values then say nothing.
+        visible = shown - select.aliases if select.aliases is not None else frozenset[str]()
+        inner = self._coverage.select(select, found.relation.project(visible), scope, shown)
+        relation = inner.relation.project(visible & inner.own)
+        exact = relation.exact and not opaque(select)
+        relation = Relation(relation.columns, relation.rows, exact)
+        if select.aggregated and not relation.columns:
+            relation = Relation(exact=False)  # an aggregate of nothing is still a row
+        if opaque(select) and select.values:
+            relation = join(relation, _relation_of(select.values))
+        joined = join(found.relation, relation).project(keep | self._graph)
+        certain = {name for name in relation.columns if relation.certain([name])}
+        return Found(joined, found.own | certain | ((inner.own & visible) - set(found.relation.columns)))
+
+    # --- what does not join --------------------------------------------------------------------------------
+
+    def _single(self, at: int, found: Found) -> Found:
+        elements, after = self._group.elements, self._needed_from(at + 1)
+        element = elements[at]
+        if isinstance(element, Optional):
+            return self._optional(element.group, found, after, more=at + 1 < len(elements))
+        if isinstance(element, Minus):
+            before = frozenset[str]().union(*map(names_of, elements[:at]))
+            return self._minus(element.group, found, before)
+        if isinstance(element, Bind):
+            return self._bind(element, found, after)
+        return found  # VALUES: joined at the start
+
+    def _optional(self, group: Group, found: Found, after: frozenset[str], *, more: bool) -> Found:
+        visible = (names_of_group(group) | self._graph) & found.own
+        left = found.relation.project(visible)
+        left = Relation(left.columns, left.rows, exact=True)
+        wanted = (after | set(left.columns)) if more or self._wanted or self._group.filters else frozenset()
+        right = self._coverage.group(group, left, self._scope, wanted, left=frozenset(left.columns))
+        if not wanted:
+            return found
+        relation = left_join(found.relation, right.relation.project(wanted)).project(after | self._graph)
+        return Found(relation, found.own | (right.own - set(found.relation.columns)))
+
+    def _minus(self, group: Group, found: Found, before: frozenset[str]) -> Found:
+        names = names_of_group(group)
+        # Where no variable can be shared, nothing is removed. (An engine may share more inside GRAPH ?g and EXISTS.)
+        if names & before or self._graph or self._coverage.inside_exists:
+            left = found.relation.project((names | self._graph) & found.own)
+            self._coverage.group(group, left, self._scope, frozenset())
+        relation = found.relation
+        return Found(Relation(relation.columns, relation.rows, exact=False), found.own)
+
+    def _bind(self, element: Bind, found: Found, after: frozenset[str]) -> Found:
+        expression, name = element.expression, element.var.name
+        self._coverage.exists(expression, found.relation.project(found.own), self._scope)
+        relation = found.relation
+        if name not in after:
+            return found
+        names = sorted(var.name for var in expression.variables)
+        known = expression.pure and not expression.exists and set(names) <= found.own and relation.certain(names)
+        if not known:
+            own = found.own if name in relation.columns else found.own | {name}
+            return Found(Relation(relation.columns, relation.rows, exact=False), own)
+        inputs = relation.project(names)
+        order = [inputs.columns.index(n) for n in names]
+        tuples = [tuple(row[i] or b"" for i in order) for row in inputs.rows]
+        values = self._coverage.expressions().values(expression, names, tuples)
+        table = Relation((*names, name), [(*cells, value) for cells, value in zip(tuples, values, strict=True)])
+        joined = join(relation, table)
+        certain = table.certain([name])
+        own = found.own | {name} if certain or name not in relation.columns else found.own
+        return Found(joined.project(after | self._graph), own)
+
+    # --- filters -------------------------------------------------------------------------------------------
+
+    def _filter(self, found: Found, *, final: bool) -> Found:
+        """Drop rows that a filter of the group drops: now, if all its variables have values, or never."""
+        visible = found.own | self._left
+        for expression in list(self._pending):
+            relation = found.relation
+            names = sorted(var.name for var in expression.variables)
+            if len(relation.rows) < FILTER_ROWS_MIN or not set(names) <= visible & set(relation.columns):
+                continue
+            certain = relation.certain(names)
+            if not certain and not final:
+                continue
+            at = [relation.columns.index(name) for name in names]
+            tuples = {tuple(row[i] for i in at): None for row in relation.rows}
+            full = [tuple(cell or b"" for cell in cells) for cells in tuples if None not in cells]
+            holding = self._coverage.expressions().holding(expression, names, full)
+            kept = {cells for i, cells in enumerate(full) if i in holding}
+            rows = [r for r in relation.rows if None in (cells := tuple(r[i] for i in at)) or cells in kept]
+            found = Found(Relation(relation.columns, rows, relation.exact), found.own)
+            if certain:
+                self._pending.remove(expression)
+        return found
+
+    def _finish(self, found: Found) -> Found:
+        for expression in self._group.filters:
+            visible = found.own | self._left
+            self._coverage.exists(expression, found.relation.project(visible), self._scope)
+        if not self._wanted:
+            return found
+        found = self._filter(found, final=True)
+        done = not self._pending and all(f.pure and not f.exists and f.variables for f in self._group.filters)
+        relation = found.relation
+        return Found(Relation(relation.columns, relation.rows, relation.exact and done), found.own)
+
+
+def _unknown(unit: TriplePattern | PathPattern, found: Found, joined: Relation) -> frozenset[str]:
+    """Columns that were pushed in and that the pattern did not give a value of its own."""
+    if isinstance(unit, TriplePattern):
+        return frozenset()
+    pushed = set(found.relation.columns) - found.own
+    return frozenset(name for name in names_of(unit) & pushed if not joined.certain([name]))
+
+
+def _without(group: Group, pattern: TriplePattern) -> Group:
+    elements: list[object] = []
+    removed = False
+    for element in group.elements:
+        if isinstance(element, Triples) and not removed and pattern in element.patterns:
+            at = element.patterns.index(pattern)
+            removed = True
+            element = Triples(element.patterns[:at] + element.patterns[at + 1 :])  # noqa: PLW2901
+        elements.append(element)
+    return Group(tuple(elements), group.filters)  # type: ignore[arg-type]  # the same kinds as before

@@ -1,0 +1,194 @@
+"""Terms, components, keys: the sorted byte strings that trees hold for quads (docs/formats.md, section 2).
+
+- A *term* is its N-Triples text in normal form (`dkg.normal`), as UTF-8 bytes.
+- A *component* is a term as a key holds it: the term itself, or, for numbers and times, a tag (0x10, 0x11),
+  nine order bytes (`dkg.values`) and the term. It never holds 0x00: N-Triples escapes that, and order bytes
+  are above 0x7F.
+- A *key* is the four components of a quad in the order of an index, each followed by 0x00.
+
+A key that is not that is no quad, and evaluation ignores it on every side (DESIGN section 5). Which keys are
+quads is therefore part of the format: it hangs on the key's bytes alone, and every reader must agree on it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+import pyoxigraph as ox
+
+from dkg.errors import LimitError, RdfError
+from dkg.limits import IRI_BYTES_MAX
+from dkg.normal import IRI, LITERAL, is_normal, normalize, surely_normal
+from dkg.values import NUMERIC, TEMPORAL, order_bytes, value_of
+
+Term = bytes
+"""An IRI or a literal in normal form."""
+
+Quad = tuple[bytes, bytes, bytes, bytes]
+"""Subject, predicate, object, graph name."""
+
+_TAGGED: Final = 10  # bytes before the term: a tag and the order bytes
+_CACHED: Final = 16_384
+_CACHED_BYTES_MAX: Final = 256  # longer ones are not cached, so that each cache stays below 12 MB
+_MARK: Final = b"\x12"  # stands for a tagged component that was checked on its own
+
+_WIDER: Final = 2.0**-20
+"""Relative. The engine compares in the wider type of two, at worst xsd:float, whose steps are 2^-23."""
+
+_TINY: Final = 2.0**-120
+
+_ZONES: Final = 2.0 * 86_400
+"""Seconds. Times without a zone may be up to 14 hours from where they sort."""
+
+_OBJECT = f"{_MARK.decode()}|{LITERAL}|{IRI}"
+_KEYS: Final = {
+    order: re.compile("(?:" + "".join(f"(?:{_OBJECT if p == 'o' else IRI})\0" for p in order) + "\n)*")
+    for order in ("spog", "posg", "ospg", "gspo")
+}
+_TAGGED_PART: Final = re.compile(rb"([\x10\x11][\x80-\xff]{9}\"[^\x00\n]*+)")
+
+
+def component(term: bytes) -> bytes:
+    """A term as a key holds it."""
+    if term[-1:] != b">" or term[:1] == b"<":
+        return term
+    return _component(term) if len(term) <= _CACHED_BYTES_MAX else _tagged(term)
+
+
+def _tagged(term: bytes) -> bytes:
+    found = value_of(term)
+    return term if found is None else found[0] + order_bytes(found[1]) + term
+
+
+_component = lru_cache(maxsize=_CACHED)(_tagged)
+
+
+def term_of(component: bytes) -> bytes:
+    """The term that a component holds."""
+    return component[_TAGGED:] if component[:1] < b" " else component
+
+
+def key_of(quad: Quad, order: str) -> bytes:
+    """The key of a quad in the index `order`."""
+    s, p, o, g = quad
+    o = component(o)
+    if order == "spog":
+        return b"%b\0%b\0%b\0%b\0" % (s, p, o, g)
+    if order == "posg":
+        return b"%b\0%b\0%b\0%b\0" % (p, o, s, g)
+    if order == "ospg":
+        return b"%b\0%b\0%b\0%b\0" % (o, s, p, g)
+    if order == "gspo":
+        return b"%b\0%b\0%b\0%b\0" % (g, s, p, o)
+    raise ValueError(f"there is no index {order!r}")
+
+
+def quad_of(key: bytes, order: str) -> Quad:
+    """The quad of a key that `keys_are_quads` has passed."""
+    a, b, c, d, _ = key.split(b"\0")
+    if order == "spog":
+        return a, b, term_of(c), d
+    if order == "posg":
+        return c, a, term_of(b), d
+    if order == "ospg":
+        return b, c, term_of(a), d
+    if order == "gspo":
+        return b, c, term_of(d), a
+    raise ValueError(f"there is no index {order!r}")
+
+
+def keys_are_quads(keys: list[bytes], order: str) -> bool:
+    """Whether all keys of the index `order` are quads, for keys of which nothing is known.
+
+    A key is a quad if and only if it is four components, each followed by 0x00, of which subject, predicate
+    and graph name are IRIs in normal form, and the object is `component` of a term in normal form.
+    """
+    return _surely_quads(keys, order) or all(_is_quad(key, order) for key in keys)
+
+
+def quads_only(keys: list[bytes], order: str) -> list[bytes]:
+    """The keys that are quads, in their order; see `keys_are_quads`."""
+    return [key for key in keys if _surely_quads([key], order) or _is_quad(key, order)]
+
+
+def _surely_quads(keys: list[bytes], order: str) -> bool:
+    """One pattern over all keys at once, about 1 microsecond a key. False means: look at each."""
+    text = b"\n".join(keys) + b"\n"
+    if max(map(len, keys), default=0) > IRI_BYTES_MAX or _MARK in text:
+        return False  # so that below no term is over its limit, and a mark is always ours
+    if NUMERIC in text or TEMPORAL in text:
+        pieces = _TAGGED_PART.split(text)  # what lies between tagged components, and at odd places these
+        if not all(map(_is_object, pieces[1::2])):
+            return False
+        text = _MARK.join(pieces[::2])
+    try:
+        return not keys or _KEYS[order].fullmatch(text.decode()) is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_quad(key: bytes, order: str) -> bool:
+    parts = key.split(b"\0")
+    if len(parts) != len(order) + 1 or parts[-1]:
+        return False
+    return all(
+        _is_object(part) if place == "o" else part[:1] == b"<" and is_normal(part)
+        for place, part in zip(order, parts, strict=False)
+    )
+
+
+def _is_object(part: bytes) -> bool:
+    return _is_short_object(part) if len(part) < _CACHED_BYTES_MAX else _is_any_object(part)
+
+
+def _is_any_object(part: bytes) -> bool:
+    term = term_of(part)
+    return is_normal(term) and component(term) == part
+
+
+_is_short_object = lru_cache(maxsize=_CACHED)(_is_any_object)
+
+
+def numeric_range(op: str, literal: bytes) -> tuple[bytes, bytes] | None:
+    """Bounds on the components that can satisfy `?x op literal`, for op of `<`, `<=`, `>`, `>=`, `=`.
+
+    Every component whose term satisfies it lies in the half-open range; others may too. None where nothing is
+    known: other operators, literals that are neither number nor time.
+    """
+    if op not in {"<", "<=", ">", ">=", "="}:
+        return None
+    try:
+        found = value_of(normalize(literal))
+    except (RdfError, LimitError):
+        return None
+    if found is None:
+        return None
+    tag, value = found
+    low, high = tag, bytes([tag[0] + 1])
+    if value != value:  # noqa: PLR0124 - NaN, which no value is less than, equal to or greater than
+        return low, high
+    wider = _ZONES if tag == TEMPORAL else abs(value) * _WIDER + _TINY
+    if op[0] != "<":
+        low = tag + order_bytes(value if value in _INFINITE else value - wider)
+    if op[0] != ">":
+        high = tag + order_bytes(value if value in _INFINITE else value + wider) + b"\xff"
+    return low, high
+
+
+_INFINITE: Final = (float("inf"), float("-inf"))
+
+
+def to_oxigraph(term: bytes) -> ox.NamedNode | ox.Literal:
+    """The engine's object for a term in normal form. Raises `RdfError` for anything else."""
+    text = term.decode(errors="replace")
+    if text[:1] == "<" and surely_normal(term):
+        return ox.NamedNode(text[1:-1])
+    if not is_normal(term):
+        raise RdfError(f"{text[:200]} is not a term in normal form")
+    (triple,) = ox.parse(b"<urn:s> <urn:p> " + term + b" .", format=ox.RdfFormat.N_TRIPLES)
+    node = triple.object
+    if not isinstance(node, ox.NamedNode | ox.Literal):
+        raise RdfError(f"{text[:200]} is neither an IRI nor a literal")
+    return node

@@ -1,0 +1,78 @@
+"""A fixed share of random queries on every evaluator; `scripts/fuzz` runs more of them."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from tests.evaluators import EVALUATORS
+from tests.fuzz import check
+from tests.fuzz.deep import Tally, run
+from tests.fuzz.grammar import case
+from tests.fuzz.tree import NESTING, depth, nestings, operators
+
+COUNT = int(os.environ.get("DKG_FUZZ_COUNT", "4000"))
+PARTS = 40
+SEEN = 1_500
+"""Queries over which the grammar's reach is measured."""
+
+REACHED = """
+triple  triple ground  triple of variables  triple with repeated variable  triple with blank node
+; list  , list  [] node  collection  path in ; list  path between constants  path from a constant
+path between variables  path to itself  path /  path ^  path ?  path *  path +  path !  path !^
+path !(|)  bind  values  values undef  optional  union  minus  minus disjoint  group  empty group
+graph constant  graph variable  graph variable shared  subselect  filter  EXISTS  NOT EXISTS  BOUND  IN
+NOT IN  compare  range  and  or  not  select all  select distinct  select reduced  select all nested
+select distinct nested  aggregates  aggregates nested  group by  group by expression  having  COUNT
+COUNT *  COUNT DISTINCT  SUM  AVG  MIN  MAX  SAMPLE  GROUP_CONCAT  projection *
+projection hides a variable  projected expression  order by  total order  slice with open order
+slice with total order  slice with total order nested  trailing values  from  from named  ask  construct
+construct where  describe constant  describe variable  describe *  count of one pattern
+slice of one pattern  range of one pattern
+"""
+"""Operators that every share must hold, two spaces apart."""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_evaluator_gives_what_the_oracle_gives(part: int) -> None:
+    evaluators = {name: e for name, e in EVALUATORS.items() if name != "oracle"} or EVALUATORS
+    share = COUNT // PARTS
+    for seed in range(part * share, (part + 1) * share):
+        made = case(seed)
+        if check.problem(made, evaluators) is not None:
+            pytest.fail(check.report(made, evaluators))
+
+
+def test_a_seed_makes_one_case() -> None:
+    assert [case(seed) for seed in range(5)] == [case(seed) for seed in range(5)]
+
+
+@pytest.fixture(scope="module")
+def tally() -> Tally:
+    return run(range(SEEN), {})
+
+
+def test_every_operator_is_reached(tally: Tally) -> None:
+    assert not set(re.split(r"\s\s+|\n", REACHED.strip())) - set(tally.operators)
+
+
+def test_operators_nest_in_each_other_four_deep(tally: Tally) -> None:
+    assert max(tally.depths) >= 5
+    assert sum(count for levels, count in tally.depths.items() if levels >= 4) > SEEN / 4
+    missing = {(outer, inner) for outer in NESTING for inner in NESTING} - set(tally.nestings)
+    assert len(missing) < 20, sorted(missing)
+
+
+def test_most_answers_are_not_empty(tally: Tally) -> None:
+    assert tally.answered > 0.6 * SEEN
+
+
+def test_shrinking_keeps_the_failure_and_drops_the_rest() -> None:
+    made = next(c for c in map(case, range(100)) if "optional" in operators(c.tree) and depth(c.tree) > 2)
+    least = check.shrunk(made, lambda candidate: "optional" in operators(candidate.tree))
+    assert "optional" in operators(least.tree)
+    assert not least.quads
+    assert len(least.text) < len(made.text)
+    assert not nestings(least.tree, None, NESTING)

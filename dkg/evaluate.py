@@ -8,7 +8,7 @@ written down in docs/soundness.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyoxigraph
 
@@ -18,13 +18,13 @@ from dkg.gather import Gather
 from dkg.limits import DEFAULT_BUDGET, Budget
 from dkg.scan import LAST, prefix_end
 from dkg.sparql.algebra import Form, Group, InGraph, Query, TriplePattern, Triples, Var
-from dkg.sparql.analysis import monotone, names_of_group
+from dkg.sparql.analysis import names_of_group
 from dkg.sparql.cover import Coverage
 from dkg.sparql.filters import Expressions
 from dkg.sparql.patterns import Lookup, Scope
 from dkg.sparql.relation import Relation
 from dkg.sparql.syntax import parse
-from dkg.terms import component
+from dkg.terms import component, to_oxigraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,14 +203,15 @@ class _Evaluation:
         limited = form is Form.ASK or (form is Form.SELECT and select.limit is not None)
         if not limited or select.ordered or select.aggregated or any(e.exists for e in select.expressions):
             return False
-        return select.values is None and monotone(select.where)
+        return select.values is None
 
     def _streamed(self, select: Select) -> Answer:
-        """ASK and LIMIT read until there is enough. More triples can only add solutions to a monotone pattern."""
+        """ASK and LIMIT read until there is enough: each row found over what was covered so far is right."""
         result: Answer | None = None
-        for _ in self._coverage.stream(select.where, Relation()):
+        enough = select.offset + (1 if select.limit is None else select.limit)
+        for _ in self._coverage.stream(select.where, max(enough, 1)):
             result = self._result(self._engine)
-            if result.boolean or (select.limit is not None and len(result) >= select.limit and result.boolean is None):
+            if result.boolean or (result.boolean is None and len(result) >= (select.limit or 0)):
                 return result
         return result if result is not None else self._result(self._engine)
 
@@ -223,9 +224,9 @@ class _Evaluation:
             store.load(default, format=pyoxigraph.RdfFormat.N_TRIPLES, lenient=True)
         if named:
             store.load(named, format=pyoxigraph.RdfFormat.N_QUADS, lenient=True)
-        graphs: list[pyoxigraph.NamedNode | pyoxigraph.BlankNode] | None = None
+        graphs: list[Any] | None = None
         if self._named is not None:
-            graphs = [pyoxigraph.NamedNode(name[1:-1].decode()) for name in self._named]
+            graphs = [to_oxigraph(name) for name in self._named]
         try:
             return store.query(
                 self._query.text,

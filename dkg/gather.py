@@ -153,6 +153,12 @@ class Gather:
             return keys
         return quads_only(keys, order)
 
+    def kept(self) -> Iterator[tuple[str, list[bytes]]]:
+        """The keys gathered for the default graph, by range: the range's index and its keys."""
+        for (named, order, *_), keys in list(self._ranges.items()):
+            if not named:
+                yield order, keys
+
     def text(self) -> tuple[bytes, bytes]:
         """What was gathered: N-Triples of the default graph and N-Quads of the named graphs."""
         heaps: tuple[dict[str, list[bytes]], dict[str, list[bytes]]] = ({}, {})

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _XSD: Final = r"http://www\.w3\.org/2001/XMLSchema\#"
 
-_ROUNDS_MAX: Final = 4  # the engine needs one round to reach a fixpoint, and a second to see it
-
 _CACHED: Final = 4_096
 _CACHED_BYTES_MAX: Final = 256  # longer terms are not cached, so that the cache stays below 3 MB
 
@@ -82,7 +80,7 @@ _SURELY_NORMAL: Final = re.compile(f"{IRI}|{LITERAL}|{_TYPED}")
 
 # One IRI or one literal as N-Triples writes them, canonical or not: nothing that could end a statement early.
 _ONE_TERM: Final = re.compile(
-    r'<[^\x00-\x20<>"{}|^`]*+>|"(?:[^"\\\n\r]|\\.)*"'
+    r'<[^\x00-\x20<>"{}|^`]*+>|"[^"\\\n\r]*+(?:\\.[^"\\\n\r]*+)*"'
     r'(?:@[A-Za-z]++(?:-[A-Za-z0-9]++)*|\^\^<[^\x00-\x20<>"{}|^`]*+>)?'
 )
 _REFUSED: Final = {
@@ -163,17 +161,13 @@ def shown(term: bytes) -> str:
 def _asked(terms: list[bytes]) -> list[bytes]:
     for term in terms:
         _check(term)
-    current = terms
-    for _ in range(_ROUNDS_MAX):
-        stored = _stored(current)
-        if stored == current:
-            break
-        current = stored
-    else:
-        raise RdfError(f"the engine rewrites one of {len(terms)} terms without end, the first is {shown(terms[0])}")
-    for term in current:
+    normal = _stored(terms)
+    changed = [after for before, after in zip(terms, normal, strict=True) if before != after]
+    for term in changed:
         _check_size(term)
-    return current
+    if changed and _stored(changed) != changed:  # pragma: no cover - no such literal is known
+        raise RdfError(f"the engine does not settle on one form of {shown(changed[0])}, or of a term given with it")
+    return normal
 
 
 def _check(term: bytes) -> None:

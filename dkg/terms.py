@@ -12,15 +12,16 @@ quads is therefore part of the format: it hangs on the key's bytes alone, and ev
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 import pyoxigraph as ox
 
 from dkg.errors import LimitError, RdfError
 from dkg.limits import IRI_BYTES_MAX
-from dkg.normal import IRI, LITERAL, is_normal, normalize, surely_normal
+from dkg.normal import IRI, LITERAL, is_normal, normalize, shown
 from dkg.values import NUMERIC, TEMPORAL, order_bytes, value_of
 
 Term = bytes
@@ -41,6 +42,8 @@ _TINY: Final = 2.0**-120
 
 _ZONES: Final = 2.0 * 86_400
 """Seconds. Times without a zone may be up to 14 hours from where they sort."""
+
+_INFINITE: Final = (math.inf, -math.inf)
 
 _OBJECT = f"{_MARK.decode()}|{LITERAL}|{IRI}"
 _KEYS: Final = {
@@ -167,7 +170,7 @@ def numeric_range(op: str, literal: bytes) -> tuple[bytes, bytes] | None:
         return None
     tag, value = found
     low, high = tag, bytes([tag[0] + 1])
-    if value != value:  # noqa: PLR0124 - NaN, which no value is less than, equal to or greater than
+    if math.isnan(value):  # nothing is less than it, equal to it or greater
         return low, high
     wider = _ZONES if tag == TEMPORAL else abs(value) * _WIDER + _TINY
     if op[0] != "<":
@@ -177,18 +180,11 @@ def numeric_range(op: str, literal: bytes) -> tuple[bytes, bytes] | None:
     return low, high
 
 
-_INFINITE: Final = (float("inf"), float("-inf"))
-
-
 def to_oxigraph(term: bytes) -> ox.NamedNode | ox.Literal:
     """The engine's object for a term in normal form. Raises `RdfError` for anything else."""
-    text = term.decode(errors="replace")
-    if text[:1] == "<" and surely_normal(term):
-        return ox.NamedNode(text[1:-1])
     if not is_normal(term):
-        raise RdfError(f"{text[:200]} is not a term in normal form")
+        raise RdfError(f"{shown(term)} is not a term in normal form")
+    if term[:1] == b"<":
+        return ox.NamedNode(term[1:-1].decode())
     (triple,) = ox.parse(b"<urn:s> <urn:p> " + term + b" .", format=ox.RdfFormat.N_TRIPLES)
-    node = triple.object
-    if not isinstance(node, ox.NamedNode | ox.Literal):
-        raise RdfError(f"{text[:200]} is neither an IRI nor a literal")
-    return node
+    return cast("ox.Literal", triple.object)

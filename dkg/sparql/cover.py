@@ -32,6 +32,7 @@ from dkg.sparql.algebra import (
 )
 from dkg.sparql.analysis import (
     Unit,
+    monotone,
     names_of,
     names_of_expressions,
     names_of_group,
@@ -40,7 +41,7 @@ from dkg.sparql.analysis import (
 )
 from dkg.sparql.filters import Expressions, bounds_of
 from dkg.sparql.paths import join_path
-from dkg.sparql.patterns import FAN_OUT, Lookup, Scope, constant_only, estimate, first_batches, join_pattern
+from dkg.sparql.patterns import FAN_OUT, Lookup, Scope, constant_only, estimate, first_batches, gathered_rows, join_pattern
 from dkg.sparql.relation import Relation, copied, cross, join, left_join, unified, union
 from dkg.terms import component
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from dkg.gather import Gather
     from dkg.sparql.algebra import Expression, Select
     from dkg.sparql.patterns import Bounds
+    from dkg.sparql.relation import Row
 
 CROSS_ROWS_MAX: Final = 20_000
 """Rows up to which a product of unconnected patterns is kept; beyond, the smaller knowledge is forgotten."""
@@ -121,10 +123,10 @@ class Coverage:
         """
         return _GroupCover(self, group, scope, needed, left).run(given, own)
 
-    def stream(self, group: Group, given: Relation) -> Iterator[None]:
-        """Cover a monotone group bit by bit, pausing whenever about twice as much has been covered as before."""
+    def stream(self, group: Group, enough: int) -> Iterator[None]:
+        """Cover a group bit by bit: for `enough` rows of its first pattern, then twice as many, and so on."""
         cover = _GroupCover(self, group, self.default_scope, frozenset(), frozenset())
-        return cover.stream(given)
+        return cover.stream(Relation(), enough)
 
     def exists(self, expression: Expression, given: Relation, scope: Scope) -> None:
         """Cover the patterns of EXISTS and NOT EXISTS in an expression."""
@@ -220,12 +222,12 @@ class _GroupCover:
             at = stop
         return self._finish(found)
 
-    def stream(self, given: Relation) -> Iterator[None]:
+    def stream(self, given: Relation, enough: int) -> Iterator[None]:
         """See `Coverage.stream`."""
         units: list[Unit] = []
         listed = bool(given.columns)
         for element in self._group.elements:
-            if isinstance(element, Bind):
+            if isinstance(element, Optional | Minus | Bind):
                 break
             listed = listed or isinstance(element, Values)
             self._add_unit(units, element, Found(given))
@@ -234,20 +236,37 @@ class _GroupCover:
             self.run(given, frozenset())
             yield
             return
-        keep = set(self._needed_from(0))
-        rest = _without(self._group, first)
-        target, size = 16, 0
-        chunk: list[Relation] = []
+        rest, keep = _without(self._group, first), set(self._needed_from(0))
+        whole = monotone(rest)
+        rows: list[Row] = []
+        done: dict[Row, None] = {}
+        columns: tuple[str, ...] = ()
         for batch in first_batches(self._lookup, first, given, keep):
-            chunk.append(batch)
-            size += len(batch.rows)
-            if size >= target:
-                self._coverage.group(rest, union(chunk), self._scope, frozenset(), own=frozenset(batch.columns))
+            columns = batch.columns
+            rows += batch.rows
+            while len(rows) >= enough:
+                taken = enough if whole else len(rows)
+                self._rest(rest, Relation(columns, rows[:taken]), done, None if whole else first)
                 yield
-                target, size, chunk = 2 * target, 0, []
-        if chunk:
-            self._coverage.group(rest, union(chunk), self._scope, frozenset(), own=frozenset(chunk[0].columns))
+                rows, enough = rows[taken:], 2 * enough
+        if rows:
+            self._rest(rest, Relation(columns, rows), done, None if whole else first)
         yield
+
+    def _rest(self, group: Group, given: Relation, done: dict[Row, None], closing: TriplePattern | None) -> None:
+        """Cover a group for some rows of its first pattern, and for those that were gathered by the way.
+
+        Without OPTIONAL and the like, rows that were not covered can only be missing. With them they could be wrong:
+        then every row that the engine could start from must be covered.
+        """
+        columns, own = given.columns, frozenset(given.columns)
+        rows = [row for row in given.rows if row not in done]
+        while rows:
+            self._coverage.group(group, Relation(columns, rows), self._scope, frozenset(), own=own)
+            if closing is None:
+                return
+            done.update(dict.fromkeys(rows))
+            rows = [row for row in gathered_rows(self._lookup, closing, columns) if row not in done]
 
     def _needed_from(self, at: int) -> frozenset[str]:
         return self._needed.union(*map(names_of, self._group.elements[at:]))

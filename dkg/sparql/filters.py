@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyoxigraph
 
+from dkg.errors import LimitError, RdfError
 from dkg.normal import normalize
 from dkg.sparql.patterns import Bounds
 from dkg.terms import component, numeric_range, term_of
@@ -51,7 +52,7 @@ class Expressions:
             for solution in self._run(query):
                 value = solution[1]
                 if isinstance(value, pyoxigraph.NamedNode | pyoxigraph.Literal):
-                    cells[base + int(solution[0].value)] = component(normalize(str(value).encode()))
+                    cells[base + int(solution[0].value)] = _cell(value)
         return cells
 
     def _run(self, query: str) -> Iterator[Any]:
@@ -59,6 +60,14 @@ class Expressions:
         if not isinstance(solutions, pyoxigraph.QuerySolutions):
             raise TypeError("a SELECT has solutions")
         return solutions
+
+
+def _cell(value: pyoxigraph.NamedNode | pyoxigraph.Literal) -> Cell:
+    """A computed value as a component; None for one that no dataset can hold, which restricts nothing."""
+    try:
+        return component(normalize(str(value).encode()))
+    except (RdfError, LimitError):
+        return None
 
 
 def _unused(names: Sequence[str]) -> str:

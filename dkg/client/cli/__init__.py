@@ -1,0 +1,85 @@
+"""The `dkg` command. Results go to standard output in the W3C formats; everything else goes to standard error.
+
+| module     | what it has                                                        |
+|------------|--------------------------------------------------------------------|
+| `parser`   | the command line                                                   |
+| `exits`    | exit codes                                                         |
+| `console`  | the two outputs                                                    |
+| `ask`      | `query`, `verify`                                                  |
+| `datasets` | `load`, `root`, `diff`, `fsck`, `export`                           |
+| `measure`  | `bench`                                                            |
+| `table`    | SELECT results as people read them                                 |
+
+Commands are imported when they run, so that `dkg verify` starts fast.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from dkg.client.cli.console import Console
+from dkg.client.cli.exits import Exit
+from dkg.client.cli.parser import dkg_version, parse
+from dkg.errors import DkgError, MissingPageError, ProofError, StoreError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `dkg` with these arguments (default: those of the process); gives the exit code."""
+    try:
+        args = parse(sys.argv[1:] if argv is None else argv)
+    except SystemExit as stop:  # --help, or a usage error that argparse has told
+        return stop.code if isinstance(stop.code, int) else Exit.USAGE
+    if args.run is None:
+        sys.stdout.write(f"dkg {dkg_version()}\n")
+        return Exit.OK
+    return _guarded(args)
+
+
+def _guarded(args: argparse.Namespace) -> int:
+    console = Console(json=args.json, quiet=args.quiet, progress=getattr(args, "progress", False))
+    try:
+        code = _run(args, console)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _pipe_closed()
+    except KeyboardInterrupt:
+        sys.stderr.write("\ndkg: interrupted\n")
+        return Exit.INTERRUPTED
+    return code
+
+
+def _run(args: argparse.Namespace, console: Console) -> int:
+    module, function = args.run.split(":")
+    try:
+        code: int = getattr(import_module(f"dkg.client.cli.{module}"), function)(args, console)
+    except DkgError as error:
+        text, code = _explained(error)
+        console.fail(text, type(error).__name__, code)
+    return code
+
+
+def _explained(error: DkgError) -> tuple[str, Exit]:
+    if isinstance(error, MissingPageError):
+        return f"not verified, the answer is unknown (which is not the same as empty): {error}", Exit.UNPROVED
+    if isinstance(error, ProofError):
+        return f"not verified: {error}", Exit.UNPROVED
+    if isinstance(error, StoreError):
+        return str(error), Exit.STORE
+    return str(error), Exit.INPUT
+
+
+def _pipe_closed() -> int:
+    """Whoever read our output went away: say nothing, and keep the interpreter from trying again at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, sys.stdout.fileno())
+    finally:
+        os.close(null)
+    return Exit.PIPE_CLOSED

@@ -1,0 +1,149 @@
+"""`dkg query` and `dkg verify`: the same question, asked of a store or of a proof."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import dkg
+from dkg.client.cli.console import is_terminal
+from dkg.client.files import read_input, read_proof, write_proof
+from dkg.client.progress import duration, grouped, size
+from dkg.errors import InputError
+from dkg.limits import DEFAULT_BUDGET
+from dkg.normal import normalize
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from dkg.answer import Results
+    from dkg.client.cli.console import Console
+
+QUERY_BYTES_MAX = 4 * 1024 * 1024
+"""Longest file that is read as a query; the parser has its own, smaller limits."""
+
+
+def query(args: argparse.Namespace, console: Console) -> int:
+    """Answer from the store; with --proof, keep the proof."""
+    from dkg.client.cli.datasets import opened, root_of  # noqa: PLC0415 - `verify` needs no store
+
+    text = _text(args)
+    start = time.perf_counter()
+    with opened(args.store) as store:
+        root = root_of(store, args.root)
+        options = _options(args)
+        if args.proof is None:
+            answer = dkg.query(store, root, text, **options)
+            seconds, pages, proof_bytes, written = time.perf_counter() - start, None, None, ""
+        else:
+            proof = dkg.prove(store, root, text, **options)
+            answer, pages, proof_bytes = proof.answer, proof.pages, len(proof.car)
+            seconds = time.perf_counter() - start
+            in_file = write_proof(args.proof, proof.car)
+            written = f"; proof of {pages} pages, {size(in_file)}, in {args.proof}"
+    facts = {
+        "root": dkg.root_text(root),
+        "verified": False,
+        "pages": pages,
+        "proof_bytes": proof_bytes,
+        "seconds": seconds,
+    }
+    _print(answer, args, console, facts, text)
+    console.say(f"{_amount(answer)} for root {facts['root']} in {duration(seconds)}{written}")
+    return 0
+
+
+def verify(args: argparse.Namespace, console: Console) -> int:
+    """Recompute the answer from a proof."""
+    text = _text(args)
+    options = _options(args)
+    budget = options.pop("budget")
+    start = time.perf_counter()
+    answer = dkg.verify(read_proof(args.proof, budget), text, args.root, limits=budget, **options)
+    seconds = time.perf_counter() - start
+    facts = {
+        "root": args.root,
+        "verified": True,
+        "pages": answer.pages,
+        "proof_bytes": answer.proof_bytes,
+        "seconds": seconds,
+    }
+    _print(answer, args, console, facts, text)
+    cost = f"{answer.pages} pages, {size(answer.proof_bytes)}, {duration(seconds)}"
+    if answer.provably_nothing:
+        console.say(f"verified: provably nothing matches, complete for root {args.root} ({cost})", "green")
+    else:
+        console.say(f"verified: {_amount(answer)}, correct and complete for root {args.root} ({cost})", "green")
+    return 0
+
+
+def _text(args: argparse.Namespace) -> str:
+    raw = _encoded(args.query) if args.file is None else read_input(args.file, QUERY_BYTES_MAX, "query")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"the query is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _encoded(text: str) -> bytes:
+    """An argument as the bytes it was: those that are no UTF-8 arrive as lone surrogates."""
+    return text.encode(errors="surrogateescape")
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """The keyword arguments that `dkg.query`, `dkg.prove` and (with another name for the budget) `dkg.verify` share."""
+    limits = {
+        field: value
+        for field in ("pages", "proof_bytes", "quads", "rows")
+        if (value := getattr(args, f"max_{field}")) is not None
+    }
+    return {
+        "dataset": dkg.Dataset(_graphs(args.default_graph), _graphs(args.named_graph)),
+        "budget": replace(DEFAULT_BUDGET, **limits),
+        "base_iri": args.base,
+        "now": args.now,
+    }
+
+
+def _graphs(names: list[str] | None) -> tuple[bytes, ...] | None:
+    return None if names is None else tuple(graph_name(name) for name in names)
+
+
+def graph_name(iri: str) -> bytes:
+    """The term of a graph's IRI. Raises `RdfError` when it is none."""
+    return normalize(b"<" + _encoded(iri) + b">")
+
+
+def _print(answer: Results, args: argparse.Namespace, console: Console, facts: dict[str, Any], text: str) -> None:
+    """The results, in the format that was asked for, or the one that fits where they go."""
+    if console.json:
+        head = json.dumps(facts)[:-1].encode()
+        console.result(head + b', "rows": %d, "answer": ' % len(answer) + answer.serialize("json").strip() + b"}")
+        return
+    tabular = answer.form.value in {"SELECT", "ASK"}
+    chosen = args.format or ("ttl" if not tabular else "table" if is_terminal(sys.stdout) else "json")
+    if chosen != "table":
+        console.result(answer.serialize(chosen))
+        return
+    if not tabular:
+        raise InputError(f"{answer.form.value} has no table; choose --format ttl, nt, xml or json")
+    from dkg.client.cli.table import table  # noqa: PLC0415 - only where somebody looks
+    from dkg.sparql.syntax import parse  # noqa: PLC0415
+
+    prefixes = parse(text, now=args.now, base_iri=args.base).prefixes
+    lines, cut = table(answer, prefixes)
+    console.line(lines)
+    if cut:
+        console.say(f"{cut} long values were cut (…): use --format json, csv or tsv to see them whole", "dim")
+
+
+def _amount(answer: Results) -> str:
+    """How much was found, in words."""
+    if answer.boolean is not None:
+        return "true" if answer.boolean else "false"
+    what = "row" if answer.form.value == "SELECT" else "triple"
+    return f"{grouped(len(answer))} {what}{'' if len(answer) == 1 else 's'}"

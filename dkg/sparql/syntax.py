@@ -1,0 +1,166 @@
+"""From the text of a query to `dkg.sparql.algebra`.
+
+tree-sitter reads the text, and this module converts its tree, strictly: whatever it does not positively know makes the
+query *whole*, so that coverage reads every quad in scope (docs/adr/0004-query-parser.md). It never guesses. Whether a
+query is valid is for the engine to say.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import pyoxigraph
+import tree_sitter
+import tree_sitter_sparql
+
+from dkg.errors import LimitError, QueryError
+from dkg.limits import QUERY_TOKENS_MAX
+from dkg.sparql.algebra import Form, Group, Query, Select, Triples
+from dkg.sparql.nodes import Names, UnknownSyntaxError
+from dkg.sparql.scanner import scan_query
+from dkg.sparql.tree import Converter, only, text_of
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+with warnings.catch_warnings():
+    # tree-sitter-sparql 0.1.0 hands its grammar over as an integer, which tree-sitter 0.26 takes and calls deprecated.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    _LANGUAGE = tree_sitter.Language(tree_sitter_sparql.language())
+
+_FORMS = {"select_query": Form.SELECT, "ask_query": Form.ASK, "construct_query": Form.CONSTRUCT}
+_FORMS["describe_query"] = Form.DESCRIBE
+
+
+def parse(text: str, *, now: str | None = None, base_iri: str | None = None) -> Query:
+    """The query of a text. `now`: the xsd:dateTime that NOW() stands for; `base_iri`: for relative IRIs.
+
+    Raises `QueryError` for what does not parse, cannot be proved, or is an update; `LimitError` for what is too large.
+    """
+    scanned = scan_query(text, _pinned(now))
+    _check_by_engine(scanned.text, base_iri)
+    source = scanned.text.encode()
+    tree = tree_sitter.Parser(_LANGUAGE).parse(source)
+    try:
+        if tree.root_node.has_error:
+            raise UnknownSyntaxError("our grammar does not know this syntax")
+        return _Reader(source, scanned.text, base_iri).query(tree.root_node)
+    except UnknownSyntaxError as error:
+        return _whole(scanned.text, str(error), from_clause=scanned.from_clause)
+
+
+def _pinned(now: str | None) -> str | None:
+    if now is not None:
+        value = pyoxigraph.Literal(now, datatype=pyoxigraph.NamedNode("http://www.w3.org/2001/XMLSchema#dateTime"))
+        query = f"ASK {{ FILTER(DATATYPE({value}) && YEAR({value}) > -999999) }}"
+        if not pyoxigraph.Store().query(query):
+            raise QueryError(f"the pinned time {now!r} is not an xsd:dateTime such as 2026-01-31T12:00:00Z")
+    return now
+
+
+def _check_by_engine(text: str, base_iri: str | None) -> None:
+    try:
+        pyoxigraph.Store().query(text, base_iri=base_iri)
+    except (SyntaxError, ValueError) as error:
+        raise QueryError(f"the query does not parse: {error}") from error
+
+
+def _whole(text: str, reason: str, *, from_clause: bool) -> Query:
+    if from_clause:
+        raise QueryError(f"a query with FROM must be in syntax that is known completely, and this one is not: {reason}")
+    if len(text.split()) > QUERY_TOKENS_MAX:
+        raise LimitError(f"a query in unusual syntax may have {QUERY_TOKENS_MAX} words, this one has more ({reason})")
+    words = text.upper()
+    # Only what is printed depends on the form; the engine decides it.
+    form = next((f for f in Form if f.value in words.split("{", maxsplit=1)[0]), Form.SELECT)
+    return Query(form, text, "", Select(None, Group()), whole=reason)
+
+
+class _Reader:
+    """Reads the outermost level of a query; the rest is `Converter`."""
+
+    def __init__(self, source: bytes, text: str, base_iri: str | None) -> None:
+        self._source = source
+        self._text = text
+        self._base_iri = base_iri
+
+    def query(self, root: Node) -> Query:
+        prologue = ""
+        body: Node | None = None
+        values: Node | None = None
+        names: Names | None = None
+        for child in root.named_children:
+            if child.type == "comment":
+                continue
+            if child.type == "prologue" and body is None:
+                prologue = text_of(child, self._source)
+                names = self._names(child, prologue)
+            elif child.type in _FORMS and body is None:
+                body = child
+            elif child.type == "values_clause" and body is not None:
+                values = child
+            else:
+                raise UnknownSyntaxError(f"{child.type} at the outermost level")
+        if body is None:
+            raise UnknownSyntaxError("no query form")
+        converter = Converter(self._source, names or Names("", self._base_iri))
+        return self._body(body, values, converter, prologue)
+
+    def _names(self, node: Node, prologue: str) -> Names:
+        names = Names(prologue, self._base_iri)
+        for declaration in node.named_children:
+            if declaration.type == "prefix_declaration":
+                namespace = only(declaration, "namespace")
+                prefix = text_of(namespace, self._source)[:-1]
+                names.declare(prefix, text_of(only(declaration, "iri_reference"), self._source)[1:-1])
+            elif declaration.type not in {"base_declaration", "comment"}:
+                raise UnknownSyntaxError(f"{declaration.type} in the prologue")
+        return names
+
+    def _body(self, body: Node, values: Node | None, converter: Converter, prologue: str) -> Query:
+        form = _FORMS[body.type]
+        default: list[bytes] = []
+        named: list[bytes] = []
+        parts: dict[str, Node] = {}
+        heads: list[Node] = []
+        for child in body.named_children:
+            if child.type == "comment":
+                continue
+            if child.type == "dataset_clause":
+                converter.dataset(child, default, named)
+            elif child.type in {"select_clause", "where_clause", "solution_modifier", "construct_template"}:
+                if child.type in parts:
+                    raise UnknownSyntaxError(f"two of {child.type}")
+                parts[child.type] = child
+            elif child.type == "triples_template" and form is Form.CONSTRUCT and child.type not in parts:
+                parts[child.type] = child
+            elif form is Form.DESCRIBE and child.type in {"var", "iri_reference", "prefixed_name"}:
+                heads.append(child)
+            else:
+                raise UnknownSyntaxError(f"{child.type} in a {form.value} query")
+        where = self._where(parts, form, converter)
+        select = converter.select(parts.get("select_clause"), where, parts.get("solution_modifier"), values)
+        listed = bool(default or named)
+        return Query(
+            form,
+            self._text,
+            prologue + "\n" if prologue else "",
+            select,
+            tuple(default) if listed else None,
+            tuple(named) if listed else None,
+            tuple(converter.node(head) for head in heads),
+            None,
+            dict(converter.names.prefixes),
+        )
+
+    @staticmethod
+    def _where(parts: dict[str, Node], form: Form, converter: Converter) -> Group:
+        if "where_clause" in parts:
+            return converter.group(only(parts["where_clause"], "group_graph_pattern"))
+        if "triples_template" in parts:
+            return Group((Triples(tuple(converter.triples(parts["triples_template"]))),))
+        if form is Form.DESCRIBE or (form is Form.CONSTRUCT and "construct_template" not in parts):
+            return Group()
+        raise UnknownSyntaxError("no WHERE")
+

@@ -224,9 +224,10 @@ class _Evaluation:
             store.load(default, format=pyoxigraph.RdfFormat.N_TRIPLES, lenient=True)
         if named:
             store.load(named, format=pyoxigraph.RdfFormat.N_QUADS, lenient=True)
-        graphs: list[Any] | None = None
-        if self._named is not None:
-            graphs = [to_oxigraph(name) for name in self._named]
+        listed = self._named
+        if listed is None and (self._coverage.lists_graphs or self._query.whole is not None):
+            listed = tuple(self._gather.named_graphs())  # the engine's own order of graphs is random
+        graphs: list[Any] | None = None if listed is None else [to_oxigraph(name) for name in listed]
         try:
             return store.query(
                 self._query.text,

@@ -167,9 +167,10 @@ class Gather:
         default = [_triples(order, keys) for order, keys in heaps[0].items()]
         return b"".join(default), b"".join(_quads(order, keys) for order, keys in heaps[1].items())
 
-    def empty(self) -> bool:
-        """Whether nothing was gathered."""
-        return self.size == 0
+    def named_graphs(self) -> list[bytes]:
+        """The graphs of what was gathered for GRAPH, in byte order."""
+        keys = ((order, key) for (named, order, *_), found in self._ranges.items() if named for key in found)
+        return sorted({_graph(key, order) for order, key in keys})
 
 
 def graph_range(component: bytes) -> tuple[bytes, bytes]:

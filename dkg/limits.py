@@ -47,7 +47,7 @@ QUERY_CHAIN_MAX: Final = 400
 """Most operators and semicolons in a query. The engine's stack holds more than 2,000."""
 
 QUERY_PATTERNS_MAX: Final = 100
-"""Most triple patterns, steps of paths and list items in a query. The engine's optimizer takes 0.5 s for 100."""
+"""Most triple patterns and steps of paths that are joined in one group. The engine's optimizer takes 0.5 s for 100."""
 
 QUERY_TOKENS_MAX: Final = 2_000
 """Most words and punctuation marks in a query that only the engine understands."""

@@ -1,58 +1,163 @@
 """Packs: a few neighbouring pages compressed as one, which is how the store on disk keeps them.
 
-Pages of one tree repeat each other's components, and inside a leaf most components stand in the key before too.
-So a leaf of quads goes into a pack without what it repeats, and up to `PAGES_MAX` pages are one zstd frame, with
-a dictionary that the store trains on its own first pages. Hashes are over the pages: a pack is how they are kept,
-and says nothing that is not checked again when a page is read.
+Pages of one tree repeat each other's components, and in a leaf most components stand in the key before too. So a
+leaf of quads goes into a pack without what it repeats, and up to `PAGES_MAX` pages are one zstd frame, with a
+dictionary that the store trains on pages of its own. This is only how pages are kept: hashes are over the pages,
+and every page is checked against its CID when it is read.
 
-A pack is, before compression: one byte, how many pages; for each page a 32-bit number, little-endian, of the bytes
-of its section, twice, plus one if the section is a leaf of quads; then the sections. Such a leaf's section is its
-components in order, joined by 0x00, each that is equal to the one four before it left empty. Any other section is
-the page as it is.
+A pack before compression: one byte, how many pages; for each a 32-bit number, little-endian, twice the bytes of
+its section, plus one if the section is a leaf of quads; then the sections. Such a section is the components of the
+leaf's keys, joined by 0x00, each that equals the one four before it left empty. Any other is the page as it is.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
-from itertools import accumulate, pairwise, repeat
+from itertools import accumulate, repeat
 from typing import TYPE_CHECKING, Final
 
 import libipld
 
 from dkg.errors import StoreError
-from dkg.page import PAGE_BYTES_MAX, Leaf, Page
+from dkg.page import PAGE_BYTES_MAX
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import CompressionParameter, ZstdCompressor, ZstdDict, ZstdError
-    from compression.zstd import decompress, get_frame_info, train_dict
+    from compression.zstd import (
+        CompressionParameter,
+        ZstdCompressor,
+        ZstdDict,
+        ZstdError,
+        decompress,
+        get_frame_info,
+        train_dict,
+    )
 else:
-    from backports.zstd import CompressionParameter, ZstdCompressor, ZstdDict, ZstdError
-    from backports.zstd import decompress, get_frame_info, train_dict
+    from backports.zstd import (
+        CompressionParameter,
+        ZstdCompressor,
+        ZstdDict,
+        ZstdError,
+        decompress,
+        get_frame_info,
+        train_dict,
+    )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PAGES_MAX: Final = 8
 """Most pages of a pack: more compress better, fewer are read faster."""
 
-PACK_BYTES_MAX: Final = 256 * 1024
-"""Bytes of sections after which no page joins a pack."""
+PACK_BYTES_MAX: Final = 128 * 1024
+"""Bytes of sections from which on no page joins a pack."""
 
-LEVEL: Final = 6
 DICTIONARY_BYTES: Final = 112 * 1024
 
+DICTIONARY_SAMPLES: Final = 256
+"""Fewest pages that a dictionary is trained with: fewer say too little about what follows."""
+
+_LEVEL: Final = 6
+_UNPACKED_BYTES_MAX: Final = PACK_BYTES_MAX + PAGE_BYTES_MAX + 1 + 4 * PAGES_MAX
 _LENGTHS: Final = [struct.Struct(f"<B{count}I") for count in range(PAGES_MAX + 1)]
+_LEAF: Final = b"\xa1\x61k"  # DAG-CBOR of a map of one field, "k"
+_QUADS: Final = re.compile(rb"(?:[^\0]+\0[^\0]+\0[^\0]+\0[^\0]+\0\n)+")
 
 
-def section_of(page: Page, raw: bytes) -> tuple[bytes, bool]:
-    """What a pack keeps of a page, and whether that is a leaf of quads without its repetitions."""
-    if type(page) is not Leaf or not page.keys:
-        return raw, False
-    keys = page.keys
-    if list(map(bytes.count, keys, repeat(b"\0"))) != [4] * len(keys) or not all(
-        map(bytes.endswith, keys, repeat(b"\0"))
-    ):
-        return raw, False
-    parts = b"".join(keys).split(b"\0")
-    parts.pop()
-    if b"" in parts:
-        return raw, False
-    return b"\0".join(parts[:4] + ["" if a == b else a for a, b in zip(parts[4:], parts)]), True
+def section_of(raw: bytes) -> bytes:
+    """What a pack keeps of a page, after one byte: 1 for a leaf of quads without its repetitions, 0 for the page."""
+    if raw.startswith(_LEAF):
+        try:
+            keys = libipld.decode_dag_cbor(raw)["k"]
+            if libipld.encode_dag_cbor({"k": keys}) == raw and _QUADS.fullmatch(b"\n".join(keys) + b"\n"):
+                parts = b"".join(keys).split(b"\0")
+                rest = [b"" if a == b else a for a, b in zip(parts[4:-1], parts, strict=False)]
+                return b"\x01" + b"\0".join(parts[:4] + rest)
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            pass  # bytes that are no leaf are kept as they are
+    return b"\0" + raw
+
+
+def page_of_section(section: bytes, *, leaf: bool) -> bytes:
+    """The page that a section keeps."""
+    if not leaf:
+        return section
+    parts = section.split(b"\0")
+    if len(parts) % 4 or len(section) * len(parts) > 4 * PAGE_BYTES_MAX and _size(parts) > PAGE_BYTES_MAX:
+        raise StoreError("a pack holds a leaf that no release of dkg writes; `dkg fsck` tells what is damaged")
+    for at, part in enumerate(parts):
+        if not part:
+            parts[at] = parts[at - 4]
+    keys = list(map(b"\0".join, zip(parts[::4], parts[1::4], parts[2::4], parts[3::4], repeat(b""), strict=False)))
+    page: bytes = libipld.encode_dag_cbor({"k": keys})
+    return page
+
+
+def _size(parts: list[bytes]) -> int:
+    """Bytes of all components, written out."""
+    lengths = [0, 0, 0, 0]
+    total = 0
+    for at, part in enumerate(parts):
+        lengths[at % 4] = len(part) or lengths[at % 4]
+        total += lengths[at % 4]
+    return total
+
+
+class Packer:
+    """Compresses packs with one dictionary (none when it is empty)."""
+
+    def __init__(self, dictionary: bytes) -> None:
+        self._compressor = ZstdCompressor(
+            options={CompressionParameter.compression_level: _LEVEL, CompressionParameter.dict_id_flag: 0},
+            zstd_dict=ZstdDict(dictionary) if dictionary else None,
+        )
+
+    def pack(self, sections: list[bytes]) -> bytes:
+        """One pack of what `section_of` gave for up to `PAGES_MAX` pages."""
+        lengths = [2 * len(section) - 2 + section[0] for section in sections]
+        content = _LENGTHS[len(sections)].pack(len(sections), *lengths) + b"".join([s[1:] for s in sections])
+        return self._compressor.compress(content, ZstdCompressor.FLUSH_FRAME)
+
+
+class Pack:
+    """The sections of a pack, from its bytes on disk. Raises `StoreError` when they are damaged."""
+
+    __slots__ = ("_content", "_lengths", "_starts")
+
+    def __init__(self, data: bytes, dictionary: ZstdDict | None) -> None:
+        try:
+            size = get_frame_info(data).decompressed_size
+            if size is None or size > _UNPACKED_BYTES_MAX:
+                raise StoreError(f"a pack in the store claims to hold {size} bytes, over {_UNPACKED_BYTES_MAX}")
+            content = decompress(data, zstd_dict=dictionary)
+            lengths = _LENGTHS[content[0]].unpack_from(content)[1:]
+        except (ZstdError, IndexError, struct.error) as error:
+            raise StoreError(f"a pack in the store is damaged ({error}); `dkg fsck` tells what hangs on it") from error
+        self._content = content
+        self._lengths = lengths
+        self._starts = list(accumulate((length >> 1 for length in lengths), initial=1 + 4 * len(lengths)))
+
+    def page(self, slot: int) -> bytes:
+        """The page in a slot, from 0. Raises `StoreError` when there is none."""
+        if slot >= len(self._lengths):
+            raise StoreError("the index of the store points past a pack; `dkg fsck` tells what hangs on it")
+        section = self._content[self._starts[slot] : self._starts[slot + 1]]
+        return page_of_section(section, leaf=bool(self._lengths[slot] & 1))
+
+    def holds(self, slot: int, section: bytes) -> bool:
+        """Whether a slot keeps the page of which `section_of` gave this."""
+        if slot >= len(self._lengths) or self._lengths[slot] & 1 != section[0]:
+            return False
+        return self._content[self._starts[slot] : self._starts[slot + 1]] == section[1:]
+
+
+def train(pages: Iterable[bytes]) -> bytes:
+    """A dictionary for packs of pages like these; empty when they are too few, or too much alike, to train one."""
+    samples = [section_of(page) for page in pages if len(page) <= PACK_BYTES_MAX]
+    if len(samples) < DICTIONARY_SAMPLES:
+        return b""
+    try:
+        return train_dict(samples, DICTIONARY_BYTES).dict_content
+    except ZstdError:
+        return b""

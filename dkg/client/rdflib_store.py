@@ -102,7 +102,7 @@ class DkgStore(Store):
     def _open_directory(self, path: str) -> None:
         from dkg.client.store import SqliteStore  # noqa: PLC0415 - not needed over a proof
 
-        self._store = SqliteStore.open(path)
+        self._store = SqliteStore(path, read_only=True)
         self._pages = StoredPages(self._store)
         self._root = self._store.head() if self._root is None else self._root
 

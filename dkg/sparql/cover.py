@@ -89,6 +89,8 @@ class Coverage:
         self._expressions = expressions
         self._fresh = 0
         self.inside_exists = 0
+        self.lists_graphs = False
+        """Whether the names of graphs are part of the answer by themselves."""
 
     def select(self, select: Select, given: Relation, scope: Scope, needed: frozenset[str]) -> Found:
         """Cover a SELECT; the relation is of its WHERE, before projection, aggregates and LIMIT."""
@@ -163,6 +165,7 @@ class Coverage:
 
     def graph_names(self, known: Relation, name: str) -> None:
         """Cover the names that `GRAPH ?g` ranges over: those of column `name`, or all of them."""
+        self.lists_graphs = True
         if self._named is not None:
             return  # the query or the caller lists them: they are known without data
         if known.certain([name]):

@@ -25,11 +25,11 @@ class UnknownSyntaxError(Exception):
 class Names:
     """Resolves the names of one query. `prologue`: its BASE and PREFIX part as text."""
 
-    def __init__(self, prologue: str, base_iri: str | None) -> None:
+    def __init__(self, prologue: str, base_iri: str | None, *, by_engine: bool = False) -> None:
         self._prologue = prologue
         self._base_iri = base_iri
         self.prefixes: dict[str, str] = {}
-        self._by_engine = base_iri is not None or re.search("base", prologue, re.IGNORECASE) is not None
+        self._by_engine = by_engine or base_iri is not None or re.search("base", prologue, re.IGNORECASE) is not None
         self._known: dict[str, bytes] = {}
 
     def declare(self, prefix: str, iri: str) -> None:

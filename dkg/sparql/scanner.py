@@ -41,6 +41,7 @@ _UNPROVABLE: Final = {
 _UPDATES: Final = frozenset(
     {"INSERT", "DELETE", "LOAD", "CLEAR", "CREATE", "DROP", "COPY", "MOVE", "ADD", "WITH"}
 )
+_FORMS: Final = frozenset({"SELECT", "ASK", "CONSTRUCT", "DESCRIBE"})
 _ELEMENTS: Final = frozenset({"UNION", "OPTIONAL", "MINUS", "FILTER", "BIND", "GRAPH", "EXISTS", "SELECT", "VALUES"})
 _CHAINS: Final = frozenset({"||", "&&", "+", "-", "*", "/", "!", "|", "^", ";", "?"})
 
@@ -54,14 +55,20 @@ class Token(NamedTuple):
 
 
 class Scanned(NamedTuple):
-    """A text that may be parsed."""
+    """A text that may be parsed, and what can be told of it by its outermost words alone."""
 
     text: str
     """The text, with NOW() replaced by its pinned value."""
-    from_clause: bool
-    """Whether the word FROM occurs outside of groups."""
-    escaped: bool
-    """Whether a code point escape (backslash, u) occurs."""
+    tokens: int
+    """Words and signs in it."""
+    form: str
+    """SELECT, ASK, CONSTRUCT or DESCRIBE: the first such word."""
+    prologue: str
+    """The text before it."""
+    default_graphs: tuple[str, ...]
+    """The names after FROM, as written."""
+    named_graphs: tuple[str, ...]
+    """The names after FROM NAMED, as written."""
 
 
 def scan_query(text: str, now: str | None) -> Scanned:
@@ -77,7 +84,11 @@ def scan_query(text: str, now: str | None) -> Scanned:
     pins = _names(tokens, now)
     for start, stop in reversed(pins):
         text = f'{text[:start]}"{now}"^^<http://www.w3.org/2001/XMLSchema#dateTime>{text[stop:]}'
-    return Scanned(text, _has_from(tokens), "\\u" in text or "\\U" in text)
+    form = next((t for t in tokens if t.kind == "word" and t.text.upper() in _FORMS), None)
+    if form is None:
+        raise QueryError("this is not a query: it has none of the words SELECT, ASK, CONSTRUCT, DESCRIBE")
+    start = form.at  # NOW() cannot stand before it
+    return Scanned(text, len(tokens), form.text.upper(), text[:start], *_dataset(tokens))
 
 
 def _check_depth(tokens: list[Token]) -> None:
@@ -127,5 +138,16 @@ def _names(tokens: list[Token], now: str | None) -> list[tuple[int, int]]:
     return pins
 
 
-def _has_from(tokens: list[Token]) -> bool:
-    return any(token.kind == "word" and token.text.upper() == "FROM" for token in tokens)
+def _dataset(tokens: list[Token]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    default: list[str] = []
+    named: list[str] = []
+    depth = 0
+    for i, token in enumerate(tokens[:-1]):
+        depth += (token.text == "{") - (token.text == "}")
+        if depth == 0 and token.kind == "word" and token.text.upper() == "FROM":
+            following = tokens[i + 1]
+            if following.kind == "word" and following.text.upper() == "NAMED":
+                named += [t.text for t in tokens[i + 2 : i + 3]]
+            else:
+                default.append(following.text)
+    return tuple(default), tuple(named)

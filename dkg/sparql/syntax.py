@@ -18,7 +18,7 @@ from dkg.errors import LimitError, QueryError
 from dkg.limits import QUERY_TOKENS_MAX
 from dkg.sparql.algebra import Form, Group, Query, Select, Triples
 from dkg.sparql.nodes import Names, UnknownSyntaxError
-from dkg.sparql.scanner import scan_query
+from dkg.sparql.scanner import Scanned, scan_query
 from dkg.sparql.tree import Converter, only, text_of
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def parse(text: str, *, now: str | None = None, base_iri: str | None = None) -> 
         if tree.root_node.has_error:
             raise UnknownSyntaxError("our grammar does not know this syntax")
         return _Reader(source, scanned.text, base_iri).query(tree.root_node)
-    except UnknownSyntaxError as error:
-        return _whole(scanned.text, str(error), from_clause=scanned.from_clause)
+    except (UnknownSyntaxError, ValueError, LookupError, StopIteration) as error:  # unpacking another shape than known
+        return _whole(scanned, base_iri, str(error))
 
 
 def _pinned(now: str | None) -> str | None:
@@ -66,15 +66,28 @@ def _check_by_engine(text: str, base_iri: str | None) -> None:
         raise QueryError(f"the query does not parse: {error}") from error
 
 
-def _whole(text: str, reason: str, *, from_clause: bool) -> Query:
-    if from_clause:
-        raise QueryError(f"a query with FROM must be in syntax that is known completely, and this one is not: {reason}")
-    if len(text.split()) > QUERY_TOKENS_MAX:
-        raise LimitError(f"a query in unusual syntax may have {QUERY_TOKENS_MAX} words, this one has more ({reason})")
-    words = text.upper()
-    # Only what is printed depends on the form; the engine decides it.
-    form = next((f for f in Form if f.value in words.split("{", maxsplit=1)[0]), Form.SELECT)
-    return Query(form, text, "", Select(None, Group()), whole=reason)
+def _whole(scanned: Scanned, base_iri: str | None, reason: str) -> Query:
+    if scanned.tokens > QUERY_TOKENS_MAX:
+        raise LimitError(
+            f"a query in unusual syntax may have {QUERY_TOKENS_MAX} words and signs, "
+            f"and this one has {scanned.tokens} ({reason})"
+        )
+    names = Names(scanned.prologue, base_iri, by_engine=True)
+    try:
+        default = tuple(names.iri(token) for token in scanned.default_graphs)
+        named = tuple(names.iri(token) for token in scanned.named_graphs)
+    except UnknownSyntaxError as error:
+        raise QueryError(f"the FROM of this query is not understood: {error}") from error
+    listed = bool(default or named)
+    return Query(
+        Form(scanned.form),
+        scanned.text,
+        "",
+        Select(None, Group()),
+        default if listed else None,
+        named if listed else None,
+        whole=reason,
+    )
 
 
 class _Reader:

@@ -82,7 +82,7 @@ class Converter:
         self._source = source
         self.names = names
         self._blank = 0
-        self._patterns = 0
+        self._joined = 0  # patterns that the engine orders together
 
     def _text(self, node: Syntax) -> str:
         return text_of(node, self._source)
@@ -137,6 +137,13 @@ class Converter:
 
     # --- groups --------------------------------------------------------------------------------------------
 
+    def apart(self, node: Syntax) -> Group:
+        """A group that the engine does not join with what surrounds it."""
+        joined, self._joined = self._joined, 0
+        group = self.group(node)
+        self._joined = joined
+        return group
+
     def group(self, node: Syntax) -> Group:
         """`{ ... }`."""
         elements: list[Element] = []
@@ -154,8 +161,8 @@ class Converter:
         if kind == "triples_block":
             return Triples(tuple(self.triples(node)))
         if kind == "group_or_union_graph_pattern":
-            branches = tuple(self.group(child) for child in self._groups(node))
-            return branches[0] if len(branches) == 1 else Union(branches)
+            groups = self._groups(node)
+            return self.group(groups[0]) if len(groups) == 1 else Union(tuple(map(self.apart, groups)))
         if kind == "bind":
             inner, var = named(node)
             return Bind(self.expression(inner), self._variable(var))
@@ -167,9 +174,9 @@ class Converter:
             name, inner = named(node)
             return InGraph(self.node(name), self.group(inner))
         if kind == "optional_graph_pattern":
-            return Optional(self.group(self._groups(node)[0]))
+            return Optional(self.apart(self._groups(node)[0]))
         if kind == "minus_graph_pattern":
-            return Minus(self.group(self._groups(node)[0]))
+            return Minus(self.apart(self._groups(node)[0]))
         raise UnknownSyntaxError(f"{kind} in a group")
 
     @staticmethod
@@ -292,7 +299,7 @@ class Converter:
             if child.type == "group_graph_pattern":
                 if child.parent is None or child.parent.type not in {"exists_func", "not_exists_func"}:
                     raise UnknownSyntaxError("a group in an expression")
-                groups.append(self.group(child))
+                groups.append(self.apart(child))
             elif child.type == "var":
                 variables.add(self._variable(child))
             elif child.type == "aggregate":
@@ -339,10 +346,13 @@ class Converter:
                 self._properties(subject, properties, out)
         return out
 
+    def _count_joined(self) -> None:
+        self._joined += 1
+        if self._joined > QUERY_PATTERNS_MAX:
+            raise LimitError(f"a group has more than {QUERY_PATTERNS_MAX} triple patterns and path steps to join")
+
     def _add(self, out: list[TriplePattern | PathPattern], pattern: TriplePattern | PathPattern) -> None:
-        self._patterns += 1
-        if self._patterns > QUERY_PATTERNS_MAX:
-            raise LimitError(f"the query has more than {QUERY_PATTERNS_MAX} triple patterns and path steps")
+        self._count_joined()
         out.append(pattern)
 
     def _properties(self, subject: Node, node: Syntax, out: list[TriplePattern | PathPattern]) -> None:
@@ -358,8 +368,8 @@ class Converter:
                 self._link(subject, verb, self._object(each, out), out)
 
     def _link(self, s: Node, verb: Syntax, o: Node, out: list[TriplePattern | PathPattern]) -> None:
-        if verb.type == "var":
-            self._add(out, TriplePattern(s, self._variable(verb), o))
+        if verb.type == "var" or verb.type in _IRIS:
+            self._add(out, TriplePattern(s, self.node(verb), o))
         else:
             self._path_pattern(s, self.path(verb), o, out)
 
@@ -405,7 +415,7 @@ class Converter:
             return self._binary_path(node)
         if node.type != "path_element":
             raise UnknownSyntaxError(f"{node.type} in a path")
-        self._patterns += 1
+        self._count_joined()
         inverse, negated, modifier = False, False, ""
         inner: Path | None = None
         for child in node.children:

@@ -18,6 +18,9 @@ DEPTHS = (1, 1, 2, 2, 3, 3, 4, 5)
 """How many groups nest in each other, the outermost included: a query is at least as deep as one of these."""
 
 WORK_MAX = 30_000.0
+PATTERNS_MAX = 40
+"""Triple and path patterns, well below what `dkg.sparql` takes."""
+
 _HEADER = f"PREFIX e: <{PREFIX}>\n"
 _GAPS = (" ", "\n", " # } { <x> 'y\n", "\n\t")
 
@@ -70,7 +73,7 @@ def case(seed: int) -> Case:
         rng = random.Random(f"{seed}/{attempt}")
         quads = random_quads(rng)
         tree = Queries(rng, quads, wanted).query()
-        if tree.work > WORK_MAX or depth(tree) < wanted:
+        if tree.work > WORK_MAX or depth(tree) < wanted or _patterns(tree) > PATTERNS_MAX:
             continue
         made = Case(seed, quads, tree, rng.choice(_GAPS), *_parameters(rng, tree))
         answer = answer_of_oracle(made)
@@ -81,6 +84,10 @@ def case(seed: int) -> Case:
             return made
     message = f"no query for seed {seed}"
     raise AssertionError(message)
+
+
+def _patterns(tree: Node) -> int:
+    return sum(node.op.startswith(("triple", "path ")) for node in walk(tree))
 
 
 def answer_of_oracle(made: Case, shuffle: int | None = None) -> Outcome:

@@ -13,8 +13,10 @@ from dkg.client.cli.console import is_terminal
 from dkg.client.files import read_input, read_proof, write_proof
 from dkg.client.progress import duration, grouped, size
 from dkg.errors import InputError
+from dkg.evaluate import evaluate
 from dkg.limits import DEFAULT_BUDGET
 from dkg.normal import normalize
+from dkg.pages import RecordedPages, StoredPages
 
 if TYPE_CHECKING:
     import argparse
@@ -31,36 +33,36 @@ def query(args: argparse.Namespace, console: Console) -> int:
     """Answer from the store; with --proof, keep the proof."""
     from dkg.client.cli.datasets import opened, root_of  # noqa: PLC0415 - `verify` needs no store
 
-    text = _text(args)
+    text, options, proof = _text(args), _options(args), None
+    budget = options["budget"]
     start = time.perf_counter()
     with opened(args.store) as store:
         root = root_of(store, args.root)
-        options = _options(args)
         if args.proof is None:
-            answer = dkg.query(store, root, text, **options)
-            seconds, pages, proof_bytes, written = time.perf_counter() - start, None, None, ""
+            pages = RecordedPages(StoredPages(store), budget.pages, budget.proof_bytes)
+            answer, read = evaluate(pages, root, text, **options), len(pages.read)
         else:
             proof = dkg.prove(store, root, text, **options)
-            answer, pages, proof_bytes = proof.answer, proof.pages, len(proof.car)
-            seconds = time.perf_counter() - start
-            in_file = write_proof(args.proof, proof.car)
-            written = f"; proof of {pages} pages, {size(in_file)}, in {args.proof}"
+            answer, read = proof.answer, proof.pages
+    seconds = time.perf_counter() - start
     facts = {
         "root": dkg.root_text(root),
         "verified": False,
-        "pages": pages,
-        "proof_bytes": proof_bytes,
+        "pages": read,
+        "proof_bytes": None if proof is None else len(proof.car),
         "seconds": seconds,
     }
-    _print(answer, args, console, facts, text)
-    console.say(f"{_amount(answer)} for root {facts['root']} in {duration(seconds)}{written}")
+    shown = _rendered(answer, args, console, facts, text)  # first, so that a refused format writes no proof
+    written = "" if proof is None else f"; proof of {size(write_proof(args.proof, proof.car))} in {args.proof}"
+    console.result(shown)
+    cost = f"{grouped(read)} pages, {duration(seconds)}"
+    console.say(f"{_amount(answer)} in your store for root {facts['root']} ({cost}){written}")
     return 0
 
 
 def verify(args: argparse.Namespace, console: Console) -> int:
     """Recompute the answer from a proof."""
-    text = _text(args)
-    options = _options(args)
+    text, options = _text(args), _options(args)
     budget = options.pop("budget")
     start = time.perf_counter()
     answer = dkg.verify(read_proof(args.proof, budget), text, args.root, limits=budget, **options)
@@ -72,12 +74,10 @@ def verify(args: argparse.Namespace, console: Console) -> int:
         "proof_bytes": answer.proof_bytes,
         "seconds": seconds,
     }
-    _print(answer, args, console, facts, text)
-    cost = f"{answer.pages} pages, {size(answer.proof_bytes)}, {duration(seconds)}"
-    if answer.provably_nothing:
-        console.say(f"verified: provably nothing matches, complete for root {args.root} ({cost})", "green")
-    else:
-        console.say(f"verified: {_amount(answer)}, correct and complete for root {args.root} ({cost})", "green")
+    console.result(_rendered(answer, args, console, facts, text))
+    found = "provably nothing matches, complete" if answer.provably_nothing else f"{_amount(answer)}, correct and complete"
+    cost = f"{grouped(answer.pages)} pages, {size(answer.proof_bytes)}, {duration(seconds)}"
+    console.say(f"verified: {found} for root {args.root} ({cost})", "green")
     return 0
 
 
@@ -118,27 +118,24 @@ def graph_name(iri: str) -> bytes:
     return normalize(b"<" + _encoded(iri) + b">")
 
 
-def _print(answer: Results, args: argparse.Namespace, console: Console, facts: dict[str, Any], text: str) -> None:
+def _rendered(answer: Results, args: argparse.Namespace, console: Console, facts: dict[str, Any], text: str) -> bytes:
     """The results, in the format that was asked for, or the one that fits where they go."""
     if console.json:
         head = json.dumps(facts)[:-1].encode()
-        console.result(head + b', "rows": %d, "answer": ' % len(answer) + answer.serialize("json").strip() + b"}")
-        return
+        return head + b', "rows": %d, "answer": ' % len(answer) + answer.serialize("json").strip() + b"}"
     tabular = answer.form.value in {"SELECT", "ASK"}
     chosen = args.format or ("ttl" if not tabular else "table" if is_terminal(sys.stdout) else "json")
     if chosen != "table":
-        console.result(answer.serialize(chosen))
-        return
+        return answer.serialize(chosen)
     if not tabular:
         raise InputError(f"{answer.form.value} has no table; choose --format ttl, nt, xml or json")
     from dkg.client.cli.table import table  # noqa: PLC0415 - only where somebody looks
     from dkg.sparql.syntax import parse  # noqa: PLC0415
 
-    prefixes = parse(text, now=args.now, base_iri=args.base).prefixes
-    lines, cut = table(answer, prefixes)
-    console.line(lines)
+    lines, cut = table(answer, parse(text, now=args.now, base_iri=args.base).prefixes)
     if cut:
         console.say(f"{cut} long values were cut (…): use --format json, csv or tsv to see them whole", "dim")
+    return lines.encode()
 
 
 def _amount(answer: Results) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, NoReturn
 
 from dkg.client.cli.exits import HELP, Exit
@@ -25,6 +24,8 @@ class Parser(argparse.ArgumentParser):
 
 def dkg_version() -> str:
     """The version of the installed package."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - 11 ms
+
     try:
         return version("dkg")
     except PackageNotFoundError:

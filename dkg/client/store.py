@@ -1,0 +1,433 @@
+"""The page store on disk: one SQLite database, `pages.db`, in a directory of its own.
+
+| table          | what a row is                                                                                     |
+|----------------|---------------------------------------------------------------------------------------------------|
+| `packs`        | up to eight pages, compressed together (`dkg.client.packs`)                                       |
+| `pages`        | where a page is: its key is 56 bits of the page's hash, `at` is 16 times its pack, plus its slot  |
+| `clashes`      | the same for a page whose 56 bits were taken: rare by chance, cheap for an adversary, never wrong |
+| `dictionaries` | what packs are compressed with                                                                    |
+| `heads`        | the roots that this store has had, the last one the current                                       |
+
+Pages are never changed and never removed: an old root stays readable. A head is written in the transaction of the
+last of its pages, in WAL mode with `synchronous=FULL`: after a crash or a power cut at any point the store holds
+the old head with all its pages or the new one with all its pages. There is one writer; readers go on beside it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections import OrderedDict
+from contextlib import contextmanager
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
+
+from dkg.client.packs import DICTIONARY_SAMPLES, PACK_BYTES_MAX, PAGES_MAX, Pack, Packer, section_of, train
+from dkg.errors import StoreError
+from dkg.page import cid_of, cid_text
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdDict
+else:
+    from backports.zstd import ZstdDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+FILE_NAME: Final = "pages.db"
+STORE_VERSION: Final = 1
+
+_APPLICATION: Final = 0x646B6731
+_SLOTS: Final = 16  # per pack, in `at`
+_STAGED_MAX: Final = 400_000  # index entries kept back to be inserted in order
+_PACKS_CACHED: Final = 128
+_ASKED_AT_ONCE: Final = 500
+_WAIT_SECONDS: Final = 1.0
+_DATABASE_PAGE_BYTES: Final = 8192
+_CACHE_KIB: Final = 32 * 1024
+_WAL_BYTES_KEPT: Final = 16 * 1024 * 1024
+
+_SCHEMA: Final = """
+CREATE TABLE packs (id INTEGER PRIMARY KEY, dictionary INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE pages (id INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+CREATE TABLE clashes (cid BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE dictionaries (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE heads (seq INTEGER PRIMARY KEY AUTOINCREMENT, root BLOB NOT NULL);
+"""
+
+Packed = tuple[int, bytes, list[bytes]]
+"""A pack on its way into the store: its dictionary's number, its bytes, the CIDs of its pages."""
+
+
+def index_key(cid: bytes) -> int:
+    """The key of a page in `pages`."""
+    return int.from_bytes(cid[4:11], "big")
+
+
+class SqliteStore:
+    """A `PageStore` on disk, with heads. One object is for one thread at a time.
+
+    Outside of `writing`, each call of `put_many` or `set_head` is a transaction of its own, durable when it
+    returns. Every failure of the file, the disk or the database is a `StoreError`.
+    """
+
+    def __init__(self, directory: Path | str, *, read_only: bool = False) -> None:
+        """Open the store in `directory`; it is created if it is missing, unless `read_only`.
+
+        Raises `StoreError` when there is no store to read, or none that this release can use.
+        """
+        self.directory = Path(directory)
+        self.read_only = read_only
+        self._file = self.directory / FILE_NAME
+        self._packs: OrderedDict[int, Pack] = OrderedDict()
+        self._dictionaries: dict[int, ZstdDict | None] = {0: None}
+        self._packer = Packer(b"")
+        self._dictionary = 0  # the number of the packer's
+        self._staged: dict[int, int] = {}
+        self._writing = False
+        self._db = self._open()
+        try:
+            self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+
+    # Opening and closing
+
+    def _open(self) -> sqlite3.Connection:
+        if self.directory.exists() and not self.directory.is_dir():
+            raise StoreError(f"{self.directory} is a file; a store is a directory, so name another")
+        if self.read_only:
+            if not self._file.is_file():
+                raise StoreError(f"there is no store in {self.directory}; `dkg load FILE... --store DIR` makes one")
+            return self._connect("mode=ro")
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot create the store directory {self.directory}: {error.strerror}") from error
+        return self._connect("mode=rwc")
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        with self._guard("open"):
+            return sqlite3.connect(
+                f"file:{quote(str(self._file.absolute()))}?{mode}",
+                uri=True,
+                timeout=_WAIT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+
+    def _prepare(self) -> None:
+        with self._guard("open"):
+            try:
+                application, version = self._pragma("application_id"), self._pragma("user_version")
+            except sqlite3.OperationalError:
+                # WAL needs a shared-memory file, which a directory that cannot be written to cannot have. Without a
+                # WAL file nobody writes, and the database can be read as it is.
+                if not self.read_only or Path(f"{self._file}-wal").exists():
+                    raise
+                self._db.close()
+                self._db = self._connect("immutable=1")
+                application, version = self._pragma("application_id"), self._pragma("user_version")
+            if application == version == 0 and not self.read_only and not self._pragma("schema_version"):
+                self._create()
+            elif application != _APPLICATION:
+                raise StoreError(f"{self._file} is a database, but not of dkg; nothing was changed in it")
+            elif version != STORE_VERSION:
+                raise StoreError(
+                    f"the store in {self.directory} has format version {version}, and this release of dkg reads "
+                    f"{STORE_VERSION}; nothing was changed. Use the release that wrote it, or load the data anew"
+                )
+            self._configure()
+
+    def _pragma(self, name: str) -> int:
+        value: int = self._db.execute(f"PRAGMA {name}").fetchone()[0]
+        return value
+
+    def _create(self) -> None:
+        self._db.execute(f"PRAGMA page_size={_DATABASE_PAGE_BYTES}")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("BEGIN IMMEDIATE")
+        if not self._pragma("schema_version"):  # else another process was faster
+            for statement in _SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA application_id={_APPLICATION}")
+            self._db.execute(f"PRAGMA user_version={STORE_VERSION}")
+        self._db.execute("COMMIT")
+
+    def _configure(self) -> None:
+        self._db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        if not self.read_only:
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES_KEPT}")
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Read what this object remembers of the database."""
+        db = self._db
+        self._clashes = bool(db.execute("SELECT count(*) FROM clashes").fetchone()[0])
+        newest = db.execute("SELECT id, data FROM dictionaries ORDER BY id DESC LIMIT 1").fetchone()
+        if newest is not None:
+            self._dictionary, data = newest
+            self._packer = Packer(data)
+
+    def close(self) -> None:
+        """Close the database. What was put inside an unfinished `writing` is gone."""
+        with self._guard("close"):
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _guard(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._failure(doing, error) from error
+
+    def _failure(self, doing: str, error: sqlite3.Error) -> StoreError:
+        name = getattr(error, "sqlite_errorname", None) or ""
+        where = f"the store in {self.directory}"
+        if name == "SQLITE_FULL":
+            return StoreError(f"cannot {doing} {where}: the disk is full. Nothing was changed; free space and try again")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return StoreError(f"cannot {doing} {where}: another process is writing to it. Try again when it is done")
+        if name == "SQLITE_NOTADB":
+            return StoreError(f"cannot {doing} {where}: {FILE_NAME} is not a database, or is encrypted")
+        if name.startswith("SQLITE_CORRUPT"):
+            return StoreError(f"cannot {doing} {where}: {FILE_NAME} is damaged ({error}); restore it or load anew")
+        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+            return StoreError(f"cannot {doing} {where}: {error}. Check that you may read and write there")
+        return StoreError(f"cannot {doing} {where}: {error}. Nothing was changed")
+
+    # Reading
+
+    def get(self, cid: bytes) -> bytes | None:
+        """See `PageStore.get`. The page is checked against its CID: what comes back is what was put."""
+        try:
+            at = self._at(cid)
+            if at is None:
+                return None
+            page = self._pack(at // _SLOTS).page(at % _SLOTS)
+        except sqlite3.Error as error:
+            raise self._failure("read", error) from error
+        digest = sha256(page).digest()
+        if digest != cid[4:]:
+            if digest[:7] == cid[4:11]:
+                return None  # another page with the same 56 bits
+            raise StoreError(f"page {cid_text(cid)} is damaged in {self.directory}; `dkg fsck` tells what hangs on it")
+        return page
+
+    def _at(self, cid: bytes) -> int | None:
+        if self._clashes:
+            row = self._db.execute("SELECT at FROM clashes WHERE cid=?", (cid,)).fetchone()
+            if row is not None:
+                return int(row[0])
+        key = index_key(cid)
+        if key in self._staged:
+            return self._staged[key]
+        row = self._db.execute("SELECT at FROM pages WHERE id=?", (key,)).fetchone()
+        return None if row is None else row[0]
+
+    def _pack(self, number: int) -> Pack:
+        pack = self._packs.get(number)
+        if pack is None:
+            row = self._db.execute("SELECT dictionary, data FROM packs WHERE id=?", (number,)).fetchone()
+            if row is None:
+                raise StoreError(f"pack {number} is missing in {self.directory}; `dkg fsck` tells what hangs on it")
+            pack = self._packs[number] = Pack(row[1], self._dictionary_of(row[0]))
+            if len(self._packs) > _PACKS_CACHED:
+                self._packs.popitem(last=False)
+        return pack
+
+    def _dictionary_of(self, number: int) -> ZstdDict | None:
+        if number not in self._dictionaries:
+            row = self._db.execute("SELECT data FROM dictionaries WHERE id=?", (number,)).fetchone()
+            if row is None:
+                raise StoreError(f"dictionary {number} is missing in {self.directory}; no pack of it can be read")
+            self._dictionaries[number] = ZstdDict(row[0])
+        return self._dictionaries[number]
+
+    def head(self) -> bytes | None:
+        """The current root, None when nothing was ever loaded."""
+        return next(iter(self.heads()), None)
+
+    def heads(self) -> list[bytes]:
+        """All roots that this store has had, the current one first."""
+        with self._guard("read"):
+            return [row[0] for row in self._db.execute("SELECT root FROM heads ORDER BY seq DESC")]
+
+    # Writing
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction: all that is put and set inside is there when it ends, and nothing of it after an error.
+
+        Raises `StoreError` at once when another process is writing.
+        """
+        if self._writing:
+            raise RuntimeError("this store is already inside `writing`")
+        if self.read_only:
+            raise StoreError(f"the store in {self.directory} was opened to be read only")
+        with self._guard("write to"):
+            self._db.execute("BEGIN IMMEDIATE")
+            self._writing = True
+            try:
+                self._begin()
+                yield
+                self._insert_staged()
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+            finally:
+                self._writing = False
+
+    def _begin(self) -> None:
+        self._refresh()  # another process may have written since this store was opened
+        last = self._db.execute("SELECT max(id) FROM packs").fetchone()[0]
+        self._next_pack = (last or 0) + 1
+        self._empty = last is None
+
+    def _roll_back(self) -> None:
+        self._staged.clear()
+        self._packs.clear()  # numbers of packs that were never there may be given again
+        if self._db.in_transaction:  # a full disk ends it on its own
+            self._db.execute("ROLLBACK")
+        self._dictionaries = {0: None}
+        self._packer, self._dictionary = Packer(b""), 0
+        self._refresh()
+
+    def put_many(self, pages: Iterable[tuple[bytes, bytes]]) -> None:
+        """See `PageStore.put_many`."""
+        if not self._writing:
+            with self.writing():
+                self.put_many(pages)
+            return
+        batch = list(pages)
+        with self._guard("write to"):
+            if not self._dictionary and len(batch) >= DICTIONARY_SAMPLES:
+                self.train(raw for _, raw in batch)
+            self.put_packs(self.packed(batch))
+
+    def train(self, pages: Iterable[bytes]) -> None:
+        """Compress from now on with a dictionary made from these pages, if it can be made and there is none yet."""
+        if self._dictionary:
+            return
+        dictionary = train(pages)
+        if dictionary:
+            with self._guard("write to"):
+                self._db.execute("INSERT INTO dictionaries (id, data) VALUES (1, ?)", (dictionary,))
+            self._dictionary = 1
+            self._packer = Packer(dictionary)
+
+    def packed(self, batch: list[tuple[bytes, bytes]]) -> Iterator[Packed]:
+        """Pack those of some pages that are not here yet. Works beside the writer too, in a process of its own."""
+        known = {} if self._empty else self._known([cid for cid, _ in batch])
+        sections: list[bytes] = []
+        cids: list[bytes] = []
+        size = 0
+        for cid, raw in batch:
+            section = section_of(raw)
+            at = known.get(index_key(cid))
+            if at is not None and self._keeps(cid, at, section):
+                continue
+            sections.append(section)
+            cids.append(cid)
+            size += len(section)
+            if len(cids) == PAGES_MAX or size >= PACK_BYTES_MAX:
+                yield self._dictionary, self._packer.pack(sections), cids
+                sections, cids, size = [], [], 0
+        if cids:
+            yield self._dictionary, self._packer.pack(sections), cids
+
+    def _known(self, cids: list[bytes]) -> dict[int, int]:
+        """Where the pages are that may be here, by their keys."""
+        keys = iter([index_key(cid) for cid in cids])
+        known: dict[int, int] = {}
+        with self._guard("read"):
+            while asked := list(islice(keys, _ASKED_AT_ONCE)):
+                marks = ",".join("?" * len(asked))
+                known.update(self._db.execute(f"SELECT id, at FROM pages WHERE id IN ({marks})", asked))  # noqa: S608
+                known.update((key, self._staged[key]) for key in asked if key in self._staged)
+        return known
+
+    def _keeps(self, cid: bytes, at: int, section: bytes) -> bool:
+        """Whether the page of a section is at a place, or among the clashes."""
+        with self._guard("read"):
+            if self._pack(at // _SLOTS).holds(at % _SLOTS, section):
+                return True
+            return self._db.execute("SELECT 1 FROM clashes WHERE cid=?", (cid,)).fetchone() is not None
+
+    def put_packs(self, packs: Iterable[Packed]) -> None:
+        """Keep packs that `packed` made, inside `writing`."""
+        with self._guard("write to"):
+            self._db.executemany("INSERT INTO packs (id, dictionary, data) VALUES (?, ?, ?)", self._numbered(packs))
+            if len(self._staged) > _STAGED_MAX:
+                self._insert_staged()
+
+    def _numbered(self, packs: Iterable[Packed]) -> Iterator[tuple[int, int, bytes]]:
+        staged = self._staged
+        for dictionary, data, cids in packs:
+            number = self._next_pack
+            self._next_pack += 1
+            yield number, dictionary, data
+            for at, cid in enumerate(cids, number * _SLOTS):
+                if staged.setdefault(index_key(cid), at) != at:
+                    self._clash(cid, at)
+
+    def _clash(self, cid: bytes, at: int) -> None:
+        """Two pages have the same key: they are the same page, or the second goes among the clashes."""
+        if self.get(cid) is None:
+            self._db.execute("INSERT INTO clashes (cid, at) VALUES (?, ?)", (cid, at))
+            self._clashes = True
+
+    def _insert_staged(self) -> None:
+        """Insert the index entries that were kept back, in order, which fills the pages of the database."""
+        rows = sorted(self._staged.items())
+        cursor = self._db.executemany("INSERT OR IGNORE INTO pages (id, at) VALUES (?, ?)", rows)
+        self._staged.clear()
+        if cursor.rowcount < len(rows):
+            for key, at in rows:
+                self._settle(key, at)
+
+    def _settle(self, key: int, at: int) -> None:
+        """After a key was taken already: the page that came second is the same one, or a clash."""
+        ((taken,),) = self._db.execute("SELECT at FROM pages WHERE id=?", (key,))
+        if taken == at:
+            return
+        page = self._pack(at // _SLOTS).page(at % _SLOTS)
+        self._clash(cid_of(page), at)
+
+    def set_head(self, root: bytes) -> None:
+        """Make a root the current one. Raises `StoreError` when its page is not here."""
+        if not self._writing:
+            with self.writing():
+                self.set_head(root)
+            return
+        if self.get(root) is None:
+            raise StoreError(f"the store in {self.directory} has no dataset {cid_text(root)} to make current")
+        with self._guard("write to"):
+            self._db.execute("INSERT INTO heads (root) VALUES (?)", (root,))
+
+    # Beside the writer
+
+    def reopen_in_child(self) -> None:
+        """In a forked process: read through a connection of its own, and never touch the parent's."""
+        _PARENTS.append(self._db)
+        self.read_only = True
+        self._writing = False
+        self._db = self._connect("mode=ro")
+
+
+_PARENTS: Final[list[Any]] = []  # connections of a parent: closing one here would take its locks away

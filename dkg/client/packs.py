@@ -6,16 +6,16 @@ dictionary that the store trains on pages of its own. This is only how pages are
 and every page is checked against its CID when it is read.
 
 A pack before compression: one byte, how many pages; for each a 32-bit number, little-endian, twice the bytes of
-its section, plus one if the section is a leaf of quads; then the sections. Such a section is the components of the
-leaf's keys, joined by 0x00, each that equals the one four before it left empty. Any other is the page as it is.
+its section, plus one if the section is a leaf of quads; then the sections. Such a section is the leaf's keys joined
+by newlines, and, of what 0x00 separates in that, whatever equals the fourth before it left out. Any other section is
+the page as it is.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 import sys
-from itertools import accumulate, repeat
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 import libipld
@@ -47,33 +47,36 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PAGES_MAX: Final = 8
+PAGES_MAX: Final = 16
 """Most pages of a pack: more compress better, fewer are read faster."""
 
 PACK_BYTES_MAX: Final = 128 * 1024
 """Bytes of sections from which on no page joins a pack."""
 
-DICTIONARY_BYTES: Final = 112 * 1024
+DICTIONARY_BYTES: Final = 32 * 1024
 
 DICTIONARY_SAMPLES: Final = 256
 """Fewest pages that a dictionary is trained with: fewer say too little about what follows."""
 
-_LEVEL: Final = 6
+_LEVEL: Final = 1
+_WIDTH: Final = 4
 _UNPACKED_BYTES_MAX: Final = PACK_BYTES_MAX + PAGE_BYTES_MAX + 1 + 4 * PAGES_MAX
 _LENGTHS: Final = [struct.Struct(f"<B{count}I") for count in range(PAGES_MAX + 1)]
 _LEAF: Final = b"\xa1\x61k"  # DAG-CBOR of a map of one field, "k"
-_QUADS: Final = re.compile(rb"(?:[^\0]+\0[^\0]+\0[^\0]+\0[^\0]+\0\n)+")
 
 
 def section_of(raw: bytes) -> bytes:
-    """What a pack keeps of a page, after one byte: 1 for a leaf of quads without its repetitions, 0 for the page."""
+    """What a pack keeps of a page, after one byte: 1 for a leaf without its repetitions, 0 for the page as it is."""
     if raw.startswith(_LEAF):
         try:
             keys = libipld.decode_dag_cbor(raw)["k"]
-            if libipld.encode_dag_cbor({"k": keys}) == raw and _QUADS.fullmatch(b"\n".join(keys) + b"\n"):
-                parts = b"".join(keys).split(b"\0")
-                rest = [b"" if a == b else a for a, b in zip(parts[4:-1], parts, strict=False)]
-                return b"\x01" + b"\0".join(parts[:4] + rest)
+            text = b"\n".join(keys)
+            # A leaf of quads passes: no key has a newline, no component is empty. Whatever passes can be undone.
+            if text.count(b"\n") == len(keys) - 1 and libipld.encode_dag_cbor({"k": keys}) == raw:
+                parts = text.split(b"\0")
+                if len(parts) > _WIDTH and b"" not in parts[:-1]:
+                    rest = [b"" if a == b else a for a, b in zip(parts[_WIDTH:], parts, strict=False)]
+                    return b"\x01" + b"\0".join(parts[:_WIDTH] + rest)
         except (ValueError, TypeError, OverflowError, RecursionError):
             pass  # bytes that are no leaf are kept as they are
     return b"\0" + raw
@@ -84,23 +87,23 @@ def page_of_section(section: bytes, *, leaf: bool) -> bytes:
     if not leaf:
         return section
     parts = section.split(b"\0")
-    if len(parts) % 4 or len(section) * len(parts) > 4 * PAGE_BYTES_MAX and _size(parts) > PAGE_BYTES_MAX:
+    if len(section) * len(parts) > PAGE_BYTES_MAX and _size(parts) > PAGE_BYTES_MAX:
         raise StoreError("a pack holds a leaf that no release of dkg writes; `dkg fsck` tells what is damaged")
+    last = len(parts) - 1
     for at, part in enumerate(parts):
-        if not part:
-            parts[at] = parts[at - 4]
-    keys = list(map(b"\0".join, zip(parts[::4], parts[1::4], parts[2::4], parts[3::4], repeat(b""), strict=False)))
-    page: bytes = libipld.encode_dag_cbor({"k": keys})
+        if not part and at != last:
+            parts[at] = parts[at - _WIDTH]
+    page: bytes = libipld.encode_dag_cbor({"k": b"\0".join(parts).split(b"\n")})
     return page
 
 
 def _size(parts: list[bytes]) -> int:
     """Bytes of all components, written out."""
-    lengths = [0, 0, 0, 0]
+    lengths = [0] * _WIDTH
     total = 0
     for at, part in enumerate(parts):
-        lengths[at % 4] = len(part) or lengths[at % 4]
-        total += lengths[at % 4]
+        lengths[at % _WIDTH] = len(part) or lengths[at % _WIDTH]
+        total += lengths[at % _WIDTH]
     return total
 
 

@@ -133,6 +133,12 @@ def needs_triple(group: Group) -> bool:
     )
 
 
+def starts_with_triple(group: Group) -> bool:
+    """Whether the first thing in a group is a triple pattern, so that it never begins from nothing."""
+    first = group.elements[0] if group.elements else None
+    return isinstance(first, Triples) and any(isinstance(pattern, TriplePattern) for pattern in first.patterns)
+
+
 def nullable(path: Path) -> bool:
     """Whether a path has a zero-length match."""
     match path:

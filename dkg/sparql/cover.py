@@ -38,6 +38,7 @@ from dkg.sparql.analysis import (
     names_of_group,
     needs_triple,
     opaque,
+    starts_with_triple,
 )
 from dkg.sparql.filters import Expressions, bounds_of
 from dkg.sparql.paths import join_path
@@ -47,6 +48,7 @@ from dkg.terms import component
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from dkg.gather import Gather
     from dkg.sparql.algebra import Expression, Select
@@ -90,7 +92,7 @@ class Coverage:
         self._fresh = 0
         self.inside_exists = 0
         self.lists_graphs = False
-        """Whether the names of graphs are part of the answer by themselves."""
+        """Whether the engine may list the graphs by itself, which it does in random order."""
 
     def select(self, select: Select, given: Relation, scope: Scope, needed: frozenset[str]) -> Found:
         """Cover a SELECT; the relation is of its WHERE, before projection, aggregates and LIMIT."""
@@ -165,7 +167,6 @@ class Coverage:
 
     def graph_names(self, known: Relation, name: str) -> None:
         """Cover the names that `GRAPH ?g` ranges over: those of column `name`, or all of them."""
-        self.lists_graphs = True
         if self._named is not None:
             return  # the query or the caller lists them: they are known without data
         if known.certain([name]):
@@ -198,6 +199,7 @@ class _GroupCover:
         self._scope = scope
         self._left = left
         self._graph = graph_name(scope)
+        coverage.lists_graphs |= bool(self._graph) and not starts_with_triple(group)
         self._needed = needed | self._graph | names_of_expressions(group.filters)
         self._wanted = bool(needed)
         self._lookup = coverage.lookup(scope, bounds_of(group.filters))
@@ -409,7 +411,7 @@ class _GroupCover:
             relation = Relation(exact=False)  # an aggregate of nothing is still a row
         if opaque(select) and select.values:
             relation = join(relation, _relation_of(select.values))
-        joined = join(found.relation, relation).project(keep | self._graph)
+        joined = join(_without_pushed(found, shown - visible), relation).project(keep | self._graph)
         certain = {name for name in relation.columns if relation.certain([name])}
         return Found(joined, found.own | certain | ((inner.own & visible) - set(found.relation.columns)))
 
@@ -421,7 +423,7 @@ class _GroupCover:
         if isinstance(element, Optional):
             return self._optional(element.group, found, after, more=at + 1 < len(elements))
         if isinstance(element, Minus):
-            before = frozenset[str]().union(*map(names_of, elements[:at]))
+            before = found.own.union(*map(names_of, elements[:at]))
             return self._minus(element.group, found, before)
         if isinstance(element, Bind):
             return self._bind(element, found, after)
@@ -450,9 +452,10 @@ class _GroupCover:
     def _bind(self, element: Bind, found: Found, after: frozenset[str]) -> Found:
         expression, name = element.expression, element.var.name
         self._coverage.exists(expression, found.relation.project(found.own), self._scope)
-        relation = found.relation
+        # A value pushed in says nothing of this variable: inside EXISTS the engine lets BIND replace it.
+        relation = _without_pushed(found, {name})
         if name not in after:
-            return found
+            return Found(relation, found.own)
         names = sorted(var.name for var in expression.variables)
         known = expression.pure and not expression.exists and set(names) <= found.own and relation.certain(names)
         if not known:
@@ -510,6 +513,12 @@ def _unknown(unit: TriplePattern | PathPattern, found: Found, joined: Relation) 
         return frozenset()
     pushed = set(found.relation.columns) - found.own
     return frozenset(name for name in names_of(unit) & pushed if not joined.certain([name]))
+
+
+def _without_pushed(found: Found, names: AbstractSet[str]) -> Relation:
+    """The relation without those columns of `names` that were pushed in from outside."""
+    relation = found.relation
+    return relation.project([name for name in relation.columns if name in found.own or name not in names])
 
 
 def _without(group: Group, pattern: TriplePattern) -> Group:

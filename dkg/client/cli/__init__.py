@@ -48,10 +48,18 @@ def _guarded(args: argparse.Namespace) -> int:
         code = _run(args, console)
         sys.stdout.flush()
     except BrokenPipeError:
-        return _pipe_closed()
+        _drop_output()
+        return Exit.PIPE_CLOSED
     except KeyboardInterrupt:
         sys.stderr.write("\ndkg: interrupted\n")
         return Exit.INTERRUPTED
+    except MemoryError:
+        console.fail("there is not enough memory for this", "MemoryError", Exit.STORE)
+        return Exit.STORE
+    except OSError as error:  # of standard output: files and stores have their own errors
+        _drop_output()
+        console.fail(f"cannot write the result: {error.strerror or error}", "OSError", Exit.STORE)
+        return Exit.STORE
     return code
 
 
@@ -75,11 +83,10 @@ def _explained(error: DkgError) -> tuple[str, Exit]:
     return str(error), Exit.INPUT
 
 
-def _pipe_closed() -> int:
-    """Whoever read our output went away: say nothing, and keep the interpreter from trying again at exit."""
+def _drop_output() -> None:
+    """Nobody takes our output any more: keep the interpreter from trying again at exit."""
     null = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(null, sys.stdout.fileno())
     finally:
         os.close(null)
-    return Exit.PIPE_CLOSED

@@ -46,13 +46,11 @@ class Console:
 
     def result(self, data: bytes) -> None:
         """Bytes of a result; ends the line if they do not."""
-        sys.stdout.flush()
         sys.stdout.buffer.write(data if not data or data.endswith(b"\n") else data + b"\n")
-        sys.stdout.buffer.flush()
 
     def line(self, text: str) -> None:
-        """One line of a result."""
-        sys.stdout.write(text + "\n")
+        """Text of a result, in UTF-8 whatever the locale."""
+        self.result(text.encode())
 
     def object(self, value: Mapping[str, Any]) -> None:
         """The JSON object of `--json`."""

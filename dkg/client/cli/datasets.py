@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from dkg.terms import Quad
 
 
+def load(args: argparse.Namespace, console: Console) -> int:
+    """Load files, all or none."""
+    from dkg.client.load import load_files
+    with SqliteStore(args.store) as store:
+        new = load_files(store, args.files, format=args.format)
+    console.line(dkg.root_text(new))
+    return Exit.OK
+
+
 @contextmanager
 def opened(directory: str) -> Iterator[SqliteStore]:
     """A store to read. Raises `StoreError` when there is none."""

@@ -25,6 +25,9 @@ NOBODY = "SELECT ?s WHERE { ?s <http://xmlns.com/foaf/0.1/name> 'Zoe' }"
 ADA = "SELECT ?o WHERE { <http://example.org/ada> <http://xmlns.com/foaf/0.1/knows> ?o }"
 OTHER_ROOT = "bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 
+COMMAND = [sys.executable, "-m", "dkg.client.cli"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+
 Capture = pytest.CaptureFixture[str]
 
 
@@ -536,17 +539,10 @@ def test_the_documentation_has_every_exit_code() -> None:
         assert f"| {code} |" in page
 
 
-def dkg(
-    *argv: str, stdin: bytes = b"", cwd: Path | None = None, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[bytes]:
+def dkg(*argv: str, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
     """`dkg` in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-c", "import sys; from dkg.client.cli import main; sys.exit(main())", *argv],
-        input=stdin,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), **(env or {})},
-        capture_output=True,
-        check=False,
+        [*COMMAND, *argv], input=stdin, cwd=cwd, env=ENVIRONMENT, capture_output=True, check=False
     )
 
 
@@ -568,19 +564,28 @@ def test_a_reader_that_goes_away_is_no_error(db: str) -> None:
     """`dkg query ... | true`: the pipe is closed before anything is written."""
     read, write = os.pipe()
     os.close(read)
-    code = f"import sys; from dkg.client.cli import main; sys.exit(main(['query', '--store', {db!r}, {NAMES!r}]))"
-    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, check=False)
+    argv = [*COMMAND, "query", "--store", db, NAMES]
+    done = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
     os.close(write)
     assert done.returncode == 141
     assert b"Broken" not in done.stderr
     assert b"Traceback" not in done.stderr
 
 
+def test_a_full_disk_under_the_result_is_an_error(proof: str, root: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        argv = [*COMMAND, "verify", proof, "--root", root, NAMES]
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+    assert done.returncode == 3
+    assert b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_ctrl_c_leaves_the_store_as_it_was(db: str, root: str, tmp_path: Path, capsys: Capture) -> None:
     fifo = tmp_path / "slow.nt"
     os.mkfifo(fifo)
-    code = f"import sys; from dkg.client.cli import main; sys.exit(main(['load', {str(fifo)!r}, '--store', {db!r}]))"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    argv = [*COMMAND, "load", str(fifo), "--store", db]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
     with fifo.open("w") as writer:  # opens when the loader has started to read
         writer.write("<http://a> <http://b> <http://c> .\n")
         writer.flush()
@@ -597,10 +602,7 @@ def test_ctrl_c_leaves_the_store_as_it_was(db: str, root: str, tmp_path: Path, c
 def on_terminal(argv: list[str], env: dict[str, str]) -> str:
     """What a person would see: both outputs of `dkg` on a pseudo-terminal."""
     main_end, end = os.openpty()
-    code = "import sys; from dkg.client.cli import main; sys.exit(main())"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *argv], stdin=end, stdout=end, stderr=end, env={**os.environ, **env}
-    )
+    process = subprocess.Popen([*COMMAND, *argv], stdin=end, stdout=end, stderr=end, env={**ENVIRONMENT, **env})
     os.close(end)
     seen = b""
     try:

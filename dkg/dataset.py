@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from dkg.build import build_tree
 from dkg.diff import diff_trees
+from dkg.normal import require_normal
 from dkg.page import ORDERS, DatasetRoot
 from dkg.pages import PageSink
 from dkg.scan import Cursor, scan
-from dkg.sorting import KeySorter, Spill, merge_runs
+from dkg.sorting import KeySorter, Spill, merge_runs, require_places
 from dkg.terms import key_of, keys_are_quads, quad_of, quads_only
 from dkg.update import update_tree
 
@@ -76,23 +77,27 @@ def run_in_turn(jobs: list[TreeJob], store: PageStore, sample: list[bytes], tick
     return results
 
 
-def build_dataset(  # noqa: PLR0913 - the pieces of one operation, by keyword
+def build_dataset(
     batches: Iterable[list[Quad]],
     store: PageStore,
     *,
     onto: tuple[Pages, bytes] | None = None,
     without: Iterable[Quad] = (),
+    normal: bool = False,
     spill: Spill | None = None,
     run: Runner = run_in_turn,
     progress: Callable[[Progress], None] | None = None,
 ) -> bytes:
     """Build the dataset of all quads in `batches`, in any order, duplicates dropped; gives its root.
 
-    `onto`: a dataset (its pages and its root) whose quads are in it too, other than those of `without`. `spill`:
+    `onto`: a dataset (its pages and its root) whose quads are in it too, other than those of `without`. `normal`:
+    the quads are known to be in normal form, as those of `dkg.rdf` are; else each term is checked once. `spill`:
     where sorted runs go when they do not fit in `dkg.sorting.CHUNK_BYTES`; without it all is sorted in memory.
+
+    Raises `RdfError` for what is no quad and `NormalFormError` for one off its normal form; what a store raises.
     """
     tell = progress or (lambda _: None)
-    sorter = KeySorter(spill)
+    sorter = KeySorter(spill, normal=normal)
     for batch in batches:
         if batch:
             sorter.add(batch)
@@ -157,19 +162,19 @@ def _finish(trees: list[tuple[bytes, int]], sink: PageSink) -> bytes:
     return root
 
 
-def update_dataset(
-    pages: Pages, root: bytes, add: Iterable[Quad], remove: Iterable[Quad], store: PageStore
-) -> bytes:
+def update_dataset(pages: Pages, root: bytes, add: Iterable[Quad], remove: Iterable[Quad], store: PageStore) -> bytes:
     """The root of a dataset with quads taken out and then put in; a quad in both is in the result.
 
     Quads to add that are there and quads to remove that are not change nothing. Large changes are merged with the
-    dataset, which is then built anew: the root is the same either way.
+    dataset, which is then built anew: the root is the same either way. Raises what `build_dataset` raises.
     """
     old = pages.root(root)
     come = set(add)
+    require_places(list(come))
+    require_normal({term for quad in come for term in quad})
     gone = set(remove) - come
     if not update_pays(old.count, len(come) + len(gone)):
-        return build_dataset([list(come)], store, onto=(pages, root), without=gone)
+        return build_dataset([list(come)], store, onto=(pages, root), without=gone, normal=True)
     come -= set(_present(pages, old.trees[0], come))
     gone = set(_present(pages, old.trees[0], gone))
     if not come and not gone:
@@ -232,7 +237,7 @@ def sample_pages(keys: list[bytes], pages_max: int) -> list[bytes]:
     """Pages of all four trees over some keys of spog, as bytes: what a compressor is trained with."""
     store = _Bytes()
     rows = [quad_of(key, "spog") for key in keys]
-    build_dataset([rows], store)
+    build_dataset([rows], store, normal=True)
     step = max(1, len(store.pages) // pages_max)
     return list(islice(store.pages, 0, None, step))
 
@@ -246,6 +251,7 @@ class _Bytes:
     def get(self, cid: bytes) -> bytes | None:
         """Nothing is ever read."""
         del cid
+        return None
 
     def put_many(self, pages: Iterable[tuple[bytes, bytes]]) -> None:
         """See `PageStore.put_many`."""

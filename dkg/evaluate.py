@@ -80,6 +80,7 @@ class _Evaluation:
         self._pages = pages
         self._gather = Gather(pages, root, budget.quads)
         self._named = named
+        self._restricted = default is not None
         self._coverage = Coverage(
             self._gather,
             Expressions(query.prologue, base_iri),
@@ -225,8 +226,9 @@ class _Evaluation:
         if named:
             store.load(named, format=pyoxigraph.RdfFormat.N_QUADS, lenient=True)
         listed = self._named
-        if listed is None and (self._coverage.lists_graphs or self._query.whole is not None):
-            listed = tuple(self._gather.named_graphs())  # the engine's own order of graphs is random
+        if listed is None and (self._restricted or self._coverage.lists_graphs or self._query.whole is not None):
+            # The engine's own order of graphs is random; and without a list, a FROM of the query would count.
+            listed = tuple(self._gather.named_graphs())
         graphs: list[Any] | None = None if listed is None else [to_oxigraph(name) for name in listed]
         try:
             return store.query(

@@ -12,6 +12,8 @@ from itertools import chain, islice
 from operator import lt
 from typing import TYPE_CHECKING, Final, Protocol
 
+from dkg.errors import RdfError
+from dkg.normal import require_normal, shown
 from dkg.page import ORDERS
 from dkg.terms import component
 
@@ -20,10 +22,8 @@ if TYPE_CHECKING:
 
     from dkg.terms import Quad
 
-Run = "Iterable[list[bytes]]"
-"""Strictly ascending keys, in batches; can be read more than once."""
-
 _BATCH_KEYS: Final = 8192
+_SPILLED_KEYS: Final = 2048  # a batch of every run is in memory while they are merged
 _TERMS_MAX: Final = 400_000  # components remembered, so that equal ones are one object
 _PLACES: Final = {order: tuple("spog".index(place) for place in order) for order in ORDERS}
 
@@ -49,59 +49,75 @@ class MemorySpill:
 class _Components(dict[bytes, bytes]):
     """Component and terminator by term, made when first asked for."""
 
-    size = 0  # bytes of what was made
-
     def __missing__(self, term: bytes) -> bytes:
         made = self[term] = component(term) + b"\0"
-        self.size += len(made)
         return made
+
+
+class _CheckedComponents(_Components):
+    """The same for terms of which nothing is known. Raises what `require_normal` raises."""
+
+    def __missing__(self, term: bytes) -> bytes:
+        require_normal((term,))
+        return super().__missing__(term)
 
 
 class _Chunk:
     """Quads in memory, as four columns."""
 
-    def __init__(self) -> None:
+    def __init__(self, components: _Components) -> None:
         self.columns: tuple[list[bytes], ...] = ([], [], [], [])
-        self._components = _Components()
         self.bytes = 0
         """Of the keys of one index, duplicates included."""
+        self._components = components
 
     def add(self, batch: list[Quad]) -> None:
         """Take quads."""
         made = self._components
         for column, terms in zip(self.columns, zip(*batch, strict=True), strict=True):
             components = list(map(made.__getitem__, terms))
-            column += components
+            column.extend(components)
             self.bytes += sum(map(len, components))
         if len(made) > _TERMS_MAX:
             made.clear()
 
-    def run(self, order: str) -> Iterator[list[bytes]]:
+    def run(self, order: str, batch_keys: int = _BATCH_KEYS) -> Iterator[list[bytes]]:
         """The keys of an index, sorted, without duplicates."""
         keys = list(map(b"".join, zip(*(self.columns[place] for place in _PLACES[order]), strict=True)))
         keys.sort()
         keys = _distinct(keys)
-        for start in range(0, len(keys), _BATCH_KEYS):
-            yield keys[start : start + _BATCH_KEYS]
+        for start in range(0, len(keys), batch_keys):
+            yield keys[start : start + batch_keys]
 
 
 class KeySorter:
     """Takes quads in any order; then gives the sorted keys of each index, any number of times."""
 
-    def __init__(self, spill: Spill | None = None, chunk_bytes: int = CHUNK_BYTES) -> None:
+    def __init__(self, spill: Spill | None = None, *, chunk_bytes: int = CHUNK_BYTES, normal: bool = False) -> None:
+        """`normal`: the quads are known to be in normal form, as those of `dkg.rdf` are; else each term is checked."""
         self._spill = spill
         self._chunk_bytes = chunk_bytes
-        self._chunk = _Chunk()
+        self._normal = normal
+        self._chunk = self._new_chunk()
         self._runs: dict[str, list[Iterable[list[bytes]]]] = {order: [] for order in ORDERS}
         self.taken = 0
         """Quads taken so far, duplicates included."""
 
+    def _new_chunk(self) -> _Chunk:
+        return _Chunk(_Components() if self._normal else _CheckedComponents())
+
     def add(self, batch: list[Quad]) -> None:
-        """Take quads. Raises `StoreError` when a full chunk cannot be spilled."""
+        """Take quads.
+
+        Raises `StoreError` when a full chunk cannot be spilled; unless `normal`, `RdfError` for what is no quad and
+        `NormalFormError` for one that is off its normal form.
+        """
         if self._spill is not None and self._chunk.bytes > self._chunk_bytes:
             for order, runs in self._runs.items():
-                runs.append(self._spill.write(self._chunk.run(order)))
-            self._chunk = _Chunk()
+                runs.append(self._spill.write(self._chunk.run(order, _SPILLED_KEYS)))
+            self._chunk = self._new_chunk()
+        if not self._normal:
+            require_places(batch)
         self._chunk.add(batch)
         self.taken += len(batch)
 
@@ -117,6 +133,14 @@ class KeySorter:
         """The keys of an index, strictly ascending, in batches."""
         runs = self._runs[order]
         return merge_runs([*runs, self._chunk.run(order)]) if runs else self._chunk.run(order)
+
+
+def require_places(batch: list[Quad]) -> None:
+    """Check that subjects, predicates and graph names are IRIs. Raises `RdfError`."""
+    for quad in batch:
+        for place, term in zip(("subject", "predicate", "", "graph name"), quad, strict=True):
+            if place and term[:1] != b"<":
+                raise RdfError(f"{shown(term)} stands as a {place}, where only an IRI can stand")
 
 
 def _distinct(keys: list[bytes]) -> list[bytes]:

@@ -131,7 +131,7 @@ class Pack:
     def __init__(self, data: bytes, dictionary: ZstdDict | None) -> None:
         try:
             size = get_frame_info(data).decompressed_size
-            if size is None or size > _UNPACKED_BYTES_MAX:
+            if not 0 < (size or 0) <= _UNPACKED_BYTES_MAX:  # None: the frame does not say
                 raise StoreError(f"a pack in the store claims to hold {size} bytes, over {_UNPACKED_BYTES_MAX}")
             content = decompress(data, zstd_dict=dictionary)
             lengths = _LENGTHS[content[0]].unpack_from(content)[1:]

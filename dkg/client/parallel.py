@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import sys
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg.dataset import run_in_turn, sample_pages
@@ -36,9 +35,7 @@ class TreeBuilder:
         self._store = store
         self._processes = processes_allowed() if processes is None else processes
 
-    def __call__(
-        self, jobs: list[TreeJob], store: object, sample: list[bytes], tick: Tick
-    ) -> list[tuple[bytes, int]]:
+    def __call__(self, jobs: list[TreeJob], store: object, sample: list[bytes], tick: Tick) -> list[tuple[bytes, int]]:
         """See `Runner`."""
         del store  # it is the one given at the start
         self._store.train(sample_pages(sample, _SAMPLE_PAGES))

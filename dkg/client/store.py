@@ -47,7 +47,7 @@ _STAGED_MAX: Final = 400_000  # index entries kept back to be inserted in order
 _PACKS_CACHED: Final = 128
 _ASKED_AT_ONCE: Final = 500
 _WAIT_SECONDS: Final = 1.0
-_DATABASE_PAGE_BYTES: Final = 8192
+_DATABASE_PAGE_BYTES: Final = 32768
 _CACHE_KIB: Final = 32 * 1024
 _WAL_BYTES_KEPT: Final = 16 * 1024 * 1024
 
@@ -199,7 +199,9 @@ class SqliteStore:
         name = getattr(error, "sqlite_errorname", None) or ""
         where = f"the store in {self.directory}"
         if name == "SQLITE_FULL":
-            return StoreError(f"cannot {doing} {where}: the disk is full. Nothing was changed; free space and try again")
+            return StoreError(
+                f"cannot {doing} {where}: the disk is full. Nothing was changed; free space and try again"
+            )
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return StoreError(f"cannot {doing} {where}: another process is writing to it. Try again when it is done")
         if name == "SQLITE_NOTADB":

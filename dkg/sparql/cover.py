@@ -158,24 +158,21 @@ class Coverage:
         return Scope(named=True, graph=graph, allowed=self._named)
 
     def graph_exists(self, graph: bytes) -> bool:
-        """Cover whether a graph (a component) exists; False if it is not among those allowed."""
+        """Cover whether a graph (a component) exists."""
         if self._named is not None:
             return graph in self._named
         low = graph + b"\0"
-        self.gather.some("gspo", low, prefix_end(low), named=True)
-        return True
+        return self.gather.some("gspo", low, prefix_end(low), named=True) is not None
 
-    def graph_names(self, known: Relation, name: str) -> None:
-        """Cover the names that `GRAPH ?g` ranges over: those of column `name`, or all of them."""
+    def graph_names(self, known: Relation, name: str) -> bool:
+        """Cover the names that `GRAPH ?g` ranges over: those of column `name`, or all. True if all of `known` exist."""
         if self._named is not None:
-            return  # the query or the caller lists them: they are known without data
-        if known.certain([name]):
-            for row in known.project([name]).rows:
-                if row[0] is not None:
-                    self.graph_exists(row[0])
+            names = self._named  # the query or the caller lists them: they are known without data
+        elif known.certain([name]):
+            names = frozenset(row[0] for row in known.project([name]).rows if row[0] and self.graph_exists(row[0]))
         else:
-            for _ in self.gather.graphs():
-                pass
+            names = frozenset(self.gather.graphs())
+        return name not in known.columns or all(row[0] in names for row in known.project([name]).rows)
 
 
 def graph_name(scope: Scope) -> frozenset[str]:
@@ -379,21 +376,20 @@ class _GroupCover:
     def _in_graph(self, graph: Var | bytes, group: Group, found: Found, keep: frozenset[str]) -> Found:
         if not isinstance(graph, Var):
             scope = self._coverage.named_scope(graph)
-            if not needs_triple(group) and not self._coverage.graph_exists(component(graph)):
-                return Found(Relation(found.relation.columns, []), found.own)
-            return self._union((group,), found, scope, keep)
+            exists = needs_triple(group) or self._coverage.graph_exists(component(graph))
+            inner = self._union((group,), found, scope, keep)
+            return Found(replace(inner.relation, exact=inner.relation.exact and exists), inner.own)
         fresh = self._coverage.fresh_graph()
         given = copied(found.relation, graph.name, fresh.name)
         scope = self._coverage.named_scope(fresh)
-        if not needs_triple(group):
-            self._coverage.graph_names(given, fresh.name)
+        exist = needs_triple(group) or self._coverage.graph_names(given, fresh.name)
         inner = self._coverage.group(group, given, scope, keep | {fresh.name, graph.name} | self._graph)
         certain = inner.relation.certain([fresh.name])
         merged = unified(inner.relation, fresh.name, graph.name)
         own = (found.own | inner.own) - {fresh.name}
         if certain or graph.name not in found.relation.columns:
             own |= {graph.name}
-        relation = Relation(merged.columns, merged.rows, merged.exact and certain)
+        relation = replace(merged, exact=merged.exact and certain and exist)
         return Found(relation.project(keep | self._graph), own)
 
     def _sub_select(self, select: Select, found: Found, keep: frozenset[str]) -> Found:

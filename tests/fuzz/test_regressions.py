@@ -1,0 +1,133 @@
+"""Cases that random queries found and that were wrong once, shrunk; each with what was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.evaluators import EVALUATORS
+from tests.fuzz.vocabulary import PREFIX
+from tests.oracle import Match, Quad, Term, difference, normal_form, oracle
+
+
+@dataclass(frozen=True)
+class Regression:
+    """`data`: quads as `s p o g`, names of the vocabulary or terms. Graph names likewise; "" is an empty list."""
+
+    wrong: str
+    query: str
+    data: str
+    default: str | None = None
+    named: str | None = None
+    match: Match = Match.SEQUENCE
+
+
+CASES = (
+    Regression(
+        "MINUS was not covered when the pattern before it was read bit by bit",
+        "SELECT ?c ?x { ?x e:q ?c MINUS { ?x e:r e:b } } LIMIT 2",
+        "a q c g3, a r b g2",
+    ),
+    Regression(
+        "MINUS of GRAPH ?g {} was not covered under LIMIT",
+        "SELECT * { ?c e:r ?g MINUS { GRAPH ?g {} } } OFFSET 1 LIMIT 5",
+        "c r b g1, c r g1 g2",
+    ),
+    Regression(
+        "BIND inside EXISTS overwrites the value from outside; coverage kept that one",
+        "ASK { e:d e:q ?g FILTER NOT EXISTS { BIND(e:a AS ?g) FILTER EXISTS { ?g e:r? ?g } } }",
+        "d q g3 g3, g1 p a g3",
+    ),
+    Regression(
+        "graphs were ranged over in the order of a hash map",
+        "SELECT * { GRAPH ?g { BIND(e:d AS ?y) ?b e:q ?c } }",
+        "a q d g3, a q e g2, a q c g1",
+    ),
+    Regression(
+        "FROM counted for named graphs although the caller gave the default graph",
+        "SELECT ?b FROM e:g1 { GRAPH ?g { ?x e:p ?b } }",
+        "a p g1 g1",
+        default="",
+    ),
+    Regression(
+        "FROM NAMED counted although the caller gave the default graph",
+        "SELECT * FROM NAMED e:g3 { GRAPH ?g { ?c ?c ?b } }",
+        "q q c g1",
+        default="g2",
+    ),
+    Regression(
+        "FROM NAMED hid a graph although the caller gave the default graph",
+        "SELECT * FROM NAMED e:g3 { GRAPH e:g2 {} }",
+        "b q c g2",
+        default="g1",
+    ),
+    Regression(
+        "GRAPH ?y with ?y from VALUES: a row whose graph does not exist was taken for an exact match",
+        "SELECT DISTINCT ?g ?y { OPTIONAL { GRAPH ?y {} VALUES ?y { 0.1 } } ?y e:q ?g }",
+        "a q c g2",
+    ),
+    Regression(
+        "a GRAPH that is not in scope hid a GRAPH inside it, which the engine looks at alone",
+        "SELECT ?c { GRAPH e:g1 { GRAPH ?g { e:a e:p ?b } } }",
+        "a p c g2",
+        default="g1 g3",
+        named="zz g2",
+    ),
+    Regression(
+        "a GRAPH that is not in scope hid VALUES inside it, which the engine looks at alone",
+        "SELECT * { GRAPH e:g2 { VALUES (?x ?y) { (UNDEF 2.0) (e:a 'b') } } ?b (e:q|e:q) ?g }",
+        "a q e g2",
+        default="g2",
+        named="g1",
+        match=Match.BAG,
+    ),
+    Regression(
+        "BIND to ?g in an OPTIONAL inside GRAPH ?g overwrites it in the engine",
+        "SELECT * { GRAPH ?x { OPTIONAL { BIND(e:g1 AS ?x) } ?b e:p ?b } }",
+        "b q a g2, c p c g1",
+        match=Match.BAG,
+    ),
+    Regression(
+        "BIND to ?g inside GRAPH ?g overwrites it in the engine",
+        "SELECT * { GRAPH ?g { ?x e:p ?y BIND(?x AS ?g) } ?b ?c ?a }",
+        "b p e g3",
+    ),
+    Regression(
+        "BIND to ?x inside GRAPH ?x, restricted from outside",
+        "SELECT * { GRAPH ?x { ?c e:p ?a BIND(?a AS ?x) } } VALUES ?x { e:g1 e:d }",
+        "a p d g2",
+    ),
+    Regression(
+        "OPTIONAL at the start of GRAPH ?c fixed ?c for the path after it",
+        "SELECT * { GRAPH ?c { OPTIONAL { e:b e:p ?x } ?y !(e:q|e:zz) ?a } }",
+        "a p g1 g1, a p p g1, b p c g2",
+        match=Match.BAG,
+    ),
+    Regression(
+        "VALUES and OPTIONAL {} inside GRAPH ?g, in one branch of a UNION",
+        "SELECT REDUCED * { ?g e:p ?x { GRAPH ?g { VALUES (?a ?y) { (UNDEF 1) (e:a e:r) } OPTIONAL {} } }"
+        " UNION {} UNION {} }",
+        "a p r g1",
+        match=Match.SET,
+    ),
+)
+
+
+def _term(name: str) -> Term:
+    return normal_form(name.encode()) if name[0] in '"<' else f"<{PREFIX}{name}>".encode()
+
+
+def _names(text: str | None) -> tuple[Term, ...] | None:
+    return None if text is None else tuple(map(_term, text.split()))
+
+
+def _quads(text: str) -> tuple[Quad, ...]:
+    return tuple((_term(s), _term(p), _term(o), _term(g)) for s, p, o, g in map(str.split, text.split(", ")))
+
+
+@pytest.mark.parametrize("name", [name for name in EVALUATORS if name != "oracle"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.wrong)
+def test_it_is_right_now(case: Regression, name: str) -> None:
+    arguments = _quads(case.data), f"PREFIX e: <{PREFIX}> {case.query}", _names(case.default), _names(case.named), None
+    assert difference(oracle(*arguments), EVALUATORS[name](*arguments), case.match) is None

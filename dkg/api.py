@@ -48,7 +48,9 @@ def load(
     name = f"<{graph}>".encode()
     if isinstance(source, bytes) or hasattr(source, "read"):
         if format is None:
-            raise InputError("say which format the RDF is in: format='ttl', 'nt', 'nq', 'trig', 'jsonld', 'xml' or 'n3'")
+            raise InputError(
+                "say which format the RDF is in: format='ttl', 'nt', 'nq', 'trig', 'jsonld', 'xml' or 'n3'"
+            )
         return parse_quads(source, format=format, base_iri=base_iri, graph=name)
     return quads_of_rdflib(source, graph=name)
 

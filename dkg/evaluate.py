@@ -218,6 +218,11 @@ class _Evaluation:
 
     # --- the engine ----------------------------------------------------------------------------------------
 
+    def _lists(self) -> bool:
+        """Whether the engine must be told which named graphs there are."""
+        needed = self._restricted or self._coverage.lists_graphs or self._query.whole is not None
+        return self._named is None and needed
+
     def _engine(self) -> Raw:
         default, named = self._gather.text()
         store = pyoxigraph.Store()
@@ -225,10 +230,8 @@ class _Evaluation:
             store.load(default, format=pyoxigraph.RdfFormat.N_TRIPLES, lenient=True)
         if named:
             store.load(named, format=pyoxigraph.RdfFormat.N_QUADS, lenient=True)
-        listed = self._named
-        if listed is None and (self._restricted or self._coverage.lists_graphs or self._query.whole is not None):
-            # The engine's own order of graphs is random; and without a list, a FROM of the query would count.
-            listed = tuple(self._gather.named_graphs())
+        # The engine's own order of graphs is random; and without a list, a FROM of the query would count.
+        listed = tuple(self._gather.named_graphs()) if self._lists() else self._named
         graphs: list[Any] | None = None if listed is None else [to_oxigraph(name) for name in listed]
         try:
             return store.query(
@@ -241,4 +244,7 @@ class _Evaluation:
             raise QueryError(f"the query does not parse: {error}") from error
 
     def _result(self, run: Callable[[], Raw]) -> Answer:
+        if self._lists() and not self._gather.named_graphs():
+            # With an empty list the engine lets GRAPH match what is no graph: give it one, if there is one.
+            self._gather.some("gspo", b"", LAST, named=True)
         return Answer(self._query.form, run, self._budget.rows, self._query.prefixes)

@@ -264,7 +264,7 @@ def height_of(pages: Pages, root: bytes) -> int:
     return height
 
 
-def update_tree(  # noqa: PLR0913 - the pieces of one operation
+def update_tree(
     pages: Pages, root: bytes, add: set[bytes], remove: set[bytes], sink: PageSink, shape: Shape = FORMAT_1
 ) -> bytes:
     """The root of the tree with the keys of `add` put in and those of `remove` taken out.
@@ -317,9 +317,7 @@ def _children(pages: Pages, root: bytes, steps: int) -> Iterator[tuple[bytes, by
                 stack.extend((sep, child, depth - 1) for sep, child in children)
 
 
-def _grow(  # noqa: PLR0913 - the pieces of one operation
-    pages: Pages, root: bytes, edits: _Edits, level: int, sink: PageSink, shape: Shape
-) -> bytes:
+def _grow(pages: Pages, root: bytes, edits: _Edits, level: int, sink: PageSink, shape: Shape) -> bytes:
     """Build the levels above an old root that is now one child among several."""
     old: Entry = (b"", root, pages.node(root).count)
     entries: dict[bytes, Entry | None] = {b"": old}

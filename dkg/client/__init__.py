@@ -1,0 +1,1 @@
+"""The thin shell with I/O: the store on disk, loading files, the command line."""

@@ -27,20 +27,18 @@ if sys.version_info >= (3, 14):
     from compression.zstd import (
         CompressionParameter,
         ZstdCompressor,
+        ZstdDecompressor,
         ZstdDict,
         ZstdError,
-        decompress,
-        get_frame_info,
         train_dict,
     )
 else:
     from backports.zstd import (
         CompressionParameter,
         ZstdCompressor,
+        ZstdDecompressor,
         ZstdDict,
         ZstdError,
-        decompress,
-        get_frame_info,
         train_dict,
     )
 
@@ -129,17 +127,22 @@ class Pack:
     __slots__ = ("_content", "_lengths", "_starts")
 
     def __init__(self, data: bytes, dictionary: ZstdDict | None) -> None:
+        decompressor = ZstdDecompressor(zstd_dict=dictionary)
         try:
-            size = get_frame_info(data).decompressed_size
-            if not 0 < (size or 0) <= _UNPACKED_BYTES_MAX:  # None: the frame does not say
-                raise StoreError(f"a pack in the store claims to hold {size} bytes, over {_UNPACKED_BYTES_MAX}")
-            content = decompress(data, zstd_dict=dictionary)
+            content = decompressor.decompress(data, max_length=_UNPACKED_BYTES_MAX)
+            if not decompressor.eof or decompressor.unused_data:
+                raise StoreError("a pack in the store is not one frame, or a frame that is too long")
             lengths = _LENGTHS[content[0]].unpack_from(content)[1:]
         except (ZstdError, IndexError, struct.error) as error:
             raise StoreError(f"a pack in the store is damaged ({error}); `dkg fsck` tells what hangs on it") from error
         self._content = content
         self._lengths = lengths
         self._starts = list(accumulate((length >> 1 for length in lengths), initial=1 + 4 * len(lengths)))
+
+    @property
+    def count(self) -> int:
+        """How many pages there are in it."""
+        return len(self._lengths)
 
     def page(self, slot: int) -> bytes:
         """The page in a slot, from 0. Raises `StoreError` when there is none."""

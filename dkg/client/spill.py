@@ -27,9 +27,9 @@ _LEVEL: Final = 1
 
 
 class FileSpill:
-    """The `Spill` of the shell. Its files lie in `directory`, which should be on the disk that holds the store."""
+    """The `Spill` of the shell. Its files lie in `directory`: the store's, or (None) where the system keeps such files."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path | None) -> None:
         self._directory = directory
 
     def write(self, batches: Iterable[list[bytes]]) -> Iterable[list[bytes]]:
@@ -46,7 +46,7 @@ class FileSpill:
             file.flush()
         except OSError as error:
             raise StoreError(
-                f"cannot sort: {error.strerror} while writing to {self._directory}. Nothing was changed; "
+                f"cannot sort: {error.strerror} while writing to {self._directory or tempfile.gettempdir()}. Nothing was changed; "
                 "free space and try again"
             ) from error
         return _FileRun(file, lengths)

@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
+from dkg.client.database import Database
 from dkg.client.packs import DICTIONARY_SAMPLES, PACK_BYTES_MAX, PAGES_MAX, Pack, Packer, section_of, train
 from dkg.errors import StoreError
 from dkg.page import cid_of, cid_text
@@ -38,29 +38,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-FILE_NAME: Final = "pages.db"
-STORE_VERSION: Final = 1
-
-_APPLICATION: Final = 0x646B6731
 _SLOTS: Final = 16  # per pack, in `at`
 _STAGED_MAX: Final = 400_000  # index entries kept back to be inserted in order
 _PACKS_CACHED: Final = 128
 _ASKED_AT_ONCE: Final = 500
-_WAIT_SECONDS: Final = 1.0
-_DATABASE_PAGE_BYTES: Final = 32768
-_CACHE_KIB: Final = 32 * 1024
-_WAL_BYTES_KEPT: Final = 16 * 1024 * 1024
-
-_SCHEMA: Final = """
-CREATE TABLE packs (id INTEGER PRIMARY KEY, dictionary INTEGER NOT NULL, data BLOB NOT NULL);
-CREATE TABLE pages (id INTEGER PRIMARY KEY, at INTEGER NOT NULL);
-CREATE TABLE clashes (cid BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE dictionaries (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE heads (seq INTEGER PRIMARY KEY AUTOINCREMENT, root BLOB NOT NULL);
-"""
 
 Packed = tuple[int, bytes, list[bytes]]
 """A pack on its way into the store: its dictionary's number, its bytes, the CIDs of its pages."""
+
+
+class PagesChecked(NamedTuple):
+    """How many pages were read, and what is wrong with them."""
+
+    pages: int
+    problems: list[str]
 
 
 def index_key(cid: bytes) -> int:
@@ -82,89 +73,19 @@ class SqliteStore:
         """
         self.directory = Path(directory)
         self.read_only = read_only
-        self._file = self.directory / FILE_NAME
+        self._database = Database(self.directory, read_only=read_only)
+        self._db = self._database.connection
+        self._guard = self._database.guard
         self._packs: OrderedDict[int, Pack] = OrderedDict()
         self._dictionaries: dict[int, ZstdDict | None] = {0: None}
         self._packer = Packer(b"")
         self._dictionary = 0  # the number of the packer's
         self._staged: dict[int, int] = {}
         self._writing = False
-        self._db = self._open()
-        try:
-            self._prepare()
-        except BaseException:
-            self._db.close()
-            raise
+        with self._guard("open"):
+            self._refresh()
 
     # Opening and closing
-
-    def _open(self) -> sqlite3.Connection:
-        if self.directory.exists() and not self.directory.is_dir():
-            raise StoreError(f"{self.directory} is a file; a store is a directory, so name another")
-        if self.read_only:
-            if not self._file.is_file():
-                raise StoreError(f"there is no store in {self.directory}; `dkg load FILE... --store DIR` makes one")
-            return self._connect("mode=ro")
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot create the store directory {self.directory}: {error.strerror}") from error
-        return self._connect("mode=rwc")
-
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        with self._guard("open"):
-            return sqlite3.connect(
-                f"file:{quote(str(self._file.absolute()))}?{mode}",
-                uri=True,
-                timeout=_WAIT_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-
-    def _prepare(self) -> None:
-        with self._guard("open"):
-            try:
-                application, version = self._pragma("application_id"), self._pragma("user_version")
-            except sqlite3.OperationalError:
-                # WAL needs a shared-memory file, which a directory that cannot be written to cannot have. Without a
-                # WAL file nobody writes, and the database can be read as it is.
-                if not self.read_only or Path(f"{self._file}-wal").exists():
-                    raise
-                self._db.close()
-                self._db = self._connect("immutable=1")
-                application, version = self._pragma("application_id"), self._pragma("user_version")
-            if application == version == 0 and not self.read_only and not self._pragma("schema_version"):
-                self._create()
-            elif application != _APPLICATION:
-                raise StoreError(f"{self._file} is a database, but not of dkg; nothing was changed in it")
-            elif version != STORE_VERSION:
-                raise StoreError(
-                    f"the store in {self.directory} has format version {version}, and this release of dkg reads "
-                    f"{STORE_VERSION}; nothing was changed. Use the release that wrote it, or load the data anew"
-                )
-            self._configure()
-
-    def _pragma(self, name: str) -> int:
-        value: int = self._db.execute(f"PRAGMA {name}").fetchone()[0]
-        return value
-
-    def _create(self) -> None:
-        self._db.execute(f"PRAGMA page_size={_DATABASE_PAGE_BYTES}")
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("BEGIN IMMEDIATE")
-        if not self._pragma("schema_version"):  # else another process was faster
-            for statement in _SCHEMA.split(";"):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA application_id={_APPLICATION}")
-            self._db.execute(f"PRAGMA user_version={STORE_VERSION}")
-        self._db.execute("COMMIT")
-
-    def _configure(self) -> None:
-        self._db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        if not self.read_only:
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES_KEPT}")
-        self._refresh()
 
     def _refresh(self) -> None:
         """Read what this object remembers of the database."""
@@ -176,9 +97,8 @@ class SqliteStore:
             self._packer = Packer(data)
 
     def close(self) -> None:
-        """Close the database. What was put inside an unfinished `writing` is gone."""
-        with self._guard("close"):
-            self._db.close()
+        """Close the store. What was put inside an unfinished `writing` is gone."""
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -187,30 +107,6 @@ class SqliteStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    @contextmanager
-    def _guard(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._failure(doing, error) from error
-
-    def _failure(self, doing: str, error: sqlite3.Error) -> StoreError:
-        name = getattr(error, "sqlite_errorname", None) or ""
-        where = f"the store in {self.directory}"
-        if name == "SQLITE_FULL":
-            return StoreError(
-                f"cannot {doing} {where}: the disk is full. Nothing was changed; free space and try again"
-            )
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return StoreError(f"cannot {doing} {where}: another process is writing to it. Try again when it is done")
-        if name == "SQLITE_NOTADB":
-            return StoreError(f"cannot {doing} {where}: {FILE_NAME} is not a database, or is encrypted")
-        if name.startswith("SQLITE_CORRUPT"):
-            return StoreError(f"cannot {doing} {where}: {FILE_NAME} is damaged ({error}); restore it or load anew")
-        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
-            return StoreError(f"cannot {doing} {where}: {error}. Check that you may read and write there")
-        return StoreError(f"cannot {doing} {where}: {error}. Nothing was changed")
 
     # Reading
 
@@ -222,7 +118,7 @@ class SqliteStore:
                 return None
             page = self._pack(at // _SLOTS).page(at % _SLOTS)
         except sqlite3.Error as error:
-            raise self._failure("read", error) from error
+            raise self._database.failure("read", error) from error
         digest = sha256(page).digest()
         if digest != cid[4:]:
             if digest[:7] == cid[4:11]:
@@ -268,6 +164,43 @@ class SqliteStore:
         """All roots that this store has had, the current one first."""
         with self._guard("read"):
             return [row[0] for row in self._db.execute("SELECT root FROM heads ORDER BY seq DESC")]
+
+    # Checking
+
+    def page_count(self) -> int:
+        """How many pages there are."""
+        with self._guard("read"):
+            row = self._db.execute("SELECT (SELECT count(*) FROM pages) + (SELECT count(*) FROM clashes)").fetchone()
+        return int(row[0])
+
+    def integrity_problems(self) -> list[str]:
+        """What SQLite finds wrong with the database."""
+        return self._database.integrity_problems()
+
+    def check_pages(self) -> Iterator[PagesChecked]:
+        """Read every pack, and find every page in it by its CID."""
+        indexed = 0
+        try:
+            for number, dictionary, data in self._db.execute("SELECT id, dictionary, data FROM packs ORDER BY id"):
+                found = 0
+                problems = []
+                try:
+                    pack = Pack(data, self._dictionary_of(dictionary))
+                    for slot in range(pack.count):
+                        page = pack.page(slot)
+                        found += 1
+                        at = self._at(cid_of(page))
+                        indexed += at == number * _SLOTS + slot
+                        if at is None or (at != number * _SLOTS + slot and self.get(cid_of(page)) != page):
+                            problems.append(f"page {slot} of pack {number} is not found by its CID")
+                except StoreError as error:
+                    problems.append(f"pack {number}: {error}")
+                yield PagesChecked(found, problems)
+        except sqlite3.Error as error:
+            yield PagesChecked(0, [f"the packs cannot be read: {error}"])
+        lost = self.page_count() - indexed
+        if lost:
+            yield PagesChecked(0, [f"the index names {lost} pages that are not where it says"])
 
     # Writing
 
@@ -426,10 +359,12 @@ class SqliteStore:
 
     def reopen_in_child(self) -> None:
         """In a forked process: read through a connection of its own, and never touch the parent's."""
-        _PARENTS.append(self._db)
+        _PARENTS.append(self._database)
         self.read_only = True
         self._writing = False
-        self._db = self._connect("mode=ro")
+        self._database = Database(self.directory, read_only=True)
+        self._db = self._database.connection
+        self._guard = self._database.guard
 
 
-_PARENTS: Final[list[Any]] = []  # connections of a parent: closing one here would take its locks away
+_PARENTS: Final[list[Database]] = []  # of a parent process: closing one here would take its locks away

@@ -1,0 +1,1 @@
+"""SPARQL: reading queries, and covering every triple that an answer depends on."""

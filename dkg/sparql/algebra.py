@@ -189,8 +189,9 @@ class Select:
 
     `projection` is None for `*`. `expressions` are all expressions outside the group pattern: projected
     ones, GROUP BY, HAVING and ORDER BY. `aggregated`: GROUP BY, HAVING or an aggregate is present.
-    `aliases` are the names that expressions define (`(e AS ?x)` in SELECT or GROUP BY). `count`: the variable of a query that is exactly `SELECT (COUNT(*) AS ?var)` or `SELECT (COUNT(?x) AS ?var)`
-    without GROUP BY, HAVING or DISTINCT; `counted` is ?x, or None for `*`.
+    `aliases` are the names that expressions define (`(e AS ?x)` in SELECT or GROUP BY), None if they are not known.
+    `count`: the variable of a query that is exactly `SELECT (COUNT(*) AS ?var)` or `SELECT (COUNT(?x) AS ?var)`
+    without GROUP BY, HAVING, ORDER BY, LIMIT or DISTINCT; `counted` is ?x, or None for `*`.
     """
 
     projection: tuple[Var, ...] | None

@@ -135,8 +135,39 @@ def needs_triple(group: Group) -> bool:
 
 def starts_with_triple(group: Group) -> bool:
     """Whether the first thing in a group is a triple pattern, so that it never begins from nothing."""
-    first = group.elements[0] if group.elements else None
-    return isinstance(first, Triples) and any(isinstance(pattern, TriplePattern) for pattern in first.patterns)
+    match group.elements[0] if group.elements else None:
+        case Triples(patterns):
+            return any(isinstance(pattern, TriplePattern) for pattern in patterns)
+        case Union(branches):
+            return all(map(starts_with_triple, branches))
+        case Group() as inner:
+            return starts_with_triple(inner)
+        case _:
+            return False
+
+
+@lru_cache(maxsize=4096)
+def assigned(group: Group) -> frozenset[str]:
+    """Names that BIND or AS gives a value to, anywhere in a group."""
+    return _NOTHING.union(*map(_assigned, group.elements), *(assigned(g) for f in group.filters for g in f.exists))
+
+
+def _assigned(element: Element) -> frozenset[str]:
+    match element:
+        case Optional(group) | Minus(group) | InGraph(_, group):
+            return assigned(group)
+        case Union(branches):
+            return _NOTHING.union(*map(assigned, branches))
+        case Bind(expression, var):
+            return _NOTHING.union({var.name}, *map(assigned, expression.exists))
+        case SubSelect(select):
+            inner = _NOTHING.union(*(assigned(g) for e in select.expressions for g in e.exists))
+            names = select.aliases if select.aliases is not None else names_of_select(select)
+            return assigned(select.where) | inner | names
+        case Group():
+            return assigned(element)
+        case _:
+            return _NOTHING
 
 
 def nullable(path: Path) -> bool:

@@ -32,6 +32,7 @@ from dkg.sparql.algebra import (
 )
 from dkg.sparql.analysis import (
     Unit,
+    assigned,
     monotone,
     names_of,
     names_of_expressions,
@@ -42,7 +43,16 @@ from dkg.sparql.analysis import (
 )
 from dkg.sparql.filters import Expressions, bounds_of
 from dkg.sparql.paths import join_path
-from dkg.sparql.patterns import FAN_OUT, Lookup, Scope, constant_only, estimate, first_batches, gathered_rows, join_pattern
+from dkg.sparql.patterns import (
+    FAN_OUT,
+    Lookup,
+    Scope,
+    constant_only,
+    estimate,
+    first_batches,
+    gathered_rows,
+    join_pattern,
+)
 from dkg.sparql.relation import Relation, copied, cross, join, left_join, unified, union
 from dkg.terms import component
 
@@ -136,7 +146,7 @@ class Coverage:
         """Cover the patterns of EXISTS and NOT EXISTS in an expression."""
         self.inside_exists += 1
         for group in expression.exists:
-            visible = names_of_group(group) | graph_name(scope)
+            visible = (names_of_group(group) - assigned(group)) | graph_name(scope)  # the engine lets BIND replace them
             self.group(group, given.project(visible), scope, frozenset())
         self.inside_exists -= 1
 
@@ -208,7 +218,7 @@ class _GroupCover:
         for element in elements:
             if isinstance(element, Values):
                 given = join(given, _relation_of(element))
-        found = Found(given.project(self._needed_from(0)), own | (self._graph & set(given.columns)))
+        found = Found(given.project(self._needed_from(0)), own)
         at = 0
         while at < len(elements):
             stop = at
@@ -339,7 +349,8 @@ class _GroupCover:
     def _join(self, unit: Unit, found: Found, keep: frozenset[str]) -> Found:
         relation = found.relation
         if isinstance(unit, TriplePattern | PathPattern):
-            own = found.own | names_of(unit) | self._graph
+            # The graph is this group's own when a triple pattern has bound it: the engine knows it no earlier.
+            own = found.own | names_of(unit) | (self._graph if isinstance(unit, TriplePattern) else frozenset())
             if len(relation.rows) > 1 and not (names_of(unit) | self._graph) & set(relation.columns):
                 return Found(self._unconnected(unit, relation, keep), own)
             joined = self._pattern(unit, relation, keep)
@@ -380,11 +391,18 @@ class _GroupCover:
             inner = self._union((group,), found, scope, keep)
             return Found(replace(inner.relation, exact=inner.relation.exact and exists), inner.own)
         fresh = self._coverage.fresh_graph()
+        if graph.name in assigned(group):  # the engine lets BIND replace the graph: nothing is known of it, in or out
+            others = [name for name in found.relation.columns if name != graph.name]
+            found = Found(replace(found.relation.project(others), exact=False), found.own - {graph.name})
         given = copied(found.relation, graph.name, fresh.name)
         scope = self._coverage.named_scope(fresh)
-        exist = needs_triple(group) or self._coverage.graph_names(given, fresh.name)
+        exist = starts_with_triple(group) or self._coverage.graph_names(given, fresh.name)
         inner = self._coverage.group(group, given, scope, keep | {fresh.name, graph.name} | self._graph)
         certain = inner.relation.certain([fresh.name])
+        if graph.name in assigned(group):
+            others = [name for name in inner.relation.columns if name not in {graph.name, fresh.name}]
+            relation = replace(inner.relation.project(others), exact=False)
+            return Found(relation.project(keep | self._graph), (found.own | inner.own) - {fresh.name, graph.name})
         merged = unified(inner.relation, fresh.name, graph.name)
         own = (found.own | inner.own) - {fresh.name}
         if certain or graph.name not in found.relation.columns:
@@ -433,7 +451,10 @@ class _GroupCover:
         right = self._coverage.group(group, left, self._scope, wanted, left=frozenset(left.columns))
         if not wanted:
             return found
-        relation = left_join(found.relation, right.relation.project(wanted)).project(after | self._graph)
+        table = right.relation.project(wanted)
+        if not found.relation.certain(self._graph):  # a match in one graph says nothing of the others
+            table = replace(table, exact=False)
+        relation = left_join(found.relation, table).project(after | self._graph)
         return Found(relation, found.own | (right.own - set(found.relation.columns)))
 
     def _minus(self, group: Group, found: Found, before: frozenset[str]) -> Found:

@@ -44,7 +44,7 @@ def parse(text: str, *, now: str | None = None, base_iri: str | None = None) -> 
     tree = tree_sitter.Parser(_LANGUAGE).parse(source)
     try:
         if tree.root_node.has_error:
-            raise UnknownSyntaxError("our grammar does not know this syntax")
+            return _whole(scanned, base_iri, "our grammar does not know this syntax")
         return _Reader(source, scanned.text, base_iri).query(tree.root_node)
     except (UnknownSyntaxError, ValueError, LookupError, StopIteration) as error:  # unpacking another shape than known
         return _whole(scanned, base_iri, str(error))
@@ -176,4 +176,3 @@ class _Reader:
         if form is Form.DESCRIBE or (form is Form.CONSTRUCT and "construct_template" not in parts):
             return Group()
         raise UnknownSyntaxError("no WHERE")
-

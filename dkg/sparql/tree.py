@@ -311,7 +311,11 @@ class Converter:
     def _simple(node: Syntax) -> bool:
         """Whether an expression is made of comparisons and && only, so that no precedence can be misread."""
         for child in _walk(node, stop="rdf_literal"):
-            if child.is_named and child.type not in _SIMPLE and child.type not in {"namespace", "pn_prefix", "pn_local"}:
+            if (
+                child.is_named
+                and child.type not in _SIMPLE
+                and child.type not in {"namespace", "pn_prefix", "pn_local"}
+            ):
                 return False
             if child.type == "binary_expression" and not set(signs(child)) <= {"&&", "!=", *_COMPARED}:
                 return False
@@ -409,7 +413,7 @@ class Converter:
 
     # --- paths ---------------------------------------------------------------------------------------------
 
-    def path(self, node: Syntax) -> Path:
+    def path(self, node: Syntax) -> Path:  # noqa: C901, PLR0912 - one branch a kind of node
         """A property path."""
         if node.type == "binary_path":
             return self._binary_path(node)
@@ -444,17 +448,14 @@ class Converter:
 
     def _binary_path(self, node: Syntax) -> Path:
         (sign,) = signs(node)
-        kind = {"/": Sequence, "|": Alternative}.get(sign)
-        if kind is None:
+        if sign not in {"/", "|"}:
             raise UnknownSyntaxError(f"{sign} in a path")
         parts: list[Path] = []
         for child in named(node):
             part = self.path(child)
-            if isinstance(part, kind) and child.type == "binary_path":
-                parts.extend(part.parts)
-            else:
-                parts.append(part)
-        return kind(tuple(parts))
+            same = isinstance(part, Sequence if sign == "/" else Alternative) and child.type == "binary_path"
+            parts += part.parts if same and isinstance(part, Sequence | Alternative) else (part,)
+        return Sequence(tuple(parts)) if sign == "/" else Alternative(tuple(parts))
 
     def _negated(self, node: Syntax) -> Negated:
         forward: set[bytes] = set()

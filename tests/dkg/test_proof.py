@@ -48,7 +48,7 @@ def blocks_of(car: bytes) -> list[Block]:
     return blocks
 
 
-def refused(car: bytes, query: str, root: bytes, match: str) -> None:
+def refused(car: bytes, query: str, root: bytes, match: str = ".") -> None:
     with pytest.raises(ProofError, match=match):
         dkg.verify(car, query, root)
 
@@ -80,7 +80,7 @@ def test_every_altered_byte() -> None:
     car = bytearray(proof_of(POINT).car)
     for i in range(len(car)):
         car[i] ^= 0x01
-        refused(bytes(car), POINT, dataset()[1], "")
+        refused(bytes(car), POINT, dataset()[1])
         car[i] ^= 0x01
 
 
@@ -109,8 +109,8 @@ def test_header_of_another_root_over_the_right_pages() -> None:
 
 
 def test_proof_of_another_query() -> None:
-    refused(proof_of(POINT).car, STAR, dataset()[1], "")
-    refused(proof_of(STAR).car, POINT, dataset()[1], "")
+    refused(proof_of(POINT).car, STAR, dataset()[1])
+    refused(proof_of(STAR).car, POINT, dataset()[1])
 
 
 def test_old_root_is_refused_by_whoever_trusts_the_new_one() -> None:
@@ -137,13 +137,13 @@ def test_page_that_is_there_twice() -> None:
 
 def test_bytes_after_the_last_block() -> None:
     for tail in (b"\x00", b"\x01", b"\x24", b"\x80", b"junk", b"\x80\x00"):
-        refused(proof_of(POINT).car + tail, POINT, dataset()[1], "")
+        refused(proof_of(POINT).car + tail, POINT, dataset()[1])
 
 
 def test_every_truncation() -> None:
     car = proof_of(POINT).car
     for size in range(len(car)):
-        refused(car[:size], POINT, dataset()[1], "")
+        refused(car[:size], POINT, dataset()[1])
 
 
 def test_length_not_in_its_shortest_form() -> None:
@@ -166,9 +166,9 @@ def forged(at: int, page: Leaf | Inner | DatasetRoot | bytes) -> tuple[bytes, by
     out = [(new, raw)]
     for i in range(at - 1, -1, -1):
         parent = blocks[i][1].replace(old, new)
-        if parent != blocks[i][1]:
+        out.insert(0, (cid_of(parent), parent))
+        if old in blocks[i][1]:
             old, new = blocks[i][0], cid_of(parent)
-        out.insert(0, (new, parent))
     root = out[0][0]
     return write_car(root, [*out, *blocks[at + 1 :]]), root
 

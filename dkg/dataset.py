@@ -99,9 +99,8 @@ def build_dataset(
     tell = progress or (lambda _: None)
     sorter = KeySorter(spill, normal=normal)
     for batch in batches:
-        if batch:
-            sorter.add(batch)
-            tell(Progress("read", sorter.taken, None))
+        sorter.add(batch)
+        tell(Progress("read", sorter.taken, None))
     old = onto[0].root(onto[1]) if onto else None
     gone = list(without)
     total = len(ORDERS) * (sorter.taken + (old.count if old else 0))

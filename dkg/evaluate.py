@@ -183,6 +183,8 @@ class _Evaluation:
                 return None if order is None else self._count_prefix(order, {**known, "g": graph})
         elif only is None and gather.dataset.count:
             return None  # the default graph is a union: a triple in two graphs counts once
+        elif only is not None and scope.allowed is not None and only not in scope.allowed:
+            return 0
         order = next(o for o in ("spog", "posg", "ospg") if set(o[: len(known)]) == set(known))
         return self._count_prefix(order, known)
 

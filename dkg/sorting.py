@@ -112,6 +112,8 @@ class KeySorter:
         Raises `StoreError` when a full chunk cannot be spilled; unless `normal`, `RdfError` for what is no quad and
         `NormalFormError` for one that is off its normal form.
         """
+        if not batch:
+            return
         if self._spill is not None and self._chunk.bytes > self._chunk_bytes:
             for order, runs in self._runs.items():
                 runs.append(self._spill.write(self._chunk.run(order, _SPILLED_KEYS)))

@@ -23,7 +23,7 @@ from dkg.pages import StoredPages
 from dkg.rdf import parse_quads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dkg.client.store import SqliteStore
     from dkg.dataset import Progress

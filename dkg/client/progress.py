@@ -30,9 +30,9 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people read it: `3.2 ms`, `4.1 s`, `2:05`."""
+    """A time as people read it: `0.32 ms`, `41.3 ms`, `4.1 s`, `2:05`."""
     if seconds < 1:
-        return f"{seconds * 1000:.1f} ms"
+        return f"{seconds * 1000:.2f} ms" if seconds < 0.01 else f"{seconds * 1000:.1f} ms"  # noqa: PLR2004
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f}:{seconds % 60:02.0f}"  # noqa: PLR2004
 
 
@@ -59,6 +59,12 @@ class Progress:
         self._clock = clock
         self._start = self._shown = clock()
         self.done = 0
+
+    def phase(self, what: str, unit: str) -> None:
+        """From now on this is done, counted in these units."""
+        if what != self._what:
+            self._what, self._unit, self._total, self.done = what, unit, None, 0
+            self._start = self._clock()
 
     def add(self, count: int) -> None:
         """So many more are done."""

@@ -27,10 +27,10 @@ _LEVEL: Final = 1
 
 
 class FileSpill:
-    """The `Spill` of the shell. Its files lie in `directory`: the store's, or (None) where the system keeps such files."""
+    """The `Spill` of the shell. Its files lie in `directory`: the store's, or (None) the system's for such files."""
 
     def __init__(self, directory: Path | None) -> None:
-        self._directory = directory
+        self._directory = directory or tempfile.gettempdir()
 
     def write(self, batches: Iterable[list[bytes]]) -> Iterable[list[bytes]]:
         """See `Spill.write`."""
@@ -46,7 +46,7 @@ class FileSpill:
             file.flush()
         except OSError as error:
             raise StoreError(
-                f"cannot sort: {error.strerror} while writing to {self._directory or tempfile.gettempdir()}. Nothing was changed; "
+                f"cannot sort: {error.strerror} while writing to {self._directory}. Nothing was changed; "
                 "free space and try again"
             ) from error
         return _FileRun(file, lengths)

@@ -89,9 +89,7 @@ class SqliteStore:
 
     def _refresh(self) -> None:
         """Read what this object remembers of the database."""
-        db = self._db
-        self._clashes = bool(db.execute("SELECT count(*) FROM clashes").fetchone()[0])
-        newest = db.execute("SELECT id, data FROM dictionaries ORDER BY id DESC LIMIT 1").fetchone()
+        newest = self._db.execute("SELECT id, data FROM dictionaries ORDER BY id DESC LIMIT 1").fetchone()
         if newest is not None:
             self._dictionary, data = newest
             self._packer = Packer(data)
@@ -114,28 +112,31 @@ class SqliteStore:
         """See `PageStore.get`. The page is checked against its CID: what comes back is what was put."""
         try:
             at = self._at(cid)
-            if at is None:
-                return None
-            page = self._pack(at // _SLOTS).page(at % _SLOTS)
+            page = None if at is None else self._page(at)
+            if page is None or sha256(page).digest() == cid[4:]:
+                return page
+            if sha256(page).digest()[:7] == cid[4:11]:  # another page with the same 56 bits
+                at = self._clashed(cid)
+                page = None if at is None else self._page(at)
+                if page is None or cid_of(page) == cid:
+                    return page
         except sqlite3.Error as error:
             raise self._database.failure("read", error) from error
-        digest = sha256(page).digest()
-        if digest != cid[4:]:
-            if digest[:7] == cid[4:11]:
-                return None  # another page with the same 56 bits
-            raise StoreError(f"page {cid_text(cid)} is damaged in {self.directory}; `dkg fsck` tells what hangs on it")
-        return page
+        raise StoreError(f"page {cid_text(cid)} is damaged in {self.directory}; `dkg fsck` tells what hangs on it")
 
     def _at(self, cid: bytes) -> int | None:
-        if self._clashes:
-            row = self._db.execute("SELECT at FROM clashes WHERE cid=?", (cid,)).fetchone()
-            if row is not None:
-                return int(row[0])
         key = index_key(cid)
         if key in self._staged:
             return self._staged[key]
         row = self._db.execute("SELECT at FROM pages WHERE id=?", (key,)).fetchone()
         return None if row is None else row[0]
+
+    def _clashed(self, cid: bytes) -> int | None:
+        row = self._db.execute("SELECT at FROM clashes WHERE cid=?", (cid,)).fetchone()
+        return None if row is None else row[0]
+
+    def _page(self, at: int) -> bytes:
+        return self._pack(at // _SLOTS).page(at % _SLOTS)
 
     def _pack(self, number: int) -> Pack:
         pack = self._packs.get(number)
@@ -188,10 +189,10 @@ class SqliteStore:
                     pack = Pack(data, self._dictionary_of(dictionary))
                     for slot in range(pack.count):
                         page = pack.page(slot)
-                        found += 1
-                        at = self._at(cid_of(page))
-                        indexed += at == number * _SLOTS + slot
-                        if at is None or (at != number * _SLOTS + slot and self.get(cid_of(page)) != page):
+                        cid, found = cid_of(page), found + 1
+                        if number * _SLOTS + slot in {self._at(cid), self._clashed(cid)}:
+                            indexed += 1
+                        elif self.get(cid) != page:
                             problems.append(f"page {slot} of pack {number} is not found by its CID")
                 except StoreError as error:
                     problems.append(f"pack {number}: {error}")
@@ -300,9 +301,7 @@ class SqliteStore:
     def _keeps(self, cid: bytes, at: int, section: bytes) -> bool:
         """Whether the page of a section is at a place, or among the clashes."""
         with self._guard("read"):
-            if self._pack(at // _SLOTS).holds(at % _SLOTS, section):
-                return True
-            return self._db.execute("SELECT 1 FROM clashes WHERE cid=?", (cid,)).fetchone() is not None
+            return self._pack(at // _SLOTS).holds(at % _SLOTS, section) or self._clashed(cid) is not None
 
     def put_packs(self, packs: Iterable[Packed]) -> None:
         """Keep packs that `packed` made, inside `writing`."""
@@ -325,7 +324,6 @@ class SqliteStore:
         """Two pages have the same key: they are the same page, or the second goes among the clashes."""
         if self.get(cid) is None:
             self._db.execute("INSERT INTO clashes (cid, at) VALUES (?, ?)", (cid, at))
-            self._clashes = True
 
     def _insert_staged(self) -> None:
         """Insert the index entries that were kept back, in order, which fills the pages of the database."""
@@ -341,8 +339,7 @@ class SqliteStore:
         ((taken,),) = self._db.execute("SELECT at FROM pages WHERE id=?", (key,))
         if taken == at:
             return
-        page = self._pack(at // _SLOTS).page(at % _SLOTS)
-        self._clash(cid_of(page), at)
+        self._clash(cid_of(self._page(at)), at)
 
     def set_head(self, root: bytes) -> None:
         """Make a root the current one. Raises `StoreError` when its page is not here."""

@@ -206,7 +206,6 @@ class _GroupCover:
         self._scope = scope
         self._left = left
         self._graph = graph_name(scope)
-        coverage.lists_graphs |= bool(self._graph) and not starts_with_triple(group)
         self._needed = needed | self._graph | names_of_expressions(group.filters)
         self._wanted = bool(needed)
         self._lookup = coverage.lookup(scope, bounds_of(group.filters))
@@ -215,6 +214,11 @@ class _GroupCover:
     def run(self, given: Relation, own: frozenset[str]) -> Found:
         """Cover the whole group."""
         elements = self._group.elements
+        for name in self._graph:
+            if not starts_with_triple(self._group):  # it begins with the graphs themselves
+                self._coverage.lists_graphs = True
+                # (and where there is a BIND, the engine may replace the graph's name by its value)
+                self._coverage.graph_names(Relation() if assigned(self._group) else given, name)
         for element in elements:
             if isinstance(element, Values):
                 given = join(given, _relation_of(element))

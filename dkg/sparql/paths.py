@@ -201,6 +201,7 @@ class _Joiner:
         pattern, walker = self._pattern, self._walker(row)
         start, end = self._value(pattern.s, row), self._value(pattern.o, row)
         if self._nullable:
+            self._exact = False  # whether a zero-length match counts hangs on its node being in the graph
             for value in {start: None, end: None}:
                 if value is not None:
                     walker.touch(value)

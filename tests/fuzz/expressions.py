@@ -121,7 +121,7 @@ class Expressions:
 
     def _range(self, available: Collection[str]) -> Node:
         variable = self.terms.variable(available)
-        low, high = self.terms.literal(), self.terms.literal()
+        low, high = (self.terms.constant_for(variable) for _ in range(2))
         over, under = self.rng.choice((">", ">=")), self.rng.choice(("<", "<="))
         return _made("range", f"({variable} {over} {low} && {high} {under} {variable})")
 

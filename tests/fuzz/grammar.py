@@ -152,7 +152,7 @@ class Queries:
         group = Node("group", "", (triples,), triples.variables, triples.rows, triples.work)
         variable = self.terms.variable(triples.variables)
         counted = self.rng.choice(("*", variable, f"DISTINCT {variable}"))
-        kind = self.rng.choice(("count", "count", "slice", "range"))
+        kind = self.rng.choice(("count", "slice", "range", "range"))
         if kind == "count":
             parts: tuple[str | Node, ...] = (f"SELECT (COUNT({counted}) AS ?n) ", *self._dataset(), "WHERE ", group)
             return Node("select", "count of one pattern", parts, frozenset({"?n"}), 1, group.work)
@@ -160,11 +160,29 @@ class Queries:
             clause = Node("slice", "slice with open order", (f" LIMIT {self.rng.choice((1, 2, 3))}",))
             parts = ("SELECT * ", *self._dataset(), "WHERE ", group, clause)
             return Node("select", "slice of one pattern", parts, triples.variables, 3, group.work)
-        test = f"FILTER({variable} {self.rng.choice(('<', '<=', '>', '>=', '='))} {self.terms.literal()})"
-        element = Node("element", "filter", (test,))
-        group = replace(group, parts=(*group.parts, element))
-        parts = ("SELECT * ", *self._dataset(), "WHERE ", group)
-        return Node("select", "range of one pattern", parts, triples.variables, triples.rows, group.work)
+        return self._range()
+
+    def _range(self) -> Node:
+        """Return one pattern whose object is compared with a literal, most often one that the data has."""
+        numbers = [quad for quad in self.terms.quads if quad[2].startswith(b'"')]
+        p, known = self.terms.predicate(), self.terms.literal()
+        if numbers and self.rng.random() < 0.85:
+            quad = self.rng.choice(numbers)
+            p, known = self.terms.text(quad[1]), self.terms.text(quad[2])
+        constant = known if self.rng.random() < 0.5 else self.rng.choice((self.terms.literal(), "2", "2.0", "2e0"))
+        operator = self.rng.choice(("<", "<=", ">", ">=", "=", "="))
+        test = f"?x {operator} {constant}" if self.rng.random() < 0.7 else f"{constant} {operator} ?x"
+        if self.rng.random() < 0.3:
+            test += f" && ?x {self.rng.choice(('<', '>', '!='))} {self.terms.literal()}"
+        subject = "?a" if self.rng.random() < 0.7 else self.terms.node()
+        triple = Node("element", "triple", (f"{subject} {p} ?x .",), frozenset({"?a", "?x"}), 10, 10)
+        element = Node("element", "filter", (f"FILTER({test})",))
+        group = Node("group", "", (triple, element), triple.variables, 10, 10)
+        if self.rng.random() < 0.2:
+            optional = Node("element", "optional", ("OPTIONAL ", group), triple.variables, 10, 10)
+            group = Node("group", "", (self.patterns.triples(("?a", "?x")), optional), triple.variables, 30, 30)
+        parts: tuple[str | Node, ...] = ("SELECT * ", *self._dataset(), "WHERE ", group)
+        return Node("select", "range of one pattern", parts, group.variables, group.rows, group.work)
 
     def _ask(self) -> Node:
         where = self._where()

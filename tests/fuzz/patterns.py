@@ -28,6 +28,7 @@ _KINDS = {
     "graph": 9,
     "group": 4,
     "subselect": 8,
+    "scoped": 10,
 }
 _NO_QUADS: tuple[Quad, ...] = ((b"", b"", b"", b""),)
 _FLAT = ("triples", "path", "bind", "values")
@@ -76,6 +77,8 @@ class Patterns:
             return self.values(available)
         if kind == "subselect":
             return self.subselect(available, depth)
+        if kind == "scoped":
+            return self._scoped(available, depth)
         return self._nested(kind, available, scope, depth)
 
     def _nested(self, kind: str, available: frozenset[str], scope: frozenset[str], depth: int) -> Node:
@@ -97,6 +100,46 @@ class Patterns:
         variables = frozenset[str]().union(*(b.variables for b in branches))
         rows, work = sum(b.rows for b in branches), sum(b.work for b in branches)
         return Node("element", "union", tuple(parts), variables, rows, work)
+
+    def _scoped(self, available: frozenset[str], depth: int) -> Node:
+        """Return a group whose OPTIONAL, MINUS or EXISTS shares a variable with what is around the group only.
+
+        Bindings from around must not reach it: they would hide solutions that it needs to see.
+        """
+        outer = self.rng.choice(sorted(available) or ["?a"])
+        free = [v for v in VARIABLES if v not in available] or list(VARIABLES)
+        subject, object_ = self.rng.choice(free), self.rng.choice(VARIABLES)
+        first = self._plain(subject, self.terms.predicate(), object_)
+        joined = self.rng.choice((subject, subject, object_))
+        ends = self.rng.choice(((joined, outer), (outer, joined)))
+        second = self._plain(ends[0], self.terms.predicate(), ends[1])
+        inner = Node("group", "", (second,), second.variables, second.rows, second.work)
+        if depth > 1 and self.rng.random() < 0.25:
+            inner = self.group((outer, subject), depth - 2)
+        kind = self.rng.choice(("optional", "minus", "EXISTS", "NOT EXISTS"))
+        if kind in ("optional", "minus"):
+            part = Node("element", kind, (f"{kind.upper()} ", inner), inner.variables, inner.rows, inner.work)
+        else:
+            test = Node("expression", kind, (f"{kind} ", inner), work=inner.work)
+            part = Node("element", "filter", ("FILTER(", test, ")"), work=inner.work)
+        scope = first.variables | (inner.variables if kind == "optional" else frozenset[str]())
+        rows, work = first.rows * 2, first.work + first.rows * (1 + inner.work)
+        whole = Node("group", "", (first, part), scope, rows, work)
+        roll = self.rng.random()
+        if roll < 0.15:
+            return Node("element", "optional", ("OPTIONAL ", whole), scope, rows, work)
+        if roll < 0.3:
+            body: tuple[str | Node, ...] = ("{ SELECT * WHERE ", whole, " }")
+            return Node("element", "subselect", body, scope, rows, work)
+        if roll < 0.4:
+            other = self.group(available, depth - 1)
+            parts = (whole, " UNION ", other)
+            return Node("element", "union", parts, scope | other.variables, rows + other.rows, work + other.work)
+        return Node("element", "group with a scope of its own", (whole,), scope, rows, work)
+
+    def _plain(self, s: str, p: str, o: str) -> Node:
+        variables = frozenset(t for t in (s, o) if t.startswith("?"))
+        return Node("element", "triple", (f"{s} {p} {o} .",), variables, 10, 10, (s, p, o))
 
     def _graph(self, available: frozenset[str], depth: int) -> Node:
         around, name = self.terms.graph, self.terms.graph_name()

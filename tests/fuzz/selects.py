@@ -53,7 +53,7 @@ class Selects:
     def modifiers(self, names: list[str], inside: Collection[str], *, nested: bool) -> list[str | Node]:
         """Return ORDER BY, LIMIT and OFFSET as clauses. `names` are all projected variables."""
         roll, total = self.rng.random(), " ".join(_total_order(names, self.rng))
-        if roll < 0.12 and total:
+        if roll < (0.3 if nested else 0.12) and total:
             text = f" ORDER BY {total} {self._slice()}"
             return [Node("clause", "slice with total order" + (" nested" if nested else ""), (text,))]
         if nested:
@@ -65,7 +65,7 @@ class Selects:
             key = self.expressions.value(inside or VARIABLES, 1, 1)
             direction = self.rng.choice(("ASC", "DESC"))
             found.append(Node("clause", "order by", (f" ORDER BY {direction}(", key, ")")))
-        if 0.28 < roll < 0.42:
+        if 0.28 < roll < 0.5:
             found.append(Node("slice", "slice with open order", (f" {self._slice()}",)))
         return found
 

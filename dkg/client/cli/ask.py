@@ -75,7 +75,9 @@ def verify(args: argparse.Namespace, console: Console) -> int:
         "seconds": seconds,
     }
     console.result(_rendered(answer, args, console, facts, text))
-    found = "provably nothing matches, complete" if answer.provably_nothing else f"{_amount(answer)}, correct and complete"
+    found = (
+        "provably nothing matches, complete" if answer.provably_nothing else f"{_amount(answer)}, correct and complete"
+    )
     cost = f"{grouped(answer.pages)} pages, {size(answer.proof_bytes)}, {duration(seconds)}"
     console.say(f"verified: {found} for root {args.root} ({cost})", "green")
     return 0

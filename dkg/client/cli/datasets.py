@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import dkg
 from dkg.car import car_blocks, car_header
+from dkg.client.cli.ask import graph_name
+from dkg.client.cli.console import plain
 from dkg.client.cli.exits import Exit
 from dkg.client.files import replaced
-from dkg.client.store import SqliteStore
+from dkg.client.fsck import check_store
+from dkg.client.load import DEFAULT_GRAPH, load_files
 from dkg.client.progress import Progress, duration, grouped, size
+from dkg.client.store import SqliteStore
 from dkg.dataset import nquads
 from dkg.errors import InputError, StoreError
 from dkg.page import DatasetRoot, Inner
@@ -24,17 +26,45 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dkg.client.cli.console import Console
+    from dkg.dataset import Progress as State
     from dkg.pages import Pages
     from dkg.terms import Quad
 
 
+_PHASES = {"read": ("reading", "quads"), "build": ("building", "keys")}
+
+
 def load(args: argparse.Namespace, console: Console) -> int:
     """Load files, all or none."""
-    from dkg.client.load import load_files
-    with SqliteStore(args.store) as store:
-        new = load_files(store, args.files, format=args.format)
-    console.line(dkg.root_text(new))
+    graph = DEFAULT_GRAPH if args.graph is None else graph_name(args.graph)[1:-1].decode()
+    files = [_file(name, args.format) for name in args.files]
+    with SqliteStore(args.store) as store, Progress("reading", "quads", lines=console.progress) as bar:
+
+        def tell(state: State) -> None:
+            bar.phase(*_PHASES[state.phase])
+            bar.at(state.done, state.total)
+
+        done = load_files(files, store, graph, rdf_format=args.format, base_iri=args.base, progress=tell)
+    root = dkg.root_text(done.root)
+    if console.json:
+        facts = {"quads": done.total, "added": done.added, "files": len(files), "seconds": done.seconds}
+        console.object({"root": root, **facts})
+    else:
+        console.line(root)
+    rate = grouped(done.added / done.seconds) if done.seconds else "0"
+    console.say(
+        f"{grouped(done.added)} quads added, {grouped(done.total)} in the dataset now "
+        f"({duration(done.seconds)}, {rate} quads/s)"
+    )
     return Exit.OK
+
+
+def _file(name: str, rdf_format: str | None) -> str:
+    if name != "-":
+        return name
+    if rdf_format is None:
+        raise InputError("say which --format standard input is in")
+    return "/dev/stdin"
 
 
 @contextmanager
@@ -69,6 +99,31 @@ def root(args: argparse.Namespace, console: Console) -> int:
     return Exit.OK
 
 
+def fsck(args: argparse.Namespace, console: Console) -> int:
+    """Check everything; a store with problems is a failure of the environment."""
+    with opened(args.store) as store, Progress("checking pages", "", lines=console.progress) as bar:
+
+        def tell(what: str, done: int, total: int) -> None:
+            bar.phase(f"checking {what}", "")
+            bar.at(done, total)
+
+        found = check_store(store, all_heads=not args.current, progress=tell)
+        heads = list(dict.fromkeys(store.heads()))
+    if console.json:
+        roots = [dkg.root_text(head) for head in heads[: 1 if args.current else None]]
+        facts = {"quads": found.quads, "pages": found.pages, "problems": found.problems}
+        console.object({"clean": not found.problems, "roots": roots, **facts})
+    else:
+        for problem in found.problems:
+            console.line(plain(problem))
+    if found.problems:
+        console.say(f"the store in {args.store} is damaged: {len(found.problems)} problems", "red")
+        return Exit.STORE
+    checked = 1 if args.current and heads else len(heads)
+    console.say(f"clean: {grouped(found.pages)} pages sound, roots re-derived from their quads: {checked}", "green")
+    return Exit.OK
+
+
 def diff(args: argparse.Namespace, console: Console) -> int:
     """Print the quads that went and came, or count them."""
     removed = added = 0
@@ -99,8 +154,8 @@ def export(args: argparse.Namespace, console: Console) -> int:
         pages = StoredPages(store)
         count = pages.root(root).count
         written = 0
-        unit, total, parts = ("quads", count, _quad_lines(pages, root)) if chosen == "nq" else (
-            "pages", None, _car_parts(pages, root)
+        unit, total, parts = (
+            ("quads", count, _quad_lines(pages, root)) if chosen == "nq" else ("pages", None, _car_parts(pages, root))
         )
         with replaced(args.out) as file, Progress("exporting", unit, total, lines=console.progress) as bar:
             for part, done in parts:

@@ -172,6 +172,7 @@ def _diff(add: Callable[..., Parser]) -> None:
 def _fsck(add: Callable[..., Parser]) -> None:
     command = add("fsck", "datasets:fsck", "re-derive every root of a store from its quads and compare")
     _store(command)
+    command.add_argument("--current", action="store_true", help="only the current root, not the older ones")
     _progress(command)
 
 

@@ -71,7 +71,7 @@ def test_sizes(count: int, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.00032, "0.3 ms"), (0.5, "500.0 ms"), (4.13, "4.1 s"), (65, "1:05"), (3600, "60:00")]
+    ("seconds", "text"), [(0.00032, "0.32 ms"), (0.5, "500.0 ms"), (4.13, "4.1 s"), (65, "1:05"), (3600, "60:00")]
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -1,0 +1,1 @@
+"""Measurements: data, queries, peers, and what `scripts/bench` does with them. Not shipped."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dkg.dataset import build_dataset, diff_datasets, update_dataset
 from dkg.errors import InputError
@@ -51,7 +51,8 @@ def load(
             raise InputError(
                 "say which format the RDF is in: format='ttl', 'nt', 'nq', 'trig', 'jsonld', 'xml' or 'n3'"
             )
-        return parse_quads(source, format=format, base_iri=base_iri, graph=name)
+        stream = cast("bytes | BinaryIO", source)
+        return parse_quads(stream, format=format, base_iri=base_iri, graph=name)
     return quads_of_rdflib(source, graph=name)
 
 

@@ -51,3 +51,27 @@ QUERY_PATTERNS_MAX: Final = 100
 
 QUERY_TOKENS_MAX: Final = 2_000
 """Most words and punctuation marks in a query that only the engine understands."""
+
+RDF_DEPTH_MAX: Final = 256
+"""Most brackets or elements open at once in an RDF document. The engine's stack holds about 3,250 levels of JSON-LD."""
+
+LINE_BYTES_MAX: Final = 2 * LITERAL_BYTES_MAX
+"""Longest line of N-Triples and N-Quads, in bytes: a literal may be written with escapes."""
+
+DOCUMENT_BYTES_MAX: Final = 1024 * 1024 * 1024
+"""Longest document in a syntax that is read as a whole, in bytes."""
+
+XML_ENTITY_BYTES_MAX: Final = 64 * 1024 * 1024
+"""What the entities of an XML document may expand to in all, in bytes."""
+
+BLANK_QUADS_MAX: Final = 2_000_000
+"""Most quads of one document that mention blank nodes; they are kept in memory until the document ends."""
+
+CANON_WORK_MAX: Final = 50_000
+"""Orders of neighbours that RDFC-1.0 may try for a document: about half a second."""
+
+CANON_WORK_PER_NODE: Final = 20
+"""Orders that it may try besides for each blank node."""
+
+CANON_DEPTH_MAX: Final = 200
+"""Steps that it may look ahead along blank nodes that look alike."""

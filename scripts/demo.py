@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 ROWS_SHOWN: Final = 5
+CELL_MAX: Final = 60
 REFUSED: Final = 2
 """The exit code of `dkg verify` for a proof that does not prove."""
 
@@ -69,18 +70,60 @@ class Attack:
     said: str
 
 
-PREFIXES: Final = """\
-PREFIX hp: <http://purl.obolibrary.org/obo/HP_>
-PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
-"""
+PREFIXES: Final = {
+    "hp": "http://purl.obolibrary.org/obo/HP_",
+    "hpoa": "https://example.org/hpoa#",
+    "omim": "https://omim.org/entry/",
+    "orpha": "http://www.orpha.net/ORDO/Orphanet_",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+}
 
 QUESTIONS: Final = (
     Question(
-        "seizures and microcephaly",
-        "Which diseases come with seizures (HP:0001250) and with microcephaly (HP:0000252), in any of their forms?",
-        "",
+        "both findings",
+        "A child has seizures (HP:0001250) and a small head (HP:0000252). Which diseases show both, in any form?",
+        """\
+SELECT DISTINCT ?disease ?name WHERE {
+  ?disease hpoa:phenotype/rdfs:subClassOf* hp:0001250 , hp:0000252 ; rdfs:label ?name .
+} ORDER BY ?name
+""",
+    ),
+    Question(
+        "genes by frequency",
+        "Ataxia (HP:0001251): which genes are behind the diseases in which at least 80 % of the patients have it?",
+        """\
+SELECT DISTINCT ?gene ?share ?name WHERE {
+  ?annotation hpoa:shows hp:0001251 ; hpoa:frequency ?share ; hpoa:of ?disease .
+  FILTER(?share >= 0.8)
+  ?record hpoa:disease ?disease ; rdfs:label ?gene .
+  ?disease rdfs:label ?name .
+} ORDER BY DESC(?share) ?gene ?name
+""",
+    ),
+    Question(
+        "differential",
+        "Rett syndrome (OMIM:312750) or CDKL5 deficiency (OMIM:300672)? What does only the first show, in any form?",
+        """\
+SELECT ?finding ?name WHERE {
+  omim:312750 hpoa:phenotype ?finding .
+  FILTER NOT EXISTS { omim:300672 hpoa:phenotype ?other . ?other rdfs:subClassOf* ?finding }
+  ?finding rdfs:label ?name .
+} ORDER BY ?name
+""",
+    ),
+    Question(
+        "provably nothing",
+        "Does any disease contradict itself: seizures (HP:0001250) both as a finding and as an absent one?",
+        """\
+SELECT ?disease WHERE { ?disease hpoa:phenotype hp:0001250 ; hpoa:absent hp:0001250 }
+""",
     ),
 )
+
+NEWS: Final = """\
+<https://omim.org/entry/312750> <https://example.org/hpoa#phenotype> <http://purl.obolibrary.org/obo/HP_0001251> .
+"""
+"""What is published after the proofs were made."""
 
 
 class Demo:
@@ -142,7 +185,8 @@ class Demo:
         """Ask, prove, and have the proof verified elsewhere."""
         place = self.work / f"question-{number}"
         place.mkdir()
-        (place / "question.rq").write_text(PREFIXES + question.sparql)
+        prologue = "".join(f"PREFIX {name}: <{iri}>\n" for name, iri in PREFIXES.items())
+        (place / "question.rq").write_text(prologue + question.sparql)
         proved = self.done(
             "query", "--store", str(self.store), "--root", root, "--proof", str(place / "proof.car.zst"),
             "-f", str(place / "question.rq"),
@@ -176,7 +220,10 @@ class Demo:
         """The first rows of an answer."""
         names = answer["head"]["vars"]
         rows = answer["results"]["bindings"]
-        cells = [[plain(row[n]["value"])[:60] if n in row else "" for n in names] for row in rows[:ROWS_SHOWN]]
+        if not rows:
+            self.say("     nothing, and provably so")
+            return
+        cells = [[cell(row.get(name)) for name in names] for row in rows[:ROWS_SHOWN]]
         for line in aligned(names, cells, [False] * len(names)).splitlines():
             self.say(f"     {line}")
         if len(rows) > ROWS_SHOWN:
@@ -199,7 +246,7 @@ class Demo:
 
     def attacks(self, root: str) -> None:
         """Three lies about the first question."""
-        self.head("3. Lie")
+        self.head("3. Lie to the verifier")
         honest = self.work / "question-1"
         blocks = read_car(read_proof(str(honest / "proof.car.zst"), DEFAULT_BUDGET), root_bytes(root), 10**6)
         told = [self.lie(name, honest, root, lie) for name, lie in lies(root_bytes(root), blocks)]
@@ -224,9 +271,6 @@ class Demo:
         return Attack(name, done.returncode, done.stderr.strip())
 
 
-NEWS: Final = ""
-
-
 def lies(root: bytes, blocks: dict[bytes, bytes]) -> Iterator[tuple[str, bytes]]:
     """Proofs that are not: each differs from the honest one in one thing."""
     last = list(blocks)[-1]
@@ -234,6 +278,17 @@ def lies(root: bytes, blocks: dict[bytes, bytes]) -> Iterator[tuple[str, bytes]]
     at = next(cid for cid, raw in blocks.items() if b"HP_0001250" in raw and raw[:1] == b"\xa1")
     altered = blocks[at].replace(b"HP_0001250", b"HP_0001251", 1)
     yield "an altered triple", write_car(root, [(cid, altered if cid == at else raw) for cid, raw in blocks.items()])
+
+
+def cell(value: dict[str, str] | None) -> str:
+    """A value of a row, in few characters."""
+    if value is None:
+        return ""
+    text = value["value"]
+    if value["type"] == "uri":
+        text = next((f"{name}:{text[len(iri) :]}" for name, iri in PREFIXES.items() if text.startswith(iri)), text)
+    text = plain(text)
+    return text if len(text) <= CELL_MAX else f"{text[: CELL_MAX - 1]}…"
 
 
 def dkg_command() -> list[str]:

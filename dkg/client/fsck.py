@@ -52,11 +52,11 @@ def check_store(
         if len(problems) >= PROBLEMS_MAX:
             break
     quads = 0
-    spill = FileSpill(None if store.read_only else store.directory)
-    for at, root in enumerate(dict.fromkeys(heads if all_heads else heads[:1])):
-        checked = check_dataset(
-            StoredPages(store), root, spill=spill, progress=lambda done, total: tell("indexes", done, total)
-        )
-        quads = checked.quads if at == 0 else quads
-        problems += [f"dataset {cid_text(root)}: {problem}" for problem in checked.problems]
+    with FileSpill(None if store.read_only else store.directory) as spill:
+        for at, root in enumerate(dict.fromkeys(heads if all_heads else heads[:1])):
+            checked = check_dataset(
+                StoredPages(store), root, spill=spill, progress=lambda done, total: tell("indexes", done, total)
+            )
+            quads = checked.quads if at == 0 else quads
+            problems += [f"dataset {cid_text(root)}: {problem}" for problem in checked.problems]
     return StoreChecked(heads[0] if heads else None, len(heads), quads, count, problems)

@@ -129,9 +129,9 @@ def _loaded(
                 return update_dataset(pages, old, chain.from_iterable(few), (), store)
         batches = chain(few, batches)
         onto = pages, old
-    spill = FileSpill(store.directory)
     run = TreeBuilder(store)
-    return build_dataset(batches, store, onto=onto, normal=True, spill=spill, run=run, progress=progress)
+    with FileSpill(store.directory) as spill:
+        return build_dataset(batches, store, onto=onto, normal=True, spill=spill, run=run, progress=progress)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from dkg.errors import StoreError
 
@@ -21,35 +21,56 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from types import TracebackType
     from typing import BinaryIO
 
 _LEVEL: Final = 1
 
 
 class FileSpill:
-    """The `Spill` of the shell. Its files lie in `directory`: the store's, or (None) the system's for such files."""
+    """The `Spill` of the shell; runs can be read until it is closed.
+
+    Its files lie in `directory`: the store's, or (None) the system's for such files.
+    """
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory or tempfile.gettempdir()
+        self._files: list[BinaryIO] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in self._files:
+            file.close()
 
     def write(self, batches: Iterable[list[bytes]]) -> Iterable[list[bytes]]:
         """See `Spill.write`."""
         compressor = ZstdCompressor(level=_LEVEL)
         lengths: list[int] = []
         try:
-            file: BinaryIO = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115 - the run closes it
+            # Not buffered: `close` after a full disk has nothing left to write.
+            file: BinaryIO = tempfile.TemporaryFile(dir=self._directory, buffering=0)  # noqa: SIM115 - see `__exit__`
+            self._files.append(file)
             for keys in batches:
                 # Keys have no newlines: N-Triples escapes them, and order bytes are above 0x7F.
                 block = compressor.compress(b"\n".join(keys), ZstdCompressor.FLUSH_FRAME)
-                file.write(block)
+                _write(file, block)
                 lengths.append(len(block))
-            file.flush()
         except OSError as error:
             raise StoreError(
                 f"cannot sort: {error.strerror} while writing to {self._directory}. Nothing was changed; "
                 "free space and try again"
             ) from error
         return _FileRun(file, lengths)
+
+
+def _write(file: BinaryIO, block: bytes) -> None:
+    rest = memoryview(block)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 class _FileRun:

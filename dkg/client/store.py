@@ -21,6 +21,7 @@ from collections import OrderedDict
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -111,29 +112,25 @@ class SqliteStore:
     def get(self, cid: bytes) -> bytes | None:
         """See `PageStore.get`. The page is checked against its CID: what comes back is what was put."""
         try:
-            at = self._at(cid)
-            page = None if at is None else self._page(at)
-            if page is None or sha256(page).digest() == cid[4:]:
-                return page
-            if sha256(page).digest()[:7] == cid[4:11]:  # another page with the same 56 bits
-                at = self._clashed(cid)
-                page = None if at is None else self._page(at)
-                if page is None or cid_of(page) == cid:
+            for at in self._places(cid):
+                page = self._page(at)
+                if sha256(page).digest() == cid[4:]:
                     return page
+                if index_key(cid_of(page)) != index_key(cid):
+                    raise StoreError(
+                        f"page {cid_text(cid)} is damaged in {self.directory}; `dkg fsck` tells what hangs on it"
+                    )
         except sqlite3.Error as error:
             raise self._database.failure("read", error) from error
-        raise StoreError(f"page {cid_text(cid)} is damaged in {self.directory}; `dkg fsck` tells what hangs on it")
+        return None
 
-    def _at(self, cid: bytes) -> int | None:
+    def _places(self, cid: bytes) -> Iterator[int]:
+        """Where a page may be: each place holds it, or another page with the same key, or is damaged."""
         key = index_key(cid)
         if key in self._staged:
-            return self._staged[key]
-        row = self._db.execute("SELECT at FROM pages WHERE id=?", (key,)).fetchone()
-        return None if row is None else row[0]
-
-    def _clashed(self, cid: bytes) -> int | None:
-        row = self._db.execute("SELECT at FROM clashes WHERE cid=?", (cid,)).fetchone()
-        return None if row is None else row[0]
+            yield self._staged[key]
+        yield from map(itemgetter(0), self._db.execute("SELECT at FROM pages WHERE id=?", (key,)))
+        yield from map(itemgetter(0), self._db.execute("SELECT at FROM clashes WHERE cid=?", (cid,)))
 
     def _page(self, at: int) -> bytes:
         return self._pack(at // _SLOTS).page(at % _SLOTS)
@@ -190,7 +187,7 @@ class SqliteStore:
                     for slot in range(pack.count):
                         page = pack.page(slot)
                         cid, found = cid_of(page), found + 1
-                        if number * _SLOTS + slot in {self._at(cid), self._clashed(cid)}:
+                        if number * _SLOTS + slot in self._places(cid):
                             indexed += 1
                         elif self.get(cid) != page:
                             problems.append(f"page {slot} of pack {number} is not found by its CID")
@@ -301,7 +298,7 @@ class SqliteStore:
     def _keeps(self, cid: bytes, at: int, section: bytes) -> bool:
         """Whether the page of a section is at a place, or among the clashes."""
         with self._guard("read"):
-            return self._pack(at // _SLOTS).holds(at % _SLOTS, section) or self._clashed(cid) is not None
+            return self._pack(at // _SLOTS).holds(at % _SLOTS, section) or self.get(cid) is not None
 
     def put_packs(self, packs: Iterable[Packed]) -> None:
         """Keep packs that `packed` made, inside `writing`."""

@@ -94,17 +94,29 @@ def main(arguments: list[str] | None = None) -> int:
     with ProcessPoolExecutor(options.jobs) as pool:
         for part in pool.map(_run_all, _chunks(options.seed, options.count)):
             total.add(part)
-            for _failure in part.failures:
-                pass
+            for failure in part.failures:
+                say(f"\n{failure}\n")
             rate = total.queries / (time.monotonic() - start)
-            f"\r{total.queries}/{options.count} queries, {rate:.0f}/s, {len(total.failures)} failures "
+            sys.stderr.write(f"\r{total.queries}/{options.count} queries, {rate:.0f}/s, {len(total.failures)} failures ")
+            sys.stderr.flush()
             if len(total.failures) >= options.failures_max:
                 pool.shutdown(wait=False, cancel_futures=True)
                 break
+    sys.stderr.write("\n")
     if options.table:
-        pass
-    _seconds, _share = time.monotonic() - start, total.answered / max(1, total.queries)
+        say(table(total))
+    seconds, share = time.monotonic() - start, total.answered / max(1, total.queries)
+    say(
+        f"{total.queries} queries from seed {options.seed} in {seconds:.0f} s, {share:.0%} with a non-empty answer, "
+        f"evaluators: {', '.join(EVALUATORS)}; {len(total.failures)} failures"
+    )
     return 1 if total.failures else 0
+
+
+def say(text: str) -> None:
+    """Write a result."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def case(seed: int) -> Case:
         rng = random.Random(f"{seed}/{attempt}")
         quads = random_quads(rng)
         tree = Queries(rng, quads, wanted).query()
-        if tree.work > WORK_MAX or depth(tree) < wanted or _patterns(tree) > PATTERNS_MAX:
+        if tree.work > WORK_MAX or depth(tree) < wanted > 1 or _patterns(tree) > PATTERNS_MAX:
             continue
         made = Case(seed, quads, tree, rng.choice(_GAPS), *_parameters(rng, tree))
         answer = answer_of_oracle(made)
@@ -148,19 +148,44 @@ class Queries:
 
     def _simple(self) -> Node:
         """Return what the evaluator has short cuts for: one pattern counted, sliced, or with a range."""
+        kind = self.rng.choice(("count", "slice", "range", "range", "negation", "negation"))
+        if kind == "range":
+            return self._range()
+        if kind == "negation":
+            return self._sliced_negation()
         triples = self.patterns.triples(())
         group = Node("group", "", (triples,), triples.variables, triples.rows, triples.work)
         variable = self.terms.variable(triples.variables)
         counted = self.rng.choice(("*", variable, f"DISTINCT {variable}"))
-        kind = self.rng.choice(("count", "slice", "range", "range"))
         if kind == "count":
             parts: tuple[str | Node, ...] = (f"SELECT (COUNT({counted}) AS ?n) ", *self._dataset(), "WHERE ", group)
             return Node("select", "count of one pattern", parts, frozenset({"?n"}), 1, group.work)
-        if kind == "slice":
-            clause = Node("slice", "slice with open order", (f" LIMIT {self.rng.choice((1, 2, 3))}",))
-            parts = ("SELECT * ", *self._dataset(), "WHERE ", group, clause)
-            return Node("select", "slice of one pattern", parts, triples.variables, 3, group.work)
-        return self._range()
+        clause = Node("slice", "slice with open order", (f" LIMIT {self.rng.choice((1, 2, 3))}",))
+        parts = ("SELECT * ", *self._dataset(), "WHERE ", group, clause)
+        return Node("select", "slice of one pattern", parts, triples.variables, 3, group.work)
+
+    def _sliced_negation(self) -> Node:
+        """Return ASK or LIMIT over a pattern with an OPTIONAL, MINUS or NOT EXISTS, which may be read bit by bit."""
+        p, q, r = (self.terms.predicate() for _ in range(3))
+        first = Node("element", "triple", (f"?x {p} ?y .",), frozenset({"?x", "?y"}), 10, 10)
+        ends = self.rng.choice((f"?y {q} ?z", f"?x {q} ?z", f"?z {q} ?x", f"?z {q} ?y", f"?y ({q}|{r})+ ?z"))
+        test = self.rng.choice(("", "", "FILTER(?z != ?y)", f"?z {r} ?x .", f"FILTER NOT EXISTS {{ ?z {r} ?y }}"))
+        inner = Node("group", "", (Node("element", "triple", (f"{ends} .",)), Node("element", "filter", (test,))))
+        elements: list[Node] = [first]
+        kind = self.rng.choice(("optional", "minus", "NOT EXISTS"))
+        if kind == "NOT EXISTS":
+            elements.append(Node("element", "filter", ("FILTER(NOT EXISTS ", inner, ")")))
+        else:
+            elements.append(Node("element", kind, (f"{kind.upper()} ", inner), frozenset({"?z"})))
+        if kind == "optional" and self.rng.random() < 0.7:
+            elements.append(Node("element", "filter", (self.rng.choice(("FILTER(!BOUND(?z))", "FILTER(?z != ?x)")),)))
+        group = Node("group", "", tuple(elements), frozenset({"?x", "?y"}), 30, 300)
+        if self.rng.random() < 0.3:
+            return Node("ask", "ask over negation", ("ASK ", *self._dataset(), group), group.variables, 1, 300)
+        clause = Node("slice", "slice with open order", (f" LIMIT {self.rng.choice((1, 2, 3, 5))}",))
+        distinct = self.rng.choice(("", "", "DISTINCT "))
+        parts: tuple[str | Node, ...] = (f"SELECT {distinct}* ", *self._dataset(), "WHERE ", group, clause)
+        return Node("select", "slice over negation", parts, group.variables, 5, 300)
 
     def _range(self) -> Node:
         """Return one pattern whose object is compared with a literal, most often one that the data has."""

@@ -30,7 +30,7 @@ COUNT *  COUNT DISTINCT  SUM  AVG  MIN  MAX  SAMPLE  GROUP_CONCAT  projection *
 projection hides a variable  projected expression  order by  total order  slice with open order
 slice with total order  slice with total order nested  trailing values  from  from named  ask  construct
 construct where  describe constant  describe variable  describe *  count of one pattern
-slice of one pattern  range of one pattern
+slice of one pattern  range of one pattern  slice over negation  ask over negation  group with a scope of its own
 """
 """Operators that every share must hold, two spaces apart."""
 

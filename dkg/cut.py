@@ -30,7 +30,7 @@ class Shape:
     """Window sizes, in entries. `leaf_window` for keys, `inner_window` for children."""
 
     leaf_window: int = 40
-    inner_window: int = 16
+    inner_window: int = 8
 
     def window(self, level: int) -> int:
         """The window of a level; leaves are level 0."""
@@ -41,7 +41,7 @@ FORMAT_1: Final = Shape()
 """The shape of format 1. Others exist to measure the page-size curve (`scripts/bench`)."""
 
 LEVELS_MAX: Final = 32
-"""Most levels of a tree. 10^15 keys need 14; more means an adversary, at a cost that doubles per level."""
+"""Most levels of a tree. 10^15 keys need about 22; more means an adversary, at a cost that grows with each level."""
 
 
 def entry_hashes(level: int, keys: Sequence[bytes]) -> list[int]:

@@ -8,6 +8,7 @@ decoding refuses whatever does not encode back to the same bytes.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from hashlib import sha256
 from itertools import pairwise
 from operator import lt
@@ -30,6 +31,10 @@ FORMAT_VERSION: Final = 1
 
 ORDERS: Final = ("spog", "posg", "ospg", "gspo")
 """The four indexes, in the order of the dataset root's links."""
+
+
+_BYTES: Final = {bytes}
+_INTEGERS: Final = {int}
 
 
 class Leaf:
@@ -113,6 +118,12 @@ def _is_cid(value: object) -> bool:
     return type(value) is bytes and len(value) == CID_LENGTH and value.startswith(CID_PREFIX)
 
 
+def _all_cids(links: object) -> bool:
+    if type(links) is not list or set(map(type, links)) != _BYTES or set(map(len, links)) != {CID_LENGTH}:
+        return False
+    return {link[: len(CID_PREFIX)] for link in links} == {CID_PREFIX}
+
+
 def decode(cid: bytes, raw: bytes) -> Page:
     """The page whose CID is `cid`, from `raw`, checked in full.
 
@@ -143,7 +154,7 @@ def _name(cid: bytes) -> str:
 def _shape(value: object) -> Page:
     if type(value) is not dict:
         raise ValueError("a page must be a map")
-    shape = "".join(map(str, value))
+    shape = "".join(value) if set(map(type, value)) == {str} else ""
     if shape == "k":
         return _leaf(value["k"])
     if shape == "ckn":
@@ -162,16 +173,16 @@ def _leaf(keys: Any) -> Leaf:  # noqa: ANN401 - whatever a peer sent
 
 def _first_of_cid(keys: list[bytes]) -> bool:
     # The decoder gives links as plain bytes. No key starts like a CID (0x01, 0x12), so that none is one.
-    return keys[0][:1] <= b"\x01" or any(key[:1] in {b"\x01", b"\x12"} for key in keys)
+    return keys[0][:1] <= b"\x01" or bisect_left(keys, b"\x12") != bisect_left(keys, b"\x13")
 
 
 def _inner(children: Any, separators: Any, counts: Any) -> Inner:  # noqa: ANN401 - whatever a peer sent
-    if type(children) is not list or not children or not all(map(_is_cid, children)):
+    if not _all_cids(children):
         raise ValueError("an inner page must have links to pages")
     _check_ascending(separators, "separators")
     if separators and not separators[0]:
         raise ValueError("a separator is empty")
-    if type(counts) is not list or not all(type(n) is int and 0 < n < 1 << 63 for n in counts):
+    if type(counts) is not list or set(map(type, counts)) != _INTEGERS or not 0 < min(counts) <= max(counts) < 1 << 63:
         raise ValueError("counts must be positive integers below 2^63")
     if not len(children) == len(counts) == len(separators) + 1:
         raise ValueError(f"{len(children)} children, {len(counts)} counts and {len(separators)} separators")
@@ -181,7 +192,7 @@ def _inner(children: Any, separators: Any, counts: Any) -> Inner:  # noqa: ANN40
 def _dataset_root(count: Any, trees: Any, version: Any) -> DatasetRoot:  # noqa: ANN401 - whatever a peer sent
     if version != FORMAT_VERSION or type(version) is not int:
         raise ValueError(f"format version {version!r} is not {FORMAT_VERSION}, the one this release reads")
-    if type(trees) is not list or len(trees) != len(ORDERS) or not all(map(_is_cid, trees)):
+    if not _all_cids(trees) or len(trees) != len(ORDERS):
         raise ValueError("a dataset root must link to four trees")
     if type(count) is not int or not 0 <= count < 1 << 63:
         raise ValueError("the number of quads must be an integer from 0 to 2^63 - 1")
@@ -189,7 +200,7 @@ def _dataset_root(count: Any, trees: Any, version: Any) -> DatasetRoot:  # noqa:
 
 
 def _check_ascending(keys: Any, what: str) -> None:  # noqa: ANN401 - whatever a peer sent
-    if type(keys) is not list or not all(type(key) is bytes for key in keys):
+    if type(keys) is not list or not set(map(type, keys)) <= _BYTES:
         raise ValueError(f"{what} must be a list of byte strings")
     if not all(map(lt, keys, keys[1:])):
         at = next(i for i, (a, b) in enumerate(pairwise(keys)) if a >= b)

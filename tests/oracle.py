@@ -111,7 +111,7 @@ def normal_form(term: Term) -> Term:
 
 # --- the dataset clause --------------------------------------------------------------------------------------
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"(?P<skip>\s+|\#[^\n\r]*)|(?P<iri><[^<>\"{}|^`\\\x00-\x20]*>)"
     r"|(?P<string>'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\")"
     r"|(?P<variable>[?$]\w+)|(?P<name>[\w.\-]*:(?:[\w.\-:%]|\\.)*)|(?P<word>\w+)|(?P<other>.)",
@@ -124,7 +124,7 @@ def dataset_clause(text: str, base_iri: str | None) -> tuple[list[Term], list[Te
 
     Read with a tokeniser of our own, so that the reference shares no code with what it judges.
     """
-    tokens = [(m.lastgroup, m.group()) for m in _TOKEN.finditer(text) if m.lastgroup != "skip"]
+    tokens = [(m.lastgroup, m.group()) for m in TOKEN.finditer(text) if m.lastgroup != "skip"]
     prefixes: dict[str, str] = {}
     base = base_iri or ""
     found: tuple[list[Term], list[Term]] = ([], [])

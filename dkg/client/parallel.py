@@ -73,14 +73,17 @@ class _Forked:
                 for connection in wait(list(self._running)):
                     self._receive(connection)
         finally:
-            for _, process in self._running.values():
+            for connection, (_, process) in self._running.items():
                 process.kill()
                 process.join()
+                connection.close()
         return [self._results[number] for number in range(len(self._jobs))]
 
     def _start(self, number: int, job: TreeJob) -> None:
         ours, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_work, args=(job, self._store, theirs), daemon=True)
+        # The child closes what it inherits of reading ends: else no worker would notice that the parent is gone.
+        inherited = [ours, *self._running]
+        process = self._context.Process(target=_work, args=(job, self._store, theirs, inherited), daemon=True)
         process.start()
         theirs.close()
         self._running[ours] = number, process
@@ -91,6 +94,7 @@ class _Forked:
             packs, keys, result = connection.recv()
         except EOFError:
             del self._running[connection]
+            connection.close()
             process.join()
             raise StoreError(
                 f"a process that built an index ended early (exit code {process.exitcode}; -9 is often for want of "
@@ -128,8 +132,10 @@ class _Sender:
         self.keys += keys
 
 
-def _work(job: TreeJob, store: SqliteStore, connection: Connection) -> None:
+def _work(job: TreeJob, store: SqliteStore, connection: Connection, inherited: list[Any]) -> None:
     """What a child does."""
+    for other in inherited:
+        other.close()
     try:
         store.reopen_in_child()
         sender = _Sender(store, connection)

@@ -163,9 +163,9 @@ class Coverage:
         """The engine, for expressions."""
         return self._expressions
 
-    def named_scope(self, graph: Var | bytes) -> Scope:
+    def named_scope(self, graph: Var | bytes, shown: str | None = None) -> Scope:
         """Inside `GRAPH graph`."""
-        return Scope(named=True, graph=graph, allowed=self._named)
+        return Scope(named=True, graph=graph, allowed=self._named, shown=shown)
 
     def graph_exists(self, graph: bytes) -> bool:
         """Cover whether a graph (a component) exists."""
@@ -399,7 +399,7 @@ class _GroupCover:
             others = [name for name in found.relation.columns if name != graph.name]
             found = Found(replace(found.relation.project(others), exact=False), found.own - {graph.name})
         given = copied(found.relation, graph.name, fresh.name)
-        scope = self._coverage.named_scope(fresh)
+        scope = self._coverage.named_scope(fresh, graph.name)
         exist = starts_with_triple(group) or self._coverage.graph_names(given, fresh.name)
         inner = self._coverage.group(group, given, scope, keep | {fresh.name, graph.name} | self._graph)
         certain = inner.relation.certain([fresh.name])
@@ -407,7 +407,8 @@ class _GroupCover:
             others = [name for name in inner.relation.columns if name not in {graph.name, fresh.name}]
             relation = replace(inner.relation.project(others), exact=False)
             return Found(relation.project(keep | self._graph), (found.own | inner.own) - {fresh.name, graph.name})
-        merged = unified(inner.relation, fresh.name, graph.name)
+        others = [name for name in inner.relation.columns if name != graph.name or graph.name in found.own]
+        merged = unified(inner.relation.project(others), fresh.name, graph.name)
         own = (found.own | inner.own) - {fresh.name}
         if certain or graph.name not in found.relation.columns:
             own |= {graph.name}
@@ -456,7 +457,10 @@ class _GroupCover:
         if not wanted:
             return found
         table = right.relation.project(wanted)
-        if not found.relation.certain(self._graph):  # a match in one graph says nothing of the others
+        shown = {self._scope.shown} if self._scope.shown is not None else set()
+        foreign = (set(found.relation.columns) - found.own) | shown
+        if not found.relation.certain(self._graph) or foreign & names_of_group(group):
+            # A match in one graph says nothing of the others; and a match may turn out not to fit what was pushed in.
             table = replace(table, exact=False)
         relation = left_join(found.relation, table).project(after | self._graph)
         return Found(relation, found.own | (right.own - set(found.relation.columns)))

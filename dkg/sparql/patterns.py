@@ -41,12 +41,14 @@ FAN_OUT: Final = 8
 class Scope:
     """Where patterns are matched: in the default graph, or in the named graph `graph` (inside GRAPH).
 
-    `allowed`: the graphs of the dataset (components), all of them if None.
+    `allowed`: the graphs of the dataset (components), all of them if None. `shown`: the name of the query's variable
+    for the graph, where `graph` is a variable of our own.
     """
 
     named: bool = False
     graph: Node | None = None
     allowed: frozenset[bytes] | None = None
+    shown: str | None = None
 
 
 class Bounds(NamedTuple):
@@ -163,13 +165,13 @@ class _Step:
                     self._whole(rows, bound, whole)
                     return
             allowed = lookup.filter_graphs(order, order[:depth])
-            take, named = lookup.gather.take, lookup.scope.named
             emit = self._emitter(order, bound, depth)
-            for prefix in sorted(groups):
-                keys = take(order, prefix, prefix_end(prefix), named=named, allowed=allowed)
+            prefixes = sorted(groups)
+            found = lookup.gather.probe(order, prefixes, named=lookup.scope.named, allowed=allowed)
+            for prefix, keys in zip(prefixes, found, strict=True):
                 if keys:
                     emit(groups[prefix], keys)
-                    self._check_rows()
+            self._check_rows()
         else:
             self._whole(rows, bound, constants(lookup, nodes))
 

@@ -97,7 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
             for failure in part.failures:
                 say(f"\n{failure}\n")
             rate = total.queries / (time.monotonic() - start)
-            sys.stderr.write(f"\r{total.queries}/{options.count} queries, {rate:.0f}/s, {len(total.failures)} failures ")
+            sys.stderr.write(
+                f"\r{total.queries}/{options.count} queries, {rate:.0f}/s, {len(total.failures)} failures "
+            )
             sys.stderr.flush()
             if len(total.failures) >= options.failures_max:
                 pool.shutdown(wait=False, cancel_futures=True)

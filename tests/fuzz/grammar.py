@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tests.fuzz.dialect import spoken
 from tests.fuzz.patterns import Patterns
 from tests.fuzz.tree import Node, depth, operators, render, walk, without
 from tests.fuzz.vocabulary import GRAPHS, MISSING, PREFIX, iri, random_quads
@@ -27,25 +28,33 @@ _GAPS = (" ", "\n", " # } { <x> 'y\n", "\n\t")
 
 @dataclass(frozen=True)
 class Case:
-    """A query over a dataset. `seed` makes it again; `gap` is what separates elements in the text."""
+    """A query over a dataset. `seed` makes it again.
+
+    `gap` is what separates elements in the text, `dialect` how it is put into words (`tests.fuzz.dialect`; 0: plainly).
+    """
 
     seed: int
     quads: tuple[Quad, ...]
     tree: Node
     gap: str
+    dialect: int
     default_graphs: tuple[Term, ...] | None
     named_graphs: tuple[Term, ...] | None
 
     @property
     def text(self) -> str:
         """The query."""
-        return render(self.tree, self.gap)
+        return self._said(self.tree)
+
+    def _said(self, tree: Node) -> str:
+        text = render(tree, self.gap)
+        return spoken(text, self.dialect) if self.dialect else text
 
     @property
     def unlimited_text(self) -> str | None:
         """The query without its LIMIT and OFFSET, if these leave open which rows are right; else None."""
         whole = without(self.tree, "slice")
-        return None if whole == self.tree else render(whole, self.gap)
+        return None if whole == self.tree else self._said(whole)
 
     @property
     def match(self) -> Match:
@@ -75,7 +84,8 @@ def case(seed: int) -> Case:
         tree = Queries(rng, quads, wanted).query()
         if tree.work > WORK_MAX or depth(tree) < wanted > 1 or _patterns(tree) > PATTERNS_MAX:
             continue
-        made = Case(seed, quads, tree, rng.choice(_GAPS), *_parameters(rng, tree))
+        dialect = rng.randrange(1, 1 << 30) if rng.random() < 0.3 else 0
+        made = Case(seed, quads, tree, rng.choice(_GAPS), dialect, *_parameters(rng, tree))
         answer = answer_of_oracle(made)
         if isinstance(answer, Refusal):
             continue

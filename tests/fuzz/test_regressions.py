@@ -105,6 +105,18 @@ CASES = (
         match=Match.BAG,
     ),
     Regression(
+        "?g as an ordinary variable in an OPTIONAL inside GRAPH ?g",
+        "SELECT * { GRAPH ?g { ?b ?c ?a OPTIONAL { ?y e:q ?g } } ?a ?c ?x }",
+        "a q a g1",
+    ),
+    Regression(
+        "an OPTIONAL bound a variable that was pushed in to another value: the row outside had no match after all",
+        "SELECT * { ?a e:q ?c ; ^e:q/e:q* ?x OPTIONAL { ?g e:p ?b OPTIONAL { ?c e:p ?b } }"
+        " { GRAPH ?g { ?y e:q _:n } } UNION {} }",
+        "c p c g1, c q b g1, c q c g1",
+        match=Match.BAG,
+    ),
+    Regression(
         "VALUES and OPTIONAL {} inside GRAPH ?g, in one branch of a UNION",
         "SELECT REDUCED * { ?g e:p ?x { GRAPH ?g { VALUES (?a ?y) { (UNDEF 1) (e:a e:r) } OPTIONAL {} } }"
         " UNION {} UNION {} }",

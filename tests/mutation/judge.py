@@ -36,7 +36,7 @@ def verdict(attack: Attack) -> str:
         raise
     assert changed, "a second proof of the same query was accepted"
     actual = outcome_of(answer)
-    # Several times, because the engine itself may choose among right answers (see tests.fuzz.check.fickle).
+    # Several times, because the engine itself may choose among right answers (see tests.fuzz.check).
     apart = [difference(_truth(attack), actual, Match.BAG) for _ in range(1 if actual == _truth(attack) else 12)]
     assert None in apart, f"a wrong answer was accepted: {apart[0]}"
     return RIGHT

@@ -17,11 +17,11 @@ def _cuts() -> list[dict[str, object]]:
         hashes = entry_hashes(0, keys)
         case: dict[str, object] = {"level": 0, "window": 40, "keys": "key %06d, from 0", "size": size}
         cases.append(case | {"first_hashes": hashes[:3], "starts": find_cuts(hashes, 40)})
-    for size in (15, 16, 60):
+    for size in (7, 8, 40):
         seps = [b"", *(b"sep %03d" % i for i in range(1, size))]
         hashes = entry_hashes(1, seps)
-        case = {"level": 1, "window": 16, "keys": "empty, then sep %03d from 1", "size": size}
-        cases.append(case | {"first_hashes": hashes[:3], "starts": find_cuts(hashes, 16)})
+        case = {"level": 1, "window": 8, "keys": "empty, then sep %03d from 1", "size": size}
+        cases.append(case | {"first_hashes": hashes[:3], "starts": find_cuts(hashes, 8)})
     equal = {"level": 0, "window": 4, "hashes": [5, 5, 5, 5, 5, 5, 5, 5, 5], "starts": find_cuts([5] * 9, 4)}
     falling = {"level": 0, "window": 4, "hashes": list(range(9, 0, -1)), "starts": find_cuts(list(range(9, 0, -1)), 4)}
     return [*cases, equal, falling]

@@ -6,6 +6,7 @@ Files are written once into `.cache/bench` under the project. One triple is one 
 from __future__ import annotations
 
 import random
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,15 +19,19 @@ GRAPH: Final = "<https://example.org/graph>"
 TYPE: Final = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 
-_FIRST: Final = "Ada Bela Chen Dina Eero Fay Gus Hana Ivo Jun Kai Lea Mia Nils Ola Pia Quin Ravi Sara Timo".split()
-_LAST: Final = "Abe Berg Cole Diaz Endo Fink Gray Holm Ito Jung Kern Lund Mori Nash Otto Park Reid Sato Tran Wood".split()
+_STUDENTS: Final = 300  # of a department; a third are graduates
+_UNIVERSITIES: Final = 88  # that people have degrees from: so 434 or so from each, of 10^6 triples
+_BATCH: Final = 50_000  # lines written at once
+
+_FIRST: Final = ("Ada", "Bela", "Chen", "Dina", "Eero", "Fay", "Gus", "Hana", "Ivo", "Jun", "Kai", "Lea", "Mia", "Nils")
+_LAST: Final = ("Abe", "Berg", "Cole", "Diaz", "Endo", "Fink", "Gray", "Holm", "Ito", "Jung", "Kern", "Lund", "Mori")
 
 
 def university(triples: int) -> Iterator[str]:
-    """Departments of 26 people's worth of facts: about 2,400 triples each."""
+    """Departments of 12 professors and 300 students: about 3,000 triples each."""
     made = department = 0
     while made < triples:
-        for line in _department(department):
+        for line in _Department(department).lines():
             yield line
             made += 1
             if made == triples:
@@ -34,56 +39,73 @@ def university(triples: int) -> Iterator[str]:
         department += 1
 
 
-def _department(number: int) -> Iterator[str]:
-    dice = random.Random(number)
-    base = f"https://univ{number // 20}.example.org/dept{number % 20}"
-    dept, univ = f"<{base}>", f"<https://univ{number // 20}.example.org>"
+class _Department:
+    """One department's lines. All it says follows from its number."""
 
-    def fact(s: str, p: str, o: str) -> str:
-        return f"{s} <https://example.org/univ#{p}> {o} {GRAPH} ."
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.dice = random.Random(number)  # noqa: S311 - made-up data, the same every time
+        self.base = f"https://univ{number // 20}.example.org/dept{number % 20}"
+        self.dept = f"<{self.base}>"
+        self.teachers = [f"<{self.base}/professor{i}>" for i in range(12)]
+        self.courses = [f"<{self.base}/course{i}>" for i in range(24)]
 
-    def typed(s: str, kind: str) -> str:
-        return f"{s} {TYPE} <https://example.org/univ#{kind}> {GRAPH} ."
+    def lines(self) -> Iterator[str]:
+        """All of it."""
+        yield _typed(self.dept, "Department")
+        yield _univ(self.dept, "subOrganizationOf", f"<https://univ{self.number // 20}.example.org>")
+        yield _univ(self.dept, "name", f'"Department {self.number}"')
+        yield from self._staff()
+        for i in range(_STUDENTS):
+            yield from self._student(i)
+        for i in range(40):
+            s = f"<{self.base}/publication{i}>"
+            yield _typed(s, "Publication")
+            yield _univ(s, "title", f'"On {self.dice.choice(_LAST)} and {self.dice.choice(_LAST)}, part {i}"')
+            yield _univ(s, "year", f'"{self.dice.randrange(1990, 2027)}"^^<{XSD}integer>')
+            for author in sorted(self.dice.sample(self.teachers, self.dice.randrange(1, 4))):
+                yield _univ(s, "author", author)
 
-    def person(s: str, kind: str, local: str) -> Iterator[str]:
-        yield typed(s, kind)
-        yield fact(s, "name", f'"{dice.choice(_FIRST)} {dice.choice(_LAST)}"')
-        yield fact(s, "email", f'"{local}@{base[8:].replace("/", ".")}"')
+    def _person(self, s: str, kind: str, local: str) -> Iterator[str]:
+        yield _typed(s, kind)
+        yield _univ(s, "name", f'"{self.dice.choice(_FIRST)} {self.dice.choice(_LAST)}"')
+        yield _univ(s, "email", f'"{local}@{self.base[8:].replace("/", ".")}"')
 
-    yield typed(dept, "Department")
-    yield fact(dept, "subOrganizationOf", univ)
-    yield fact(dept, "name", f'"Department {number}"')
-    teachers = [f"<{base}/professor{i}>" for i in range(12)]
-    courses = [f"<{base}/course{i}>" for i in range(24)]
-    for i, s in enumerate(teachers):
-        yield from person(s, "Professor", f"professor{i}")
-        yield fact(s, "worksFor", dept)
-        yield fact(s, "degreeFrom", f"<https://univ{dice.randrange(50)}.example.org>")
-        for course in courses[2 * i : 2 * i + 2]:
-            yield fact(s, "teaches", course)
-    yield fact(teachers[0], "headOf", dept)
-    for i, s in enumerate(courses):
-        yield typed(s, "Course")
-        yield fact(s, "name", f'"Course {i} of department {number}"')
-        yield fact(s, "credits", f'"{dice.randrange(2, 13)}"^^<{XSD}integer>')
-    for i in range(180):
-        s = f"<{base}/student{i}>"
-        graduate = i < 60  # noqa: PLR2004 - a third
-        yield from person(s, "GraduateStudent" if graduate else "UndergraduateStudent", f"student{i}")
-        yield fact(s, "memberOf", dept)
-        yield fact(s, "age", f'"{dice.randrange(18, 40)}"^^<{XSD}integer>')
-        for course in sorted(dice.sample(courses, 3)):
-            yield fact(s, "takes", course)
+    def _degree(self, s: str) -> str:
+        return _univ(s, "degreeFrom", f"<https://univ{self.dice.randrange(_UNIVERSITIES)}.example.org>")
+
+    def _staff(self) -> Iterator[str]:
+        for i, s in enumerate(self.teachers):
+            yield from self._person(s, "Professor", f"professor{i}")
+            yield _univ(s, "worksFor", self.dept)
+            yield self._degree(s)
+            for course in self.courses[2 * i : 2 * i + 2]:
+                yield _univ(s, "teaches", course)
+        yield _univ(self.teachers[0], "headOf", self.dept)
+        for i, s in enumerate(self.courses):
+            yield _typed(s, "Course")
+            yield _univ(s, "name", f'"Course {i} of department {self.number}"')
+            yield _univ(s, "credits", f'"{self.dice.randrange(2, 13)}"^^<{XSD}integer>')
+
+    def _student(self, i: int) -> Iterator[str]:
+        s = f"<{self.base}/student{i}>"
+        graduate = i < _STUDENTS // 3
+        yield from self._person(s, "GraduateStudent" if graduate else "UndergraduateStudent", f"student{i}")
+        yield _univ(s, "memberOf", self.dept)
+        yield _univ(s, "age", f'"{self.dice.randrange(18, 40)}"^^<{XSD}integer>')
+        for course in sorted(self.dice.sample(self.courses, 3)):
+            yield _univ(s, "takes", course)
         if graduate:
-            yield fact(s, "advisor", dice.choice(teachers))
-            yield fact(s, "degreeFrom", f"<https://univ{dice.randrange(50)}.example.org>")
-    for i in range(40):
-        s = f"<{base}/publication{i}>"
-        yield typed(s, "Publication")
-        yield fact(s, "title", f'"On {dice.choice(_LAST)} and {dice.choice(_LAST)}, part {i}"')
-        yield fact(s, "year", f'"{dice.randrange(1990, 2027)}"^^<{XSD}integer>')
-        for author in sorted(dice.sample(teachers, dice.randrange(1, 4))):
-            yield fact(s, "author", author)
+            yield _univ(s, "advisor", self.dice.choice(self.teachers))
+            yield self._degree(s)
+
+
+def _univ(s: str, p: str, o: str) -> str:
+    return f"{s} <https://example.org/univ#{p}> {o} {GRAPH} ."
+
+
+def _typed(s: str, kind: str) -> str:
+    return f"{s} {TYPE} <https://example.org/univ#{kind}> {GRAPH} ."
 
 
 def shop(triples: int) -> Iterator[str]:
@@ -99,7 +121,7 @@ def shop(triples: int) -> Iterator[str]:
 
 
 def _product(number: int) -> Iterator[str]:
-    dice = random.Random(number)
+    dice = random.Random(number)  # noqa: S311 - made-up data, the same every time
     base = "https://shop.example.org"
     s = f"<{base}/product{number}>"
 
@@ -107,7 +129,8 @@ def _product(number: int) -> Iterator[str]:
         return f"{subject} <https://example.org/shop#{p}> {o} {GRAPH} ."
 
     def date(year: int) -> str:
-        return f'"{year}-{dice.randrange(1, 13):02}-{dice.randrange(1, 29):02}T{dice.randrange(24):02}:00:00Z"^^<{XSD}dateTime>'
+        day = f"{year}-{dice.randrange(1, 13):02}-{dice.randrange(1, 29):02}"
+        return f'"{day}T{dice.randrange(24):02}:00:00Z"^^<{XSD}dateTime>'
 
     yield f"{s} {TYPE} <{base}/type{number % 151}> {GRAPH} ."
     yield fact(s, "label", f'"{dice.choice(_FIRST)} {dice.choice(_LAST)} {number}"@en')
@@ -129,24 +152,26 @@ def _product(number: int) -> Iterator[str]:
         yield fact(review, "reviewer", f"<{base}/person{dice.randrange(10_000)}>")
         yield fact(review, "rating", f'"{dice.randrange(1, 11)}"^^<{XSD}integer>')
         yield fact(review, "date", date(2020 + dice.randrange(6)))
-        yield fact(review, "text", f'"{dice.choice(_FIRST)} says {dice.choice(_LAST)} number {dice.randrange(10_000)}"@en')
-    yield fact(f"<{base}/producer{number // 20}>", "country", f"<{base}/country{number // 20 % 10}>")
+        said = f"{dice.choice(_FIRST)} says {dice.choice(_LAST)} number {dice.randrange(10_000)}"
+        yield fact(review, "text", f'"{said}"@en')
+    if number % 20 == 0:
+        yield fact(f"<{base}/producer{number // 20}>", "country", f"<{base}/country{number // 20 % 10}>")
 
 
 MAKERS: Final[dict[str, Callable[[int], Iterator[str]]]] = {"university": university, "shop": shop}
 
 
 def path_of(name: str, triples: int) -> Path:
-    """The N-Quads file of a data set, written if it is not there."""
+    """The N-Quads file of a data set, written if it is not there; its name tells what made it."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    path = CACHE / f"{name}-{triples}.nq"
+    path = CACHE / f"{name}-{triples}-{zlib.crc32(Path(__file__).read_bytes()):08x}.nq"
     if not path.exists():
         scratch = path.with_suffix(".part")
         with scratch.open("w", encoding="utf-8", newline="\n") as file:
             batch: list[str] = []
             for line in MAKERS[name](triples):
                 batch.append(line)
-                if len(batch) == 50_000:  # noqa: PLR2004 - lines written at once
+                if len(batch) == _BATCH:
                     file.write("\n".join(batch) + "\n")
                     batch.clear()
             if batch:

@@ -114,7 +114,9 @@ def annotations(data: Path, *, full: bool) -> Iterator[str]:
     """Lines of diseases and of the annotations that link them to terms."""
     seen: set[str] = set()
     with (data / "phenotype.hpoa").open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader((line for line in file if not line.startswith("#")), delimiter="\t", quoting=csv.QUOTE_NONE)
+        rows = csv.DictReader(
+            (line for line in file if not line.startswith("#")), delimiter="\t", quoting=csv.QUOTE_NONE
+        )
         for number, row in enumerate(rows):
             name = row["database_id"]
             if not chosen(name, full=full):
@@ -185,15 +187,20 @@ def write(out: Path, *, full: bool) -> int:
     data, lines = folder(), 0
     show = sys.stderr.isatty()
     with out.open("w", encoding="utf-8", newline="\n") as file:
-        parts = ("ontology", ontology(data)), ("annotations", annotations(data, full=full)), ("genes", genes(data, full=full))
+        parts = (
+            ("ontology", ontology(data)),
+            ("annotations", annotations(data, full=full)),
+            ("genes", genes(data, full=full)),
+        )
         for name, part in parts:
             for line in part:
                 file.write(line + "\n")
                 lines += 1
                 if show and lines % 20_000 == 0:
-                    print(f"\r{name}: {lines:,} lines", end="", file=sys.stderr, flush=True)
+                    sys.stderr.write(f"\r{name}: {lines:,} lines")
+                    sys.stderr.flush()
     if show:
-        print("\r\033[K", end="", file=sys.stderr)
+        sys.stderr.write("\r\033[K")
     return lines
 
 
@@ -203,7 +210,7 @@ def main() -> int:
     parser.add_argument("out", type=Path, metavar="OUT.nq")
     parser.add_argument("--full", action="store_true", help="all diseases, not every sixth")
     args = parser.parse_args()
-    print(write(args.out, full=args.full))
+    sys.stdout.write(f"{write(args.out, full=args.full)}\n")
     return 0
 
 

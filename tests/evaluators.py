@@ -15,6 +15,7 @@ from dkg.evaluate import Dataset, evaluate
 from dkg.page import ORDERS, DatasetRoot
 from dkg.pages import MemoryPageStore, PageSink, StoredPages
 from dkg.proof import prove, verify
+from dkg.sparql import cover, filters, patterns
 from dkg.sparql.algebra import Form
 from dkg.terms import key_of
 from tests.oracle import (
@@ -111,8 +112,39 @@ def proved_and_verified(
     return outcome_of(verify(proof.car, query_text, root, dataset=dataset, base_iri=base_iri))
 
 
+_THRESHOLDS = (
+    (patterns, "COUNT_PROBES_MIN", 2),
+    (patterns, "SCAN_FACTOR", 1),
+    (cover, "CROSS_ROWS_MAX", 3),
+    (cover, "FILTER_ROWS_MIN", 1),
+    (filters, "BATCH_ROWS", 3),
+)
+
+
+def answered_at_thresholds(
+    quads: Sequence[Quad],
+    query_text: str,
+    default_graphs: Sequence[Term] | None,
+    named_graphs: Sequence[Term] | None,
+    base_iri: str | None,
+) -> Outcome:
+    """What a store answers where every choice by size is made as for large data."""
+    before = [getattr(module, name) for module, name, _ in _THRESHOLDS]
+    try:
+        for module, name, value in _THRESHOLDS:
+            setattr(module, name, value)
+        return answered(quads, query_text, default_graphs, named_graphs, base_iri)
+    finally:
+        for (module, name, _), value in zip(_THRESHOLDS, before, strict=True):
+            setattr(module, name, value)
+
+
 EVALUATORS: dict[str, Evaluator] = {
     "oracle": oracle,
     "answered": answered,
+    "answered at the thresholds": answered_at_thresholds,
     "proved and verified": proved_and_verified,
 }
+
+SAME_READING = ("answered", "proved and verified")
+"""Evaluators that read the same pages, so that their answers must be the same row by row."""

@@ -7,7 +7,13 @@ import re
 
 import pytest
 
-from tests.evaluators import EVALUATORS
+from dkg.cut import Shape
+from dkg.errors import BudgetError
+from dkg.evaluate import Dataset
+from dkg.limits import Budget
+from dkg.pages import StoredPages
+from dkg.proof import prove, verify
+from tests.evaluators import EVALUATORS, build, outcome_of
 from tests.fuzz import check
 from tests.fuzz.deep import Tally, run
 from tests.fuzz.grammar import case
@@ -43,6 +49,39 @@ def test_every_evaluator_gives_what_the_oracle_gives(part: int) -> None:
         made = case(seed)
         if check.problem(made, evaluators) is not None:
             pytest.fail(check.report(made, evaluators))
+
+
+BUDGETS = (
+    Budget(rows=0),
+    Budget(rows=3),
+    Budget(rows=20),
+    Budget(quads=1),
+    Budget(quads=6),
+    Budget(quads=25),
+    Budget(pages=1),
+    Budget(pages=6),
+    Budget(pages=20),
+    Budget(proof_bytes=500),
+    Budget(proof_bytes=5_000),
+)
+
+
+@pytest.mark.parametrize("budget", BUDGETS, ids=str)
+def test_a_small_budget_gives_the_answer_or_a_refusal(budget: Budget) -> None:
+    refused = 0
+    for seed in range(60):
+        made = case(seed)
+        store, root = build(made.quads, Shape(4, 3))
+        dataset = Dataset(made.default_graphs, made.named_graphs)
+        try:
+            proof = prove(StoredPages(store), root, made.text, dataset=dataset, budget=budget)
+        except BudgetError:
+            refused += 1
+            continue
+        assert check.fault(made, outcome_of(proof.answer)) is None, seed
+        again = verify(proof.car, made.text, root, dataset=dataset, limits=budget)
+        assert check.fault(made, outcome_of(again)) is None, seed
+    assert refused
 
 
 def test_a_seed_makes_one_case() -> None:

@@ -91,7 +91,7 @@ class _Cases:
             for _ in range(count):
                 if self.expect(f"statement {step}", file, lambda path, n=step, f=file: self._kill_at(path, f, n)):  # type: ignore[misc]
                     break
-                step += 1 + step // 6
+                step += 1 + step // 2
 
     def _kill_at(self, path: Path, file: Path, statement: int) -> int:
         def work() -> None:
@@ -135,10 +135,11 @@ class _Cases:
         for size in (_SMALL, _LARGE):
             file = self.file(size)
             start = time.monotonic()
-            self.expect("whole", file, lambda path, f=file: self._load(path, f))  # type: ignore[misc]
+            os.waitpid(self._load(self._directory / "whole", file), 0)
             seconds = time.monotonic() - start
+            shutil.rmtree(self._directory / "whole")
             for _ in range(count // 2):
-                delay = chance.random() * seconds * 0.6
+                delay = chance.random() * seconds * 1.1
                 self.expect(f"after {delay:.3f} s", file, lambda path, f=file, d=delay: self._kill_after(path, f, d))  # type: ignore[misc]
 
     def _load(self, path: Path, file: Path) -> int:

@@ -110,7 +110,7 @@ def ontology(data: Path) -> Iterator[str]:
             yield f"{current} <{kind}> {text(unescaped(match[1]))} {ONTOLOGY} ."
 
 
-def annotations(data: Path, *, full: bool) -> Iterator[str]:
+def diseases(data: Path, *, full: bool) -> Iterator[str]:
     """Lines of diseases and of the annotations that link them to terms."""
     seen: set[str] = set()
     with (data / "phenotype.hpoa").open(encoding="utf-8", newline="") as file:
@@ -189,7 +189,7 @@ def write(out: Path, *, full: bool) -> int:
     with out.open("w", encoding="utf-8", newline="\n") as file:
         parts = (
             ("ontology", ontology(data)),
-            ("annotations", annotations(data, full=full)),
+            ("annotations", diseases(data, full=full)),
             ("genes", genes(data, full=full)),
         )
         for name, part in parts:

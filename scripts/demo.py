@@ -148,16 +148,26 @@ class Demo:
 
     def dkg(self, *argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """`dkg` in a process of its own, with nothing in its environment that could help it."""
-        env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+        env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        script = Path(sys.executable).with_name("dkg")
+        command = [str(script)] if script.exists() else [sys.executable, "-m", "dkg.client.cli"]
+        if not script.exists():
+            env["PYTHONPATH"] = str(ROOT)
+        watched = argv[0] == "load" and sys.stderr.isatty() and not self.quiet  # then its progress bar is seen
         return subprocess.run(  # noqa: PLW1510 - the exit code is what the demo is about
-            [*dkg_command(), *argv], cwd=cwd or self.work, env=env, capture_output=True, text=True
+            [*command, *argv],
+            cwd=cwd or self.work,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=None if watched else subprocess.PIPE,
+            text=True,
         )
 
     def done(self, *argv: str) -> dict[str, Any]:
         """The JSON that a command gave, which must have worked."""
         done = self.dkg(*argv, "--json")
         if done.returncode:
-            raise SystemExit(f"demo: `dkg {argv[0]}` failed with {done.returncode}: {done.stderr.strip()}")
+            raise SystemExit(f"demo: `dkg {argv[0]}` failed with {done.returncode}: {(done.stderr or '').strip()}")
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
@@ -172,7 +182,7 @@ class Demo:
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         converted = time.perf_counter() - start
         start = time.perf_counter()
-        loaded = self.done("load", str(source), "--store", str(self.store))
+        loaded = self.done("load", str(source), "--store", str(self.store), "--quiet")
         seconds = time.perf_counter() - start
         on_disk = sum(path.stat().st_size for path in self.store.rglob("*") if path.is_file())
         which = "all of it" if self.full else "a slice; --full takes all"
@@ -254,7 +264,7 @@ class Demo:
         blocks = read_car(read_proof(str(honest / "proof.car.zst"), DEFAULT_BUDGET), root_bytes(root), 10**6)
         told = [self.lie(name, honest, root, lie) for name, lie in lies(root_bytes(root), blocks)]
         (self.work / "news.nt").write_text(NEWS)
-        new = str(self.done("load", "news.nt", "--store", str(self.store))["root"])
+        new = str(self.done("load", "news.nt", "--store", str(self.store), "--quiet")["root"])
         done = self.verify(honest, new)
         told.append(Attack("yesterday's proof, today's root", done.returncode, done.stderr.strip()))
         for attack in told:
@@ -292,12 +302,6 @@ def cell(value: dict[str, str] | None) -> str:
         text = next((f"{name}:{text[len(iri) :]}" for name, iri in PREFIXES.items() if text.startswith(iri)), text)
     text = plain(text)
     return text if len(text) <= CELL_MAX else f"{text[: CELL_MAX - 1]}…"
-
-
-def dkg_command() -> list[str]:
-    """The installed `dkg` beside this interpreter, or its module."""
-    script = Path(sys.executable).with_name("dkg")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "dkg.client.cli"]
 
 
 def main() -> int:

@@ -16,29 +16,27 @@ the old head with all its pages or the new one with all its pages. There is one 
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections import OrderedDict
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from dkg.client.database import Database
-from dkg.client.packs import DICTIONARY_SAMPLES, PACK_BYTES_MAX, PAGES_MAX, Pack, Packer, section_of, train
+from dkg.client.packs import DICTIONARY_SAMPLES, PACK_BYTES_MAX, PAGES_MAX, Pack, Packer, dictionary_of, train
 from dkg.errors import StoreError
 from dkg.page import cid_of, cid_text
-
-if sys.version_info >= (3, 14):
-    from compression.zstd import ZstdDict
-else:
-    from backports.zstd import ZstdDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
+    from backports.zstd import ZstdDict
+
+
+_FIND: Final = "SELECT at FROM pages WHERE id=?"
+_FIND_CLASH: Final = "SELECT at FROM clashes WHERE cid=?"
 _SLOTS: Final = 16  # per pack, in `at`
 _STAGED_MAX: Final = 400_000  # index entries kept back to be inserted in order
 _PACKS_CACHED: Final = 128
@@ -92,7 +90,7 @@ class SqliteStore:
         """Read what this object remembers of the database."""
         newest = self._db.execute("SELECT id, data FROM dictionaries ORDER BY id DESC LIMIT 1").fetchone()
         if newest is not None:
-            self._dictionary, data = newest
+            self._dictionary, data = self._intact(newest, int, bytes)
             self._packer = Packer(data)
 
     def close(self) -> None:
@@ -112,16 +110,25 @@ class SqliteStore:
     def get(self, cid: bytes) -> bytes | None:
         """See `PageStore.get`. The page is checked against its CID: what comes back is what was put."""
         try:
-            for at in self._places(cid):
-                page = self._page(at)
+            row = self._db.execute(_FIND, (index_key(cid),)).fetchone()
+            if row is not None and type(row[0]) is int:
+                page = self._page(row[0])
                 if sha256(page).digest() == cid[4:]:
                     return page
-                if index_key(cid_of(page)) != index_key(cid):
-                    raise StoreError(
-                        f"page {cid_text(cid)} is damaged in {self.directory}; `dkg fsck` tells what hangs on it"
-                    )
+            return self._search(cid)
         except sqlite3.Error as error:
             raise self._database.failure("read", error) from error
+
+    def _search(self, cid: bytes) -> bytes | None:
+        """The page, if it is not where pages usually are."""
+        for at in self._places(cid):
+            page = self._page(at)
+            if cid_of(page) == cid:
+                return page
+            if index_key(cid_of(page)) != index_key(cid):
+                raise StoreError(
+                    f"page {cid_text(cid)} is damaged in {self.directory}; `dkg fsck` tells what hangs on it"
+                )
         return None
 
     def _places(self, cid: bytes) -> Iterator[int]:
@@ -129,8 +136,16 @@ class SqliteStore:
         key = index_key(cid)
         if key in self._staged:
             yield self._staged[key]
-        yield from map(itemgetter(0), self._db.execute("SELECT at FROM pages WHERE id=?", (key,)))
-        yield from map(itemgetter(0), self._db.execute("SELECT at FROM clashes WHERE cid=?", (cid,)))
+        for statement, value in (_FIND, key), (_FIND_CLASH, cid):
+            row = self._db.execute(statement, (value,)).fetchone()
+            if row is not None:
+                yield self._intact(row, int)[0]
+
+    def _intact(self, row: tuple[Any, ...] | None, *kinds: type) -> tuple[Any, ...]:
+        """A row that must be there, of the kinds of values that it must have: a damaged database gives any."""
+        if row is None or tuple(map(type, row)) != kinds:
+            raise StoreError(f"a row is damaged or missing in {self.directory}; `dkg fsck` tells what hangs on it")
+        return row
 
     def _page(self, at: int) -> bytes:
         return self._pack(at // _SLOTS).page(at % _SLOTS)
@@ -139,9 +154,8 @@ class SqliteStore:
         pack = self._packs.get(number)
         if pack is None:
             row = self._db.execute("SELECT dictionary, data FROM packs WHERE id=?", (number,)).fetchone()
-            if row is None:
-                raise StoreError(f"pack {number} is missing in {self.directory}; `dkg fsck` tells what hangs on it")
-            pack = self._packs[number] = Pack(row[1], self._dictionary_of(row[0]))
+            dictionary, data = self._intact(row, int, bytes)
+            pack = self._packs[number] = Pack(data, self._dictionary_of(dictionary))
             if len(self._packs) > _PACKS_CACHED:
                 self._packs.popitem(last=False)
         return pack
@@ -149,9 +163,8 @@ class SqliteStore:
     def _dictionary_of(self, number: int) -> ZstdDict | None:
         if number not in self._dictionaries:
             row = self._db.execute("SELECT data FROM dictionaries WHERE id=?", (number,)).fetchone()
-            if row is None:
-                raise StoreError(f"dictionary {number} is missing in {self.directory}; no pack of it can be read")
-            self._dictionaries[number] = ZstdDict(row[0])
+            (data,) = self._intact(row, bytes)
+            self._dictionaries[number] = dictionary_of(data)
         return self._dictionaries[number]
 
     def head(self) -> bytes | None:
@@ -161,7 +174,8 @@ class SqliteStore:
     def heads(self) -> list[bytes]:
         """All roots that this store has had, the current one first."""
         with self._guard("read"):
-            return [row[0] for row in self._db.execute("SELECT root FROM heads ORDER BY seq DESC")]
+            rows = self._db.execute("SELECT root FROM heads ORDER BY seq DESC")
+            return [self._intact(row, bytes)[0] for row in rows]
 
     # Checking
 
@@ -183,6 +197,7 @@ class SqliteStore:
                 found = 0
                 problems = []
                 try:
+                    self._intact((dictionary, data), int, bytes)
                     pack = Pack(data, self._dictionary_of(dictionary))
                     for slot in range(pack.count):
                         page = pack.page(slot)
@@ -266,39 +281,32 @@ class SqliteStore:
 
     def packed(self, batch: list[tuple[bytes, bytes]]) -> Iterator[Packed]:
         """Pack those of some pages that are not here yet. Works beside the writer too, in a process of its own."""
-        known = {} if self._empty else self._known([cid for cid, _ in batch])
-        sections: list[bytes] = []
+        known = set() if self._empty else self._known([cid for cid, _ in batch])
+        pages: list[bytes] = []
         cids: list[bytes] = []
         size = 0
         for cid, raw in batch:
-            section = section_of(raw)
-            at = known.get(index_key(cid))
-            if at is not None and self._keeps(cid, at, section):
+            if index_key(cid) in known and self.get(cid) is not None:
                 continue
-            sections.append(section)
+            pages.append(raw)
             cids.append(cid)
-            size += len(section)
+            size += len(raw)
             if len(cids) == PAGES_MAX or size >= PACK_BYTES_MAX:
-                yield self._dictionary, self._packer.pack(sections), cids
-                sections, cids, size = [], [], 0
+                yield self._dictionary, self._packer.pack(pages), cids
+                pages, cids, size = [], [], 0
         if cids:
-            yield self._dictionary, self._packer.pack(sections), cids
+            yield self._dictionary, self._packer.pack(pages), cids
 
-    def _known(self, cids: list[bytes]) -> dict[int, int]:
-        """Where the pages are that may be here, by their keys."""
+    def _known(self, cids: list[bytes]) -> set[int]:
+        """The keys of those pages that may be here."""
         keys = iter([index_key(cid) for cid in cids])
-        known: dict[int, int] = {}
+        known: set[int] = set()
         with self._guard("read"):
             while asked := list(islice(keys, _ASKED_AT_ONCE)):
                 marks = ",".join("?" * len(asked))
-                known.update(self._db.execute(f"SELECT id, at FROM pages WHERE id IN ({marks})", asked))  # noqa: S608
-                known.update((key, self._staged[key]) for key in asked if key in self._staged)
+                known.update(row[0] for row in self._db.execute(f"SELECT id FROM pages WHERE id IN ({marks})", asked))  # noqa: S608
+                known.update(self._staged.keys() & set(asked))
         return known
-
-    def _keeps(self, cid: bytes, at: int, section: bytes) -> bool:
-        """Whether the page of a section is at a place, or among the clashes."""
-        with self._guard("read"):
-            return self._pack(at // _SLOTS).holds(at % _SLOTS, section) or self.get(cid) is not None
 
     def put_packs(self, packs: Iterable[Packed]) -> None:
         """Keep packs that `packed` made, inside `writing`."""

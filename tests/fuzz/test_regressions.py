@@ -117,6 +117,17 @@ CASES = (
         match=Match.BAG,
     ),
     Regression(
+        "DESCRIBE * did not describe what trailing VALUES bind",
+        "DESCRIBE * WHERE {} VALUES (?x) { (UNDEF) (e:c) }",
+        "c p a g1",
+    ),
+    Regression(
+        "a variable that a sub-select does not show, but uses in an expression, was taken for the one outside",
+        "SELECT DISTINCT * { { ?c e:p e:b } { SELECT ?g (?c AS ?a) { ?c e:p ?b } } }",
+        "d p c g2, e p b g1",
+        match=Match.BAG,
+    ),
+    Regression(
         "VALUES and OPTIONAL {} inside GRAPH ?g, in one branch of a UNION",
         "SELECT REDUCED * { ?g e:p ?x { GRAPH ?g { VALUES (?a ?y) { (UNDEF 1) (e:a e:r) } OPTIONAL {} } }"
         " UNION {} UNION {} }",

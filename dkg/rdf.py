@@ -17,8 +17,8 @@ import pyoxigraph
 
 from dkg.canon import canonicalize, nquad
 from dkg.errors import LimitError, RdfError
-from dkg.limits import BLANK_QUADS_MAX, DOCUMENT_BYTES_MAX, LINE_BYTES_MAX
-from dkg.normal import normalize_all
+from dkg.limits import BLANK_QUADS_MAX, DOCUMENT_BYTES_MAX, IRI_BYTES_MAX, LINE_BYTES_MAX
+from dkg.normal import normalize_all, shown
 from dkg.rdf_safety import check_nesting
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ FORMATS: Final = {
 }
 """The names of formats."""
 
+_GENID_BYTES_MAX: Final = 64  # `/.well-known/genid/`, 16 digits, `-c14n` and a number
 _NEWLINE: Final = b"\n"
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
 _BATCH_QUADS: Final = 20_000
@@ -65,7 +66,7 @@ def parse_quads(
     if format not in FORMATS:
         raise RdfError(f"{format!r} is not a format; choose one of {', '.join(FORMATS)}")
     stream = BytesIO(data) if isinstance(data, bytes) else data
-    (graph,) = normalize_all([graph])
+    graph = _graph_name(graph)
     if format in {"nt", "nq"}:
         return _settled(_lines(stream, format, graph), graph)
     return _settled(((_normal_but_blank(batch), False) for batch in _document(stream, format, base_iri)), graph)
@@ -73,8 +74,18 @@ def parse_quads(
 
 def quads_of_rdflib(source: Any, *, graph: bytes = b"<urn:dkg:default>") -> Iterator[list[Quad]]:  # noqa: ANN401
     """Batches of the quads of an rdflib Graph or Dataset, in normal form, as `parse_quads` gives them."""
-    (graph,) = normalize_all([graph])
+    graph = _graph_name(graph)
     return _settled(((_normal_but_blank(batch), False) for batch in _batched(_of_rdflib(source))), graph)
+
+
+def _graph_name(graph: bytes) -> bytes:
+    """The name of a load's graph in normal form, short enough for the names of blank nodes that are made from it."""
+    (normal,) = normalize_all([graph])
+    if not normal.startswith(b"<"):
+        raise RdfError(f"the name of a graph must be an IRI, not {shown(normal)}")
+    if len(normal) > IRI_BYTES_MAX - _GENID_BYTES_MAX:
+        raise LimitError(f"the name of a graph may have {IRI_BYTES_MAX - _GENID_BYTES_MAX} bytes, not {len(normal)}")
+    return normal
 
 
 def _of_rdflib(source: Any) -> Iterator[RawQuad]:  # noqa: ANN401 - rdflib is not a dependency of this module
@@ -174,7 +185,7 @@ def _document(stream: BinaryIO, name: str, base_iri: str | None) -> Iterator[lis
             f"a document in format {name!r} may have {DOCUMENT_BYTES_MAX} bytes, and this one has more; "
             "N-Triples and N-Quads have no such limit"
         )
-    _check_text(data[:4])
+    _check_text(data[:4], name)
     check_nesting(data, name)
     try:
         quads = pyoxigraph.parse(data, format=FORMATS[name], base_iri=base_iri)
@@ -183,11 +194,15 @@ def _document(stream: BinaryIO, name: str, base_iri: str | None) -> Iterator[lis
         raise RdfError(_told(error, 0)) from error
     except ValueError as error:
         raise RdfError(f"the document does not parse: {error}") from error
+    except MemoryError as error:  # the engine's own bound on one token, 16 MiB
+        raise LimitError(f"a term of the document is too long: {error}") from error
 
 
-def _check_text(start: bytes) -> None:
+def _check_text(start: bytes, name: str) -> None:
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise RdfError("the document is in UTF-16; RDF is UTF-8: convert it")
+    if start.startswith(b"\xef\xbb\xbf") and name not in {"xml", "jsonld"}:
+        raise RdfError("the document starts with a byte order mark (EF BB BF): remove these three bytes")
     if start.startswith(b"\x1f\x8b"):
         raise RdfError("the document is compressed (gzip): unpack it, or give its name an ending in .gz")
 
@@ -226,7 +241,7 @@ def _lines(stream: BinaryIO, name: str, graph: bytes) -> Iterator[tuple[list[Raw
     rest, first = b"", True
     while block := stream.read(_BLOCK_BYTES):
         if first:
-            _check_text(block[:4])
+            _check_text(block[:4], name)
             first = False
         block = rest + block
         end = block.rfind(b"\n") + 1
@@ -303,6 +318,8 @@ class _LineReader:
             return _normal_but_blank([_raw(quad) for quad in pyoxigraph.parse(line, format=FORMATS[self._name])])
         except SyntaxError as error:
             raise RdfError(f"the document does not parse at line {number + 1}: {error.msg}") from error
+        except ValueError as error:
+            raise RdfError(f"the document does not parse at line {number + 1}: {error}") from error
         except (RdfError, LimitError) as error:
             raise type(error)(f"line {number + 1}: {error}") from error
 

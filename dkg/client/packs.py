@@ -2,7 +2,7 @@
 
 Pages of one tree repeat each other's components, so up to `PAGES_MAX` of them are one zstd frame, with a dictionary
 that the store trains on pages of its own. This is only how pages are kept: hashes are over the pages, and every page
-is checked against its CID when it is read (`docs/adr/0008-packs.md` has the measurements).
+is checked against its CID when it is read.
 
 A pack before compression: one byte, how many pages; for each the number of its bytes, 32 bits, little-endian; then
 the pages.

@@ -241,7 +241,7 @@ class Converter:
         if head is not None and "*" not in words:
             projection = []
             for child in head.children:
-                if child.type == "var":
+                if child.type == "var" and _before(child) != "(":
                     projection.append(self._variable(child))
                     if _before(child) == "AS":
                         aliases.add(projection[-1].name)

@@ -7,7 +7,7 @@ its zero-length matches are all nodes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dkg.errors import BudgetError
 from dkg.scan import LAST, prefix_end
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from dkg.sparql.algebra import Node, Path
     from dkg.sparql.patterns import Lookup
     from dkg.sparql.relation import Cell, Row
+
+BACKWARDS_ROWS_MIN: Final = 8
+"""From this many rows with one common end, a path is walked once from that end, not from each row's start."""
 
 _Ends = dict[bytes, None]  # an ordered set: the order of reading must be the same everywhere
 
@@ -178,6 +181,16 @@ class _Joiner:
         self._rows: dict[Row, None] = {}
         self._exact = relation.exact
         self._starts: dict[bytes | None, _Ends | None] = {}
+        self._backwards = len(relation.rows) > BACKWARDS_ROWS_MIN and self._values(pattern.o) == 1
+
+    def _values(self, node: Node) -> int:
+        """How many different values a node has; 0 if it has none in some row."""
+        if not isinstance(node, Var):
+            return 1
+        columns = self._relation.columns
+        at = columns.index(node.name) if node.name in columns else -1
+        values = {row[at] for row in self._relation.rows} if at >= 0 else {None}
+        return 0 if None in values else len(values)
 
     def _walker(self, row: Row) -> _Walker:
         scope = self._lookup.scope
@@ -202,10 +215,14 @@ class _Joiner:
         start, end = self._value(pattern.s, row), self._value(pattern.o, row)
         if self._nullable:
             self._exact = False  # whether a zero-length match counts hangs on its node being in the graph
-            for value in {start: None, end: None}:
-                if value is not None:
-                    walker.touch(value)
-        if start is not None:
+            if start is None or end is None or start == end:  # else no zero-length match joins them
+                for value in {start: None, end: None}:
+                    if value is not None:
+                        walker.touch(value)
+        if start is not None and end is not None and self._backwards:
+            if start in walker.ends(pattern.path, end, forward=False):
+                self._emit(row, ((start, end),))
+        elif start is not None:
             ends = walker.ends(pattern.path, start, forward=True)
             self._emit(row, ((start, far) for far in ends if end is None or far == end))
         elif end is not None:

@@ -56,7 +56,7 @@ class Scanned(NamedTuple):
     """A text that may be parsed, and what can be told of it by its outermost words alone."""
 
     text: str
-    """The text, with NOW() replaced by its pinned value."""
+    """The text, with NOW() replaced by its pinned value, and no prefix named `a`."""
     tokens: int
     """Words and signs in it."""
     form: str
@@ -79,13 +79,15 @@ def scan_query(text: str, now: str | None) -> Scanned:
     tokens = [Token(m.lastgroup or "", m.group(), m.start()) for m in _TOKEN.finditer(text) if m.lastgroup != "skip"]
     _check_depth(tokens)
     _check_size(tokens)
-    pins = _names(tokens, now)
-    for start, stop in reversed(pins):
-        text = f'{text[:start]}"{now}"^^<http://www.w3.org/2001/XMLSchema#dateTime>{text[stop:]}'
+    pins = [
+        (start, stop, f'"{now}"^^<http://www.w3.org/2001/XMLSchema#dateTime>') for start, stop in _names(tokens, now)
+    ]
+    for start, stop, words in sorted(pins + _renamed(tokens), reverse=True):
+        text = text[:start] + words + text[stop:]
     form = next((t for t in tokens if t.kind == "word" and t.text.upper() in _FORMS), None)
     if form is None:
         raise QueryError("this is not a query: it has none of the words SELECT, ASK, CONSTRUCT, DESCRIBE")
-    start = form.at  # NOW() cannot stand before it
+    start = text.upper().find(form.text.upper(), form.at)  # a renamed prefix may have moved it
     return Scanned(text, len(tokens), form.text.upper(), text[:start], *_dataset(tokens))
 
 
@@ -137,6 +139,15 @@ def _names(tokens: list[Token], now: str | None) -> list[tuple[int, int]]:
         if word in _UPDATES and not any(t.text in "{(" for t in tokens[:i]) and word != "WITH":
             raise QueryError(f"{word} is an update; only queries are answered: SELECT, ASK, CONSTRUCT, DESCRIBE")
     return pins
+
+
+def _renamed(tokens: list[Token]) -> list[tuple[int, int, str]]:
+    """A prefix named `a` under another name: the grammar reads that letter as rdf:type."""
+    names = [token for token in tokens if token.kind == "name"]
+    found = [token for token in names if token.text.startswith("a:")]
+    taken = {token.text.partition(":")[0] for token in names}
+    other = next(f"a{i}" for i in range(len(taken) + 1) if f"a{i}" not in taken)
+    return [(token.at, token.at + 1, other) for token in found]
 
 
 def _dataset(tokens: list[Token]) -> tuple[tuple[str, ...], tuple[str, ...]]:

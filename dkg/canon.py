@@ -2,7 +2,7 @@
 
 Our own, because the engine's cannot be bounded or interrupted, and a clique of nine blank nodes keeps it busy for
 36 s (RELIABILITY section 1). The Recommendation says that implementations must prevent such (section 7.1); the bound
-here counts steps, so that the same input is accepted or refused on every machine (docs/adr/0001-rdfc.md).
+here counts steps, so that the same input is accepted or refused on every machine.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class _Evaluation:
             return self._answer()
         except BudgetError as error:
             estimate = self._gather.remaining_estimate(self._pages.unlimited())
-            raise BudgetError(f"{error} {estimate}".strip()) from error
+            raise BudgetError(f"{error}. {estimate}" if estimate else str(error)) from error
 
     def _answer(self) -> Answer:
         query, select = self._query, self._query.select
@@ -246,6 +246,7 @@ class _Evaluation:
             raise QueryError(f"the query does not parse: {error}") from error
 
     def _result(self, run: Callable[[], Raw]) -> Answer:
+        self._gather.reading = None
         if self._lists() and not self._gather.named_graphs():
             # With an empty list the engine lets GRAPH match what is no graph: give it one, if there is one.
             self._gather.some("gspo", b"", LAST, named=True)

@@ -39,7 +39,8 @@ class Gather:
         self._keys_max = keys_max
         self._cursors: dict[str, Cursor] = {}
         self._ranges: dict[tuple[bool, str, bytes, bytes, frozenset[bytes] | None], list[bytes]] = {}
-        self._current: tuple[str, bytes, bytes] | None = None
+        self.reading: tuple[str, bytes, bytes] | None = None
+        """The range that is being read: index, low, high."""
         self.size = 0
 
     def cursor(self, order: str) -> Cursor:
@@ -70,7 +71,7 @@ class Gather:
         known = self._ranges.get(name)
         if known is not None:
             return known
-        self._current = (order, low, high)
+        self.reading = (order, low, high)
         batches = list(self._batches(order, low, high, allowed))
         keys = batches[0] if len(batches) == 1 else [key for batch in batches for key in batch]
         self._ranges[name] = keys
@@ -81,7 +82,7 @@ class Gather:
         self, order: str, prefixes: list[bytes], *, named: bool, allowed: frozenset[bytes] | None = None
     ) -> list[list[bytes]]:
         """Gather the ranges of prefixes that ascend; gives the keys of each. Like `take` for each, and faster."""
-        self._current = (order, prefixes[0], prefix_end(prefixes[-1]))
+        self.reading = (order, prefixes[0], prefix_end(prefixes[-1]))
         find, quads = self.cursor(order).leaf, self._quads
         found: list[list[bytes]] = []
         gathered: list[bytes] = []
@@ -115,7 +116,7 @@ class Gather:
     ) -> Iterator[list[bytes]]:
         """Gather a range a leaf at a time, no further than it is consumed."""
         keys = self._ranges.setdefault((named, order, low, high + b"\0", allowed), [])
-        self._current = (order, low, high)
+        self.reading = (order, low, high)
         for batch in self._batches(order, low, high, allowed):
             keys += batch
             self._add(len(batch))
@@ -140,9 +141,9 @@ class Gather:
 
     def remaining_estimate(self, pages: Pages) -> str:
         """What the range that was being read when a budget ran out would have cost, as a sentence."""
-        if self._current is None:
+        if self.reading is None:
             return ""
-        order, low, high = self._current
+        order, low, high = self.reading
         keys = count_range(pages, self.dataset.trees[ORDERS.index(order)], low, min(high, LAST))
         return (
             f"The range it was reading has {keys} quads on about {keys // KEYS_PER_PAGE + 1} pages, "

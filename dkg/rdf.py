@@ -54,9 +54,9 @@ RawQuad = tuple[bytes, bytes, bytes, bytes]
 def parse_quads(
     data: bytes | BinaryIO,
     *,
-    format: str,
+    format: str,  # noqa: A002 - what rdflib and pyoxigraph call it
     base_iri: str | None = None,
-    graph: bytes = b"<urn:dkg:default>",  # noqa: A002
+    graph: bytes = b"<urn:dkg:default>",
 ) -> Iterator[list[Quad]]:
     """Batches of the quads of a document, in normal form.
 
@@ -285,11 +285,16 @@ class _LineReader:
             odd = True
         yield plain, True
         if odd:
-            asked: list[RawQuad] = []
-            for number, (line, part) in enumerate(zip(lines, parts, strict=True), self.line):
-                if len(part) < 3 or part[0] not in names or part[1] not in names or part[2] not in rests:  # noqa: PLR2004
-                    asked += self._asked(line, number)
-            yield asked, False
+            yield (
+                self._asked(
+                    [
+                        (line, number)
+                        for number, (line, part) in enumerate(zip(lines, parts, strict=True), self.line + 1)
+                        if len(part) < 3 or part[0] not in names or part[1] not in names or part[2] not in rests  # noqa: PLR2004
+                    ]
+                ),
+                False,
+            )
         self.line += len(lines)
 
     def _learn_names(self, met: set[bytes]) -> None:
@@ -308,20 +313,29 @@ class _LineReader:
             if o in normal and g in normal:
                 self._rests[rest] = (normal[o], normal[g])
 
-    def _asked(self, line: bytes, number: int) -> list[RawQuad]:
-        if not line or line.isspace():
-            return []
-        if len(line) > LINE_BYTES_MAX:
-            raise LimitError(f"line {number + 1} has over {LINE_BYTES_MAX} bytes")
+    def _asked(self, lines: list[tuple[bytes, int]]) -> list[RawQuad]:
+        """The quads of lines that the engine must be asked about, given with their numbers."""
+        for line, number in lines:
+            if len(line) > LINE_BYTES_MAX:
+                raise LimitError(f"line {number} has over {LINE_BYTES_MAX} bytes (LINE_BYTES_MAX)")
         try:
-            check_nesting(line, self._name)
-            return _normal_but_blank([_raw(quad) for quad in pyoxigraph.parse(line, format=FORMATS[self._name])])
+            return self._parsed(b"\n".join(line for line, _ in lines))
+        except (SyntaxError, ValueError, RdfError, LimitError):
+            return [quad for line, number in lines for quad in self._parsed_alone(line, number)]  # to name the line
+
+    def _parsed(self, text: bytes) -> list[RawQuad]:
+        check_nesting(text, self._name)
+        return _normal_but_blank([_raw(quad) for quad in pyoxigraph.parse(text, format=FORMATS[self._name])])
+
+    def _parsed_alone(self, line: bytes, number: int) -> list[RawQuad]:
+        try:
+            return self._parsed(line)
         except SyntaxError as error:
-            raise RdfError(f"the document does not parse at line {number + 1}: {error.msg}") from error
+            raise RdfError(f"the document does not parse at line {number}: {error.msg}") from error
         except ValueError as error:
-            raise RdfError(f"the document does not parse at line {number + 1}: {error}") from error
+            raise RdfError(f"the document does not parse at line {number}: {error}") from error
         except (RdfError, LimitError) as error:
-            raise type(error)(f"line {number + 1}: {error}") from error
+            raise type(error)(f"line {number}: {error}") from error
 
 
 def _normal(terms: Iterable[bytes]) -> list[tuple[bytes, bytes]]:

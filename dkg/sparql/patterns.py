@@ -33,6 +33,8 @@ costs about as much as reading three keys that lie side by side)."""
 COUNT_PROBES_MIN: Final = 48
 """Fewer probes than this are not worth the pages that counting the pattern would add to a proof."""
 
+_CHECKED_FROM: Final = 100_000  # possible rows of one lookup from which they are counted as they come
+
 FAN_OUT: Final = 8
 """Matches assumed of a pattern whose variable will be bound by the time it is looked up."""
 
@@ -233,21 +235,36 @@ class _Step:
                     rows_out.update((pick(row), None) for row in rows)
 
             return emit_rows
-        return _general(rows_out, _picker(out), agree, equal, fixed)
+        keys_only = not agree and all(i >= width for i in out)
+        return _general(rows_out, _picker(out), _Tests(agree, equal, fixed), self._check_rows, keys_only=keys_only)
+
+
+class _Tests(NamedTuple):
+    """What a key's parts must satisfy: equal a row's cell, each other, a constant."""
+
+    agree: list[tuple[int, int]]
+    equal: list[tuple[int, int]]
+    fixed: list[tuple[int, bytes]]
 
 
 def _general(
     rows_out: dict[Row, None],
     pick: Callable[[tuple[Cell, ...]], Row],
-    agree: list[tuple[int, int]],
-    equal: list[tuple[int, int]],
-    fixed: list[tuple[int, bytes]],
+    tests: _Tests,
+    check: Callable[[], None],
+    *,
+    keys_only: bool,
 ) -> Callable[[list[Row], list[bytes]], None]:
+    agree, equal, fixed = tests
+
     def emit(rows: list[Row], keys: list[bytes]) -> None:
         index: dict[tuple[Cell, ...], list[Row]] = {}
         if agree:
             for row in rows:
                 index.setdefault(tuple(row[column] for _, column in agree), []).append(row)
+        elif keys_only:
+            rows = rows[:1]  # they differ in nothing that is kept
+        large = len(rows) * len(keys) > _CHECKED_FROM
         for key in keys:
             parts = tuple(key.split(b"\0"))
             if equal and any(parts[i] != parts[j] for i, j in equal):
@@ -257,6 +274,8 @@ def _general(
             matches = index.get(tuple(parts[at] for at, _ in agree), ()) if agree else rows
             for row in matches:
                 rows_out[pick(row + parts)] = None
+            if large:
+                check()
 
     return emit
 

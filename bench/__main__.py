@@ -46,6 +46,9 @@ def arguments() -> argparse.ArgumentParser:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="10^5 triples and few repetitions instead of 10^6")
     size.add_argument("--full", action="store_true", help="also build 10^7 triples, and take all of HPO")
+    parser.add_argument(
+        "--data", action="append", choices=measure.DATA, help="only this data set (may be given more than once)"
+    )
     parser.add_argument("--name", metavar="NAME", help=f"write the figures to {RESULTS.relative_to(ROOT)}/NAME.json")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures to this file")
     parser.add_argument("--date", help="the date that goes into the figures (default: today, UTC)")
@@ -70,16 +73,22 @@ def measured(plan: Plan, date: str) -> Json:
         plan.say(f"{name}: build")
         keep(f"build {name}", measure.build(name, source, plan.runs))
         plan.say(f"{name}: questions")
-        asked += measure.ask(name, source, plan.seconds)
-    plan.say("changes")
-    keep("change", measure.change(sources["university"]))
-    rows += measure.size_rows(asked)
+        answered, refused = measure.ask(name, source, plan.seconds)
+        asked += answered
+        details.setdefault("refused", {}).update(refused)
+    if "university" in sources:
+        plan.say("changes")
+        keep("change", measure.change(sources["university"]))
+        rows += measure.size_rows(asked)
     rows += measure.timing_rows(asked)
-    plan.say("fresh process, base install")
-    keep("fresh", measure.fresh(sources["university"], 3 * plan.runs))
-    keep("install", measure.footprint())
-    plan.say("rdflib")
-    keep("rdflib", measure.against_rdflib(plan.seconds / 2))
+    if "university" in sources:
+        plan.say("fresh process")
+        keep("fresh", measure.fresh(sources["university"], 3 * plan.runs))
+    if plan.data == measure.DATA:
+        plan.say("base install")
+        keep("install", measure.footprint())
+        plan.say("rdflib")
+        keep("rdflib", measure.against_rdflib(plan.seconds / 2))
     if plan.full:
         plan.say("build of 10^7")
         keep("big build", measure.big_build(10_000_000))
@@ -97,11 +106,12 @@ def main() -> int:
     if args.what == "profile":
         if not args.question or "/" not in args.question:
             parser.error("profile needs a question, such as university/star")
-        plan = measure.Plan(triples, 1, 0.0, args.full, say)
+        plan = measure.Plan(triples, 1, 0.0, args.full, measure.DATA, say)
         sys.stdout.write(profiled(plan, *args.question.split("/", 1)))
         return 0
     before = json.loads(args.compare.read_text(encoding="utf-8")) if args.compare else None
-    plan = measure.Plan(triples, 1 if args.quick else 3, 0.4 if args.quick else 1.5, args.full, say)
+    data = tuple(args.data or measure.DATA)
+    plan = measure.Plan(triples, 1 if args.quick else 3, 0.4 if args.quick else 1.5, args.full, data, say)
     found = measured(plan, args.date or datetime.now(UTC).date().isoformat())
     for out in filter(None, (args.out, args.name and RESULTS / f"{args.name}.json")):
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ Files are written once into `.cache/bench` under the project. One triple is one 
 from __future__ import annotations
 
 import random
+import shutil
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -161,11 +162,19 @@ def _product(number: int) -> Iterator[str]:
 MAKERS: Final[dict[str, Callable[[int], Iterator[str]]]] = {"university": university, "shop": shop}
 
 
+def _forget_older(path: Path) -> None:
+    """Remove what other generators made of this size, and the stores that hold it."""
+    for old in path.parent.glob(f"{path.stem.rpartition('-')[0]}-*"):
+        if not old.name.startswith(path.stem):
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
 def path_of(name: str, triples: int) -> Path:
     """The N-Quads file of a data set, written if it is not there; its name tells what made it."""
     CACHE.mkdir(parents=True, exist_ok=True)
     path = CACHE / f"{name}-{triples}-{zlib.crc32(Path(__file__).read_bytes()):08x}.nq"
     if not path.exists():
+        _forget_older(path)
         scratch = path.with_suffix(".part")
         with scratch.open("w", encoding="utf-8", newline="\n") as file:
             batch: list[str] = []

@@ -61,9 +61,13 @@ def ask(data_set: str, source: str, ours: str, disk: str, seconds: float) -> dic
     """Ask every question of a data set, in turns: ours plain, proved, verified; pyoxigraph on disk and in memory."""
     subject, on_disk, in_memory = Subject(Path(ours)), DiskOxigraph(Path(disk)), MemoryOxigraph()
     in_memory.load(Path(source))
-    return {
-        "questions": [_asked(question, subject, on_disk, in_memory, seconds) for question in questions.of(data_set)]
-    }
+    found, refused = [], {}
+    for question in questions.of(data_set):
+        try:
+            found.append(_asked(question, subject, on_disk, in_memory, seconds))
+        except dkg.BudgetError as error:
+            refused[question.name] = str(error)
+    return {"questions": found, "refused": refused}
 
 
 def _asked(question: Question, subject: Subject, disk: Peer, memory: Peer, seconds: float) -> dict[str, Any]:

@@ -38,21 +38,37 @@ class Plan(NamedTuple):
     seconds: float
     """For the turns of one question."""
     full: bool
+    data: tuple[str, ...]
+    """Names of data sets."""
     say: Callable[[str], None]
+
+
+DATA: Final = ("university", "shop", "hpo", "codex")
 
 
 def sources(plan: Plan) -> dict[str, Path]:
     """The data sets, written if they are not there. CoDEx is left out where its source is missing."""
-    found = {name: path_of(name, plan.triples) for name in ("university", "shop")}
-    ontology = CACHE / ("hpo-full.nq" if plan.full else "hpo-slice.nq")
-    if not ontology.exists():
-        hpo.write(ontology, full=plan.full)
-    found["hpo"] = ontology
-    if codex.source().exists():
-        found["codex"] = codex.path()
-    else:
-        plan.say(f"no CoDEx: {codex.source()} is missing")
+    found = {}
+    for name in plan.data:
+        if name == "codex" and not codex.source().exists():
+            plan.say(f"no CoDEx: {codex.source()} is missing")
+        else:
+            found[name] = _source(name, plan)
     return found
+
+
+def _source(name: str, plan: Plan) -> Path:
+    if name == "codex":
+        return codex.path()
+    if name == "hpo":
+        CACHE.mkdir(parents=True, exist_ok=True)
+        ontology = CACHE / ("hpo-full.nq" if plan.full else "hpo-slice.nq")
+        if not ontology.exists():
+            scratch = ontology.with_suffix(".part")
+            hpo.write(scratch, full=plan.full)
+            scratch.rename(ontology)
+        return ontology
+    return path_of(name, plan.triples)
 
 
 def folder_of(source: Path, kind: str) -> Path:
@@ -88,7 +104,7 @@ def build(name: str, source: Path, runs: int) -> tuple[list[Row], Json]:
     rows = [
         Row(
             f"build {name}",
-            f"build of {source.stem.rsplit('-', 1)[0]}, peer bulk_load to disk",
+            f"build of {name}, peer bulk_load to disk",
             seconds["dkg"],
             "s",
             seconds["disk"],
@@ -97,8 +113,8 @@ def build(name: str, source: Path, runs: int) -> tuple[list[Row], Json]:
             on_ratio=True,
             spread=(min(ratios), max(ratios)),
         ),
-        _disk_row(f"disk {name}", "store on disk", ours_mb, disk_mb),
-        _disk_row(f"disk compacted {name}", "store on disk, peer compacted", ours_mb, compact_mb),
+        _disk_row(f"disk {name}", f"{name} on disk", ours_mb, disk_mb),
+        _disk_row(f"disk compacted {name}", f"{name} on disk, peer compacted", ours_mb, compact_mb),
     ]
     return rows, {"loads": found, "dkg_mb": ours_mb, "disk_mb": disk_mb, "disk_compacted_mb": compact_mb}
 
@@ -118,16 +134,17 @@ def _compacted(folder: Path) -> int:
     return found
 
 
-def ask(name: str, source: Path, seconds: float) -> list[Json]:
-    """Every question of a data set, with the trie's proof size where the trie has a proof."""
+def ask(name: str, source: Path, seconds: float) -> tuple[list[Json], Json]:
+    """Every question of a data set, with the trie's proof size where it has a proof; and those our budget refuses."""
     stores = {"ours": folder_of(source, "dkg"), "disk": folder_of(source, "disk")}
-    asked = run("ask", data_set=name, source=source, seconds=seconds, **stores).said["questions"]
+    asked = run("ask", data_set=name, source=source, seconds=seconds, **stores).said
     sizes = run("trie", data_set=name, source=source).said["sizes"]
-    return [{"data": name, **question, "trie": sizes.get(question["question"])} for question in asked]
+    found = [{"data": name, **question, "trie": sizes.get(question["question"])} for question in asked["questions"]]
+    return found, {f"{name}/{question}": why for question, why in asked["refused"].items()}
 
 
 def timing_rows(asked: list[Json]) -> list[Row]:
-    """Medians of the ratios over all questions; a median under a millisecond meets the bar too."""
+    """Medians over all questions. The bar is met where most questions are under it, or under a millisecond."""
     rows = []
     for what, bar in (("prove", 2.0), ("verify", 1.5)):
         ratios = [q[f"{what}_ms"] / q["disk_ms"] for q in asked]
@@ -144,8 +161,8 @@ def timing_rows(asked: list[Json]) -> list[Row]:
                 bar,
                 on_ratio=True,
                 spread=(min(ratios), max(ratios)),
-                note=f"or under 1 ms; {good} of {len(asked)} questions meet it alone",
-                passes=median(times) < 1,
+                note=f"or under 1 ms: {good} of {len(asked)} questions are",
+                passes=2 * good > len(asked),
             )
         )
     return rows

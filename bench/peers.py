@@ -85,7 +85,8 @@ class Rdflib:
 
     def load(self, path: Path) -> None:
         """See `Peer`."""
-        self.dataset.parse(str(path), format="nquads")
+        with path.open("rb") as file:
+            self.dataset.parse(file, format="nquads")
 
     def query(self, text: str) -> Rows:
         """See `Peer`."""

@@ -80,6 +80,15 @@ def memory(process: int) -> int:
     return _own(process) + sum(map(memory, _children(process)))
 
 
+def peak(status: str) -> int:
+    """The most bytes that a process ever had in memory, from the text of its /proc/PID/status.
+
+    `getrusage` does not do: its maximum begins with what the parent had at the fork.
+    """
+    found = _PEAK.search(status)
+    return int(found[1]) * 1024 if found else 0
+
+
 def _own(process: int) -> int:
     folder = Path(f"/proc/{process}")
     for name, pattern in (("smaps_rollup", _PSS), ("status", _PEAK)):

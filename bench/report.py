@@ -134,4 +134,5 @@ def printed(found: Json) -> str:
     fields = Row.__dataclass_fields__
     rows = [Row(**{key: value for key, value in row.items() if key in fields}) for row in found["rows"]]
     about = ", ".join(f"{key} {value}" for key, value in found["machine"].items() if key != "versions")
-    return f"{about}\n\n{table(rows)}\n\n{question_table(found['questions'])}"
+    refused = "".join(f"\nrefused: {name}: {why}" for name, why in found["details"]["refused"].items())
+    return f"{about}\n\n{table(rows)}\n\n{question_table(found['questions'])}\n{refused}"

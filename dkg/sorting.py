@@ -8,7 +8,7 @@ the injected `Spill` as one sorted run for each index; runs are merged when the 
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import chain, islice
+from itertools import islice
 from operator import lt
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 _BATCH_KEYS: Final = 8192
 _SPILLED_KEYS: Final = 2048  # a batch of every run is in memory while they are merged
 _TERMS_MAX: Final = 400_000  # components remembered, so that equal ones are one object
+_STRETCHES: Final = 16  # of which a sample consists
 _PLACES: Final = {order: tuple("spog".index(place) for place in order) for order in ORDERS}
 
-CHUNK_BYTES: Final = 224 * 1024 * 1024
-"""Bytes of keys of one index that are sorted in memory at once: about 1.1 million quads of 200 bytes."""
+CHUNK_BYTES: Final = 192 * 1024 * 1024
+"""Bytes of keys of one index that are sorted in memory at once: a million quads of 200 bytes."""
 
 
 class Spill(Protocol):
@@ -125,11 +126,13 @@ class KeySorter:
 
     def sample(self, count: int) -> list[bytes]:
         """Up to `count` keys of spog in some stretches of the chunk in memory: what the data is like."""
-        columns = self._chunk.columns
-        stretches = 16
-        step = max(1, len(columns[0]) // stretches)
-        parts = (islice(zip(*columns, strict=True), at, at + count // stretches) for at in range(0, step * 16, step))
-        return sorted({b"".join(row) for row in chain.from_iterable(parts)})
+        step = max(1, len(self._chunk.columns[0]) // _STRETCHES)
+        size = min(step, count // _STRETCHES)
+        found: set[bytes] = set()
+        for start in range(0, step * _STRETCHES, step):
+            rows = zip(*(column[start : start + size] for column in self._chunk.columns), strict=True)
+            found.update(map(b"".join, rows))
+        return sorted(found)
 
     def keys(self, order: str) -> Iterator[list[bytes]]:
         """The keys of an index, strictly ascending, in batches."""

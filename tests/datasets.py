@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dkg.api import build
 from dkg.pages import MemoryPageStore
-from dkg.terms import Quad
+
+if TYPE_CHECKING:
+    from dkg.terms import Quad
 
 GRAPH = b"<https://example.org/university>"
 INTEGER = b"^^<http://www.w3.org/2001/XMLSchema#integer>"

@@ -459,8 +459,11 @@ class _GroupCover:
         table = right.relation.project(wanted)
         shown = {self._scope.shown} if self._scope.shown is not None else set()
         foreign = (set(found.relation.columns) - found.own) | shown
-        if not found.relation.certain(self._graph) or foreign & names_of_group(group):
-            # A match in one graph says nothing of the others; and a match may turn out not to fit what was pushed in.
+        names = names_of_group(group)
+        known = found.relation.exact or found.relation.certain(names & found.own)
+        if not known or not found.relation.certain(self._graph) or foreign & names:
+            # A row that stands for several says nothing of each; a match in one graph nothing of the others; and a
+            # match may turn out not to fit what was pushed in.
             table = replace(table, exact=False)
         relation = left_join(found.relation, table).project(after | self._graph)
         return Found(relation, found.own | (right.own - set(found.relation.columns)))

@@ -16,6 +16,7 @@ import tree_sitter_sparql
 
 from dkg.errors import LimitError, QueryError
 from dkg.limits import QUERY_TOKENS_MAX
+from dkg.sparql._syntax_text import plain
 from dkg.sparql.algebra import Form, Group, Query, Select, Triples
 from dkg.sparql.nodes import Names, UnknownSyntaxError
 from dkg.sparql.scanner import Scanned, scan_query
@@ -38,7 +39,7 @@ def parse(text: str, *, now: str | None = None, base_iri: str | None = None) -> 
 
     Raises `QueryError` for what does not parse, cannot be proved, or is an update; `LimitError` for what is too large.
     """
-    scanned = scan_query(text, _pinned(now))
+    scanned = scan_query(plain(text).text, _pinned(now))
     _check_by_engine(scanned.text, base_iri)
     source = scanned.text.encode()
     tree = tree_sitter.Parser(_LANGUAGE).parse(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,8 +11,10 @@ import dkg
 from dkg.car import car_header, varint, write_car
 from dkg.errors import BudgetError, InputError, MissingPageError, PageError, ProofError
 from dkg.page import CID_LENGTH, DatasetRoot, Inner, Leaf, cid_of, decode
-from dkg.pages import MemoryPageStore
 from tests.datasets import PREFIX, iri, stored, university
+
+if TYPE_CHECKING:
+    from dkg.pages import MemoryPageStore
 
 Block = tuple[bytes, bytes]
 

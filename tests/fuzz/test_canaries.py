@@ -261,6 +261,7 @@ def _covers_a_named_graph_as_a_part_of_the_default_graph(patch: pytest.MonkeyPat
     patch.setattr(cover.Coverage, "named_scope", named_scope)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CANARIES)
 def test_coverage_without_one_of_its_rules_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     CANARIES[name](monkeypatch)

@@ -128,6 +128,16 @@ CASES = (
         match=Match.BAG,
     ),
     Regression(
+        "an OPTIONAL met a variable whose values were not known, and the row without a match was lost",
+        "SELECT * { GRAPH ?g { ?y !e:q ?c } OPTIONAL { e:b !e:r ?y } ?y ?b ?b }",
+        "a p p g3, b q d g2",
+    ),
+    Regression(
+        "the same, with the unknown variable at the place of the predicate",
+        "SELECT ?a { ?c !e:q ?x OPTIONAL { ?x ?c _:n } GRAPH ?g { ?c e:q ?a } }",
+        "c q d g1, c r a g1",
+    ),
+    Regression(
         "VALUES and OPTIONAL {} inside GRAPH ?g, in one branch of a UNION",
         "SELECT REDUCED * { ?g e:p ?x { GRAPH ?g { VALUES (?a ?y) { (UNDEF 1) (e:a e:r) } OPTIONAL {} } }"
         " UNION {} UNION {} }",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import dkg
 from dkg.cut import entry_hashes, find_cuts, separator
 from dkg.page import cid_text
 from dkg.pages import MemoryPageStore
-from dkg.terms import Quad
 from tests.datasets import GRAPH, PREFIX, iri, stored, university
+
+if TYPE_CHECKING:
+    from dkg.terms import Quad
 
 
 def _cuts() -> list[dict[str, object]]:
@@ -28,7 +32,14 @@ def _cuts() -> list[dict[str, object]]:
 
 
 def _separators() -> list[dict[str, str]]:
-    pairs = [(b"a", b"b"), (b"abc", b"abd"), (b"abc", b"abcd"), (b"a\0", b"a\x01"), (b"ab", b"b"), ("é".encode(), "ê".encode())]
+    pairs = [
+        (b"a", b"b"),
+        (b"abc", b"abd"),
+        (b"abc", b"abcd"),
+        (b"a\0", b"a\x01"),
+        (b"ab", b"b"),
+        ("é".encode(), "ê".encode()),
+    ]
     return [{"left": a.hex(), "right": b.hex(), "separator": separator(a, b).hex()} for a, b in pairs]
 
 
@@ -64,7 +75,10 @@ def _datasets() -> list[dict[str, object]]:
                 )
             ],
         ),
-        _dataset("multi-byte text at the edge of a page", [(iri(f"s{i:02}"), iri("p"), long.encode(), GRAPH) for i in range(3)]),
+        _dataset(
+            "multi-byte text at the edge of a page",
+            [(iri(f"s{i:02}"), iri("p"), long.encode(), GRAPH) for i in range(3)],
+        ),
     ]
 
 
@@ -72,7 +86,9 @@ def _golden() -> list[dict[str, object]]:
     cases: list[dict[str, object]] = []
     for students in (10, 100, 1_000, 5_000):
         store, root = stored(university(students))
-        cases.append({"dataset": f"tests.datasets.university({students})", "root": cid_text(root), "pages": len(store.pages)})
+        cases.append(
+            {"dataset": f"tests.datasets.university({students})", "root": cid_text(root), "pages": len(store.pages)}
+        )
     store, root = stored(university(1_000))
     changed = dkg.update(store, root, [(iri("new"), iri("name"), b'"New"', GRAPH)], university(1_000)[:500])
     cases.append({"dataset": "university(1000) without its first 500 quads, plus one", "root": cid_text(changed)})
@@ -85,7 +101,13 @@ def _proof() -> dict[str, str]:
     proof = dkg.prove(store, root, query)
     assert isinstance(store, MemoryPageStore)
     rows = dkg.verify(proof.car, query, root).serialize("csv").decode()
-    return {"dataset": "tests.datasets.university(100)", "root": cid_text(root), "query": query, "car": proof.car.hex(), "csv": rows}
+    return {
+        "dataset": "tests.datasets.university(100)",
+        "root": cid_text(root),
+        "query": query,
+        "car": proof.car.hex(),
+        "csv": rows,
+    }
 
 
 FILES = {

@@ -14,7 +14,7 @@ import dkg
 from bench import codex, hpo, questions
 from bench.data import CACHE, ROOT, path_of
 from bench.processes import JobError, run, watched
-from bench.report import Row
+from bench.report import Row, number
 from bench.subject import Subject
 
 if TYPE_CHECKING:
@@ -144,28 +144,34 @@ def ask(name: str, source: Path, seconds: float) -> tuple[list[Json], Json]:
 
 
 def timing_rows(asked: list[Json]) -> list[Row]:
-    """Medians over all questions. The bar is met where most questions are under it, or under a millisecond."""
-    rows = []
-    for what, bar in (("prove", 2.0), ("verify", 1.5)):
-        ratios = [q[f"{what}_ms"] / q["disk_ms"] for q in asked]
-        times = [q[f"{what}_ms"] for q in asked]
-        good = sum(ratio <= bar or ms < 1 for ratio, ms in zip(ratios, times, strict=True))
-        rows.append(
-            Row(
-                what,
-                f"{what}, median of {len(asked)} questions, peer on disk",
-                median(times),
-                "ms",
-                median(q["disk_ms"] for q in asked),
-                median(ratios),
-                bar,
-                on_ratio=True,
-                spread=(min(ratios), max(ratios)),
-                note=f"or under 1 ms: {good} of {len(asked)} questions are",
-                passes=2 * good > len(asked),
-            )
-        )
-    return rows
+    """Medians over all questions, by the clock and by the processor, which other work on the machine does not add to.
+
+    The bar is met where most questions are under it, or under a millisecond.
+    """
+    return [
+        _timing_row(asked, what, bar, unit, by)
+        for unit, by in (("ms", "the clock"), ("cpu_ms", "the processor"))
+        for what, bar in (("prove", 2.0), ("verify", 1.5))
+    ]
+
+
+def _timing_row(asked: list[Json], what: str, bar: float, unit: str, by: str) -> Row:
+    ratios = [q[f"{what}_{unit}"] / q[f"disk_{unit}"] for q in asked]
+    times = [q[f"{what}_{unit}"] for q in asked]
+    good = sum(ratio <= bar or ms < 1 for ratio, ms in zip(ratios, times, strict=True))
+    return Row(
+        f"{what} by {by}",
+        f"{what} by {by}, {len(asked)} questions, peer on disk",
+        median(times),
+        "ms",
+        median(q[f"disk_{unit}"] for q in asked),
+        median(ratios),
+        bar,
+        on_ratio=True,
+        spread=_ends(ratios),
+        note=f"or under 1 ms: {good} of {len(asked)} questions are",
+        passes=2 * good > len(asked),
+    )
 
 
 def size_rows(asked: list[Json]) -> list[Row]:
@@ -191,21 +197,16 @@ def change(source: Path) -> tuple[list[Row], Json]:
     found = run("change", ours=copies["dkg"], disk=copies["disk"]).said
     for copy in copies.values():
         shutil.rmtree(copy)
-    update, diff, disk = (found[f"{name}_ms"] for name in ("update", "diff", "disk"))
-    ours, peer = median(update), median(disk)
-    rows = [
-        Row(
-            "update",
-            "update of 1,000 scattered quads, durable",
-            ours,
-            "ms",
-            peer,
-            ours / peer,
-            100.0,
-            spread=_ends(update),
-        ),
-        Row("diff", "diff of the two roots, nothing cached", median(diff), "ms", None, None, 100.0, spread=_ends(diff)),
-    ]
+    rows = []
+    for how, times in found.items():
+        update, diff, peer = median(times["update"]), median(times["diff"]), median(times["disk"])
+        note = f"{number(median(times['cpu']), ' ms')} of processor"
+        what = f"update of 1,000 quads, {how}, durable"
+        spread = _ends(times["update"])
+        rows += [
+            Row(f"update {how}", what, update, "ms", peer, update / peer, 100.0, spread=spread, note=note),
+            Row(f"diff {how}", f"diff of its roots, {how}", diff, "ms", bar=100.0, spread=_ends(times["diff"])),
+        ]
     return rows, found
 
 

@@ -49,8 +49,16 @@ QUERY_CHAIN_MAX: Final = 400
 QUERY_PATTERNS_MAX: Final = 100
 """Most triple patterns and steps of paths that are joined in one group. The engine's optimizer takes 0.5 s for 100."""
 
-QUERY_TOKENS_MAX: Final = 2_000
-"""Most words and punctuation marks in a query that only the engine understands."""
+QUERY_TERMS_MAX: Final = 120
+"""Most terms, variables and opening brackets in a query that only the engine understands: its optimizer takes time
+that grows with the cube of the triple patterns, about a second for 120."""
+
+QUERY_HEADS_MAX: Final = 200
+"""Most parenthesised expressions and calls in SELECT, GROUP BY, HAVING and ORDER BY. The engine's stack holds more
+than 2,000 of them."""
+
+QUERY_DESCRIBED_MAX: Final = 200
+"""Most terms and variables after DESCRIBE. The engine's stack holds more than 2,000."""
 
 RDF_DEPTH_MAX: Final = 256
 """Most brackets or elements open at once in an RDF document. The engine's stack holds about 3,250 levels of JSON-LD."""

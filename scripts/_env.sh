@@ -17,8 +17,9 @@ dkg_python() {
 dkg_env() {
     extras=$1
     python=$(dkg_python) || return 1
-    # What is installed is named after what was asked for: a change of either file or of the interpreter installs anew.
-    stamp=$(cat pyproject.toml constraints.txt | cksum | tr ' ' '-')-$("$python" -c 'import sys; print(*sys.version_info[:3], sep=".")')
+    # What is installed is named after what was asked for: a change of either file, of the interpreter, or of the place of
+    # the project (a copied .venv points to the old one) installs anew.
+    stamp=$({ cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' '-')-$("$python" -c 'import sys; print(*sys.version_info[:3], sep=".")')
     mkdir -p .cache
     exec 9> .cache/env.lock
     if command -v flock > /dev/null; then flock 9; fi

@@ -14,7 +14,7 @@ import re
 from typing import Final, NamedTuple
 
 from dkg.errors import LimitError, QueryError
-from dkg.limits import QUERY_BYTES_MAX
+from dkg.limits import QUERY_BYTES_MAX, QUERY_HEADS_MAX
 
 _BASE: Final = (
     r"A-Za-z\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u02FF\u0370-\u037D\u037F-\u1FFF\u200C-\u200D\u2070-\u218F"
@@ -58,6 +58,7 @@ _UPPER_CASE: Final = """
 _WORDS: Final = {word: word for word in (*_OTHER_CASE, *_UPPER_CASE.split())}
 _FOLDED: Final = {word.upper(): word for word in _WORDS if word not in _OTHER_CASE[:3]}
 
+_TYPE: Final = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 _SPELLED: Final = frozenset({"variable", "iri", "name", "word", "string", "number", "blank"})
 _TERMS: Final = frozenset({"variable", "iri", "name", "string", "number", "blank"})
 _OPERANDS: Final = _TERMS | {"language", ")", "}", "true", "false"}
@@ -75,7 +76,7 @@ class Plain(NamedTuple):
     text: str
     """The query."""
     terms: int
-    """Variables, names, literals and opening brackets in it: at least as many as it has triple patterns."""
+    """Variables, names, literals and opening brackets in it: about as many as it has triple patterns, or more."""
 
 
 def plain(text: str) -> Plain:
@@ -103,6 +104,7 @@ class _Speller:
         self._second = ""
         """The same of the token before that."""
         self._terms = 0
+        self._heads = 0
         self._declared: set[str] = set()
 
     def spelled(self) -> Plain:
@@ -128,6 +130,10 @@ class _Speller:
             out.append(token)
             glued = token if kind == "sign" else "spelled" if kind in _SPELLED else kind
             self._second, self._before = self._before, token if kind in {"sign", "word"} else kind
+        if self._heads > QUERY_HEADS_MAX:
+            raise LimitError(
+                f"SELECT, GROUP BY, HAVING and ORDER BY have {self._heads} expressions; the limit is {QUERY_HEADS_MAX}"
+            )
         return Plain("".join(out), self._terms)
 
     def _token(self, kind: str, token: str, at: int) -> str:
@@ -139,6 +145,8 @@ class _Speller:
             word = _WORDS.get(token) or _FOLDED.get(token.upper())
             if word is None:
                 raise QueryError(f"{token!r} at {self._place(at)} is no word of SPARQL")
+            if word == "a" and self._open[-1] == "[" and self._before in {"[", ";"}:
+                return _TYPE  # our grammar reads the letter in some of these places only
             if word in _HEADS and self._open[-1] in {"", "{"}:
                 self._open[-1] = "head" if len(self._open) == 1 else "{head"
             return word
@@ -155,6 +163,7 @@ class _Speller:
         if sign in "([{":
             self._terms += 1
             if sign == "(" and self._calls():
+                self._heads += still[-1].endswith("head")
                 still.append("(")
             elif sign == "{":
                 if still[-1].endswith("head"):
@@ -203,10 +212,10 @@ class _Speller:
         return f"line {line + 1}, column {at - self._text.rfind(chr(10), 0, at)}"
 
 
-def _run_together(last: str, kind: str, token: str) -> bool:
+def _run_together(last: str, kind: str, text: str) -> bool:
     """Whether a token that follows another with nothing between them needs a space before it."""
     if last in _PARTED:
         return True
     if kind == "sign":
-        return token in _PARTED and (token != "." or last == "spelled")
+        return text in _PARTED and (text != "." or last == "spelled")
     return kind in _SPELLED and last in {"spelled", "language"}

@@ -15,15 +15,30 @@ import tree_sitter
 import tree_sitter_sparql
 
 from dkg.errors import LimitError, QueryError
-from dkg.limits import QUERY_TOKENS_MAX
+from dkg.limits import QUERY_DESCRIBED_MAX, QUERY_PATTERNS_MAX, QUERY_TERMS_MAX
 from dkg.sparql._syntax_text import plain
-from dkg.sparql.algebra import Form, Group, Query, Select, Triples
+from dkg.sparql.algebra import (
+    Bind,
+    Form,
+    Group,
+    InGraph,
+    Minus,
+    Optional,
+    Query,
+    Select,
+    SubSelect,
+    Triples,
+    Union,
+    Values,
+)
 from dkg.sparql.nodes import Names, UnknownSyntaxError
 from dkg.sparql.scanner import Scanned, scan_query
 from dkg.sparql.tree import Converter, only, text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
+
+    from dkg.sparql.algebra import Element
 
 with warnings.catch_warnings():
     # tree-sitter-sparql 0.1.0 hands its grammar over as an integer, which tree-sitter 0.26 takes and calls deprecated.
@@ -39,16 +54,19 @@ def parse(text: str, *, now: str | None = None, base_iri: str | None = None) -> 
 
     Raises `QueryError` for what does not parse, cannot be proved, or is an update; `LimitError` for what is too large.
     """
-    scanned = scan_query(plain(text).text, _pinned(now))
-    _check_by_engine(scanned.text, base_iri)
+    spelled = plain(text)
+    scanned = scan_query(spelled.text, _pinned(now))
     source = scanned.text.encode()
     tree = tree_sitter.Parser(_LANGUAGE).parse(source)
     try:
-        if tree.root_node.has_error:
-            return _whole(scanned, base_iri, "our grammar does not know this syntax")
-        return _Reader(source, scanned.text, base_iri).query(tree.root_node)
+        query = _Reader(source, scanned.text, base_iri).query(tree.root_node)
     except (UnknownSyntaxError, ValueError, LookupError, StopIteration) as error:  # unpacking another shape than known
-        return _whole(scanned, base_iri, str(error))
+        query = _whole(scanned, spelled.terms, base_iri, str(error))
+    except RecursionError as error:
+        raise LimitError("the query is nested too deep, or has too long a chain of operators") from error
+    _check_joins(query.select.where)
+    _check_by_engine(scanned.text, base_iri)  # last, because its optimizer takes minutes for what is over the limits
+    return query
 
 
 def _pinned(now: str | None) -> str | None:
@@ -65,13 +83,52 @@ def _check_by_engine(text: str, base_iri: str | None) -> None:
         pyoxigraph.Store().query(text, base_iri=base_iri)
     except (SyntaxError, ValueError) as error:
         raise QueryError(f"the query does not parse: {error}") from error
+    except RuntimeError as error:  # a function that it does not have
+        raise QueryError(f"the query cannot be evaluated: {error}") from error
 
 
-def _whole(scanned: Scanned, base_iri: str | None, reason: str) -> Query:
-    if scanned.tokens > QUERY_TOKENS_MAX:
+def _check_joins(group: Group) -> None:
+    """Bound what the engine's optimizer orders together: its time grows with the cube of that."""
+    if (joined := _joined(group)) > QUERY_PATTERNS_MAX:
         raise LimitError(
-            f"a query in unusual syntax may have {QUERY_TOKENS_MAX} words and signs, "
-            f"and this one has {scanned.tokens} ({reason})"
+            f"a group joins {joined} triple patterns, path steps, UNIONs (which count twice), OPTIONALs and the like; "
+            f"the limit is {QUERY_PATTERNS_MAX}"
+        )
+
+
+def _joined(group: Group) -> int:
+    for expression in group.filters:
+        for inner in expression.exists:
+            _check_joins(inner)
+    return sum(map(_joined_by, group.elements))
+
+
+def _joined_by(element: Element) -> int:
+    match element:
+        case Triples(patterns):
+            return len(patterns)
+        case InGraph(_, group):
+            return _joined(group)
+        case Group():
+            return _joined(element)
+        case Optional(group) | Minus(group):
+            _check_joins(group)
+        case SubSelect(select):
+            _check_joins(select.where)
+        case Union(branches):
+            for branch in branches:
+                _check_joins(branch)
+            return 2
+        case Bind() | Values():
+            return 0
+    return 1
+
+
+def _whole(scanned: Scanned, terms: int, base_iri: str | None, reason: str) -> Query:
+    if terms > QUERY_TERMS_MAX:
+        raise LimitError(
+            f"a query in unusual syntax may have {QUERY_TERMS_MAX} terms, variables and brackets, "
+            f"and this one has {terms} ({reason})"
         )
     names = Names(scanned.prologue, base_iri, by_engine=True)
     try:
@@ -100,6 +157,8 @@ class _Reader:
         self._base_iri = base_iri
 
     def query(self, root: Node) -> Query:
+        if root.has_error:
+            raise UnknownSyntaxError("our grammar does not know this syntax")
         prologue = ""
         body: Node | None = None
         values: Node | None = None
@@ -153,6 +212,8 @@ class _Reader:
                 heads.append(child)
             else:
                 raise UnknownSyntaxError(f"{child.type} in a {form.value} query")
+        if len(heads) > QUERY_DESCRIBED_MAX:
+            raise LimitError(f"DESCRIBE names {len(heads)} things; the limit is {QUERY_DESCRIBED_MAX}")
         where = self._where(parts, form, converter)
         select = converter.select(parts.get("select_clause"), where, parts.get("solution_modifier"), values)
         listed = bool(default or named)

@@ -33,9 +33,7 @@ def test_batches_do_not_matter(keys: set[bytes], shape: Shape, cuts: list[int]) 
 
 
 @given(st.permutations([key(n) for n in range(30)]), SMALL_SHAPES, st.integers(1, 31))
-def test_insertion_in_any_order_and_any_batches_gives_the_one_root(
-    keys: list[bytes], shape: Shape, size: int
-) -> None:
+def test_insertion_in_any_order_and_any_batches_gives_the_one_root(keys: list[bytes], shape: Shape, size: int) -> None:
     store = MemoryPageStore()
     sink = PageSink(store)
     root = EMPTY_TREE

@@ -10,7 +10,7 @@ from dkg.cut import LEVELS_MAX, Shape
 from dkg.diff import diff_trees
 from dkg.errors import PageError
 from dkg.page import EMPTY_TREE, Inner, Leaf
-from dkg.pages import MemoryPageStore, PageSink, Pages, RecordedPages, StoredPages
+from dkg.pages import MemoryPageStore, Pages, PageSink, RecordedPages, StoredPages
 from tests.dkg.trees import SMALL_SHAPES, built, key, key_sets
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkg.build import build_tree
-from dkg.cut import FORMAT_1, LEVELS_MAX, Shape, entry_hashes, separator
+from dkg.cut import FORMAT_1, LEVELS_MAX, Shape, entry_hashes
 from dkg.errors import PageError, RdfError
 from dkg.page import EMPTY_TREE, Inner, Leaf
 from dkg.pages import MemoryPageStore, PageSink, StoredPages
@@ -111,18 +111,17 @@ def test_a_key_to_be_added_and_removed_is_an_error() -> None:
 
 def assert_bounded(store: MemoryPageStore, root: bytes, add: set[bytes], remove: set[bytes]) -> list[int]:
     """Change one key; each level may get at most 2w new pages, and one for each new page below. Gives them."""
-    before = levels(StoredPages(store), root)
+    was = set(store.pages)
     sink = PageSink(store)
     root = update_tree(StoredPages(store), root, add, remove, sink)
     sink.flush()
     after = levels(StoredPages(store), root)
-    known = {cid for level in before for cid in level}
-    fresh = [len(set(level) - known) for level in after]
+    fresh = [len(set(level) - was) for level in after]
     below = 0
     for level, count in enumerate(fresh):
         assert count <= 2 * FORMAT_1.window(level) + below, f"level {level}: {fresh}"
         below = count
-    assert sink.written <= sum(fresh) + 1, "pages were written that the new tree does not have"
+    assert len(store.pages.keys() - was) == sum(fresh), "pages were written that the new tree does not have"
     return fresh
 
 
@@ -154,17 +153,23 @@ def test_in_a_large_set_of_ground_keys_every_update_stays_in_the_bound(order: st
 
 
 def ground_at_two_levels(count: int) -> list[bytes]:
-    """Keys with descending CRC-32 and, as far as it goes, separators with descending SHA-256 at level 1."""
-    step = 2**64 // count
-    keys = [with_crc(b"<http://example.org/%012d>" % 0, count)]
-    limit, number = 2**64, 0
-    while len(keys) < count:
-        number += 1
-        right = b"<http://example.org/%012d>" % number
-        value = entry_hashes(1, [separator(keys[-1], right)])[0]
-        if limit - 2 * step <= value < limit:
-            keys.append(with_crc(right, count - len(keys)))
-            limit = value
+    """Keys that make 2 x `count` leaves of two keys, and level 1 pages of one child: both hashes descend.
+
+    A leaf starts at a key `... b`, whose CRC-32 is forged. The separator there is what that key shares with the
+    key `... a` before it, and `b`: a number in it is tried until the SHA-256 of the separator is a bit smaller than
+    that of the last one.
+    """
+    keys: list[bytes] = []
+    step = 2**64 // (2 * count)  # half the range in all, so that it is not used up
+    limit = 2**64
+    for at in range(count):
+        for number in range(100_000):
+            shared = b"<http://example.org/%04d/%05d" % (at, number)
+            value = entry_hashes(1, [shared + b"b"])[0]
+            if limit - 2 * step <= value < limit:
+                limit = value
+                break
+        keys += [with_crc(shared + b"a", 2**32 - 1), with_crc(shared + b"b", count - at)]
     return keys
 
 
@@ -172,9 +177,9 @@ def test_keys_ground_against_two_levels_at_once_stay_in_the_bound() -> None:
     keys = ground_at_two_levels(120)
     store, root = built(keys)
     found = levels(StoredPages(store), root)
-    assert len(found[0]) > 80  # level 0 is ground: a page for nearly every key
-    assert len(found[1]) > 60  # and so is level 1
-    for at in range(0, 120, 7):
+    assert len(found[0]) > 95  # a leaf for every two keys, but for the first 40
+    assert len(found[1]) > 85  # and a page of level 1 for every leaf, but for the first 8
+    for at in range(0, len(keys), 13):
         assert_bounded(store, root, set(), {keys[at]})
         assert_bounded(store, root, {with_crc(keys[at][:-4] + b"!", 0)}, set())
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dkg.build import build_tree
 from dkg.cut import FORMAT_1, Shape
 from dkg.page import Inner
-from dkg.pages import MemoryPageStore, PageSink, Pages
+from dkg.pages import MemoryPageStore, Pages, PageSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,4 +92,3 @@ def with_crc(start: bytes, crc: int) -> bytes:
 def forged_keys(hashes: Iterable[int]) -> list[bytes]:
     """Ascending keys with exactly these CRC-32 hashes, in this order."""
     return [with_crc(b"<http://example.org/%08d>" % at, crc) for at, crc in enumerate(hashes)]
-

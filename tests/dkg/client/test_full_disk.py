@@ -45,7 +45,7 @@ def test_a_database_that_may_not_grow_keeps_its_old_head(tmp_path: Path, more: i
             except StoreError as error:
                 assert "the disk is full. Nothing was changed" in str(error)  # noqa: PT017 - it is not always raised
             refused += 1
-            step += 1 + step // 4
+            step += 1 + step // 2
             assert store.heads() == [old.root]
             assert check_store(store).problems == []
         assert refused >= 2

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def _run(*arguments: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mode", "cases"), [("statements", 40), ("steps", 6), ("times", 16)])
+@pytest.mark.parametrize(("mode", "cases"), [("statements", 20), ("steps", 6), ("times", 16)])
 def test_killed_loads_leave_the_old_root_or_the_new_one(tmp_path: Path, mode: str, cases: int) -> None:
     lines = _run("-m", "tests.dkg.client.killed", mode, str(tmp_path), str(cases))
     killed = [line for line in lines if line.endswith("True")]
@@ -85,15 +86,23 @@ store = SqliteStore(sys.argv[1])
 def run(jobs, kept, sample, tick):
     def told(job):
         def work(sink, tick):
-            print(os.getpid(), flush=True)
+            os.write(1, b"%d\\n" % os.getpid())  # one write: two processes share the pipe
             while True:  # until there is nobody left to send packs to
                 job(sink, tick)
+                sink.flush()
         return work
     return TreeBuilder(store, 2)([told(job) for job in jobs], kept, sample, tick)
 
 with store.writing():
     build_dataset([some_quads(20_000)], store, run=run)
 """
+
+
+def _runs(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
 
 
 def test_workers_end_with_a_killed_loader(tmp_path: Path) -> None:
@@ -106,7 +115,8 @@ def test_workers_end_with_a_killed_loader(tmp_path: Path) -> None:
         loader.wait()
         loader.stdout.read()  # ends when the last process that could write to it has ended
     for worker in workers:
-        assert not Path(f"/proc/{worker}").exists() or "Z" in Path(f"/proc/{worker}/stat").read_text().split()[2]
+        while _runs(worker):
+            time.sleep(0.01)
     with SqliteStore(tmp_path) as store:
         assert store.head() is None
         assert check_store(store).problems == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from bench.measure import Plan
     from bench.report import Json, Row
 
+_START: Final = time.monotonic()
 RESULTS: Final = ROOT / "bench" / "results"
 
 
 def say(text: str) -> None:
     """Progress, for whoever watches."""
-    sys.stderr.write(f"bench: {text}\n")
+    sys.stderr.write(f"bench, {time.monotonic() - _START:.0f} s: {text}\n")
     sys.stderr.flush()
 
 
@@ -57,8 +59,8 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def measured(plan: Plan, date: str) -> Json:
-    """All figures."""
+def measured(plan: Plan, date: str, outs: list[Path]) -> Json:
+    """All figures. What there is so far is written to `outs` again and again: a run that is cut short is not lost."""
     machine = measure.machine(date)
     rows: list[Row] = []
     asked: list[Json] = []
@@ -67,6 +69,7 @@ def measured(plan: Plan, date: str) -> Json:
     def keep(name: str, found: tuple[list[Row], Json]) -> None:
         rows.extend(found[0])
         details[name] = found[1]
+        written(report.as_json(rows, asked, details, machine), outs)
 
     sources = measure.sources(plan)
     for name, source in sources.items():
@@ -92,7 +95,16 @@ def measured(plan: Plan, date: str) -> Json:
     if plan.full:
         plan.say("build of 10^7")
         keep("big build", measure.big_build(10_000_000))
-    return report.as_json(rows, asked, details, machine)
+    found = report.as_json(rows, asked, details, machine)
+    written(found, outs)
+    return found
+
+
+def written(found: Json, outs: list[Path]) -> None:
+    """Write figures to files."""
+    for out in outs:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -112,11 +124,8 @@ def main() -> int:
     before = json.loads(args.compare.read_text(encoding="utf-8")) if args.compare else None
     data = tuple(args.data or measure.DATA)
     plan = measure.Plan(triples, 1 if args.quick else 3, 0.4 if args.quick else 1.5, args.full, data, say)
-    found = measured(plan, args.date or datetime.now(UTC).date().isoformat())
-    for out in filter(None, (args.out, args.name and RESULTS / f"{args.name}.json")):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        say(f"wrote {out}")
+    outs = [out for out in (args.out, RESULTS / f"{args.name}.json" if args.name else None) if out]
+    found = measured(plan, args.date or datetime.now(UTC).date().isoformat(), outs)
     if args.json:
         sys.stdout.write(json.dumps(found) + "\n")
         return 0

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ROUNDS_MIN: Final = 3
 ROUNDS_MAX: Final = 40
 CHANGES: Final = 1000
-CHANGE_ROUNDS: Final = 7
+CHANGE_ROUNDS: Final = 5
 
 
 def load(what: str, source: str, target: str) -> dict[str, Any]:

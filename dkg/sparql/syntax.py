@@ -8,7 +8,8 @@ query is valid is for the engine to say.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 import pyoxigraph
 import tree_sitter
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
     from dkg.sparql.algebra import Element
 
+PARSED_KEPT: Final = 128
+"""Queries whose reading is kept: applications ask the same few again and again, and it depends on the text alone."""
+
 with warnings.catch_warnings():
     # tree-sitter-sparql 0.1.0 hands its grammar over as an integer, which tree-sitter 0.26 takes and calls deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -54,6 +58,11 @@ def parse(text: str, *, now: str | None = None, base_iri: str | None = None) -> 
 
     Raises `QueryError` for what does not parse, cannot be proved, or is an update; `LimitError` for what is too large.
     """
+    return _parsed(text, now, base_iri)
+
+
+@lru_cache(maxsize=PARSED_KEPT)
+def _parsed(text: str, now: str | None, base_iri: str | None) -> Query:
     spelled = plain(text)
     scanned = scan_query(spelled.text, _pinned(now))
     source = scanned.text.encode()

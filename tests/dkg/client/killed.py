@@ -91,7 +91,7 @@ class _Cases:
             for _ in range(count):
                 if self.expect(f"statement {step}", file, lambda path, n=step, f=file: self._kill_at(path, f, n)):  # type: ignore[misc]
                     break
-                step += 1 + step // 2
+                step += 1 + step
 
     def _kill_at(self, path: Path, file: Path, statement: int) -> int:
         def work() -> None:

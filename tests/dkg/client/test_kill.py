@@ -26,7 +26,7 @@ def _run(*arguments: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mode", "cases"), [("statements", 20), ("steps", 6), ("times", 16)])
+@pytest.mark.parametrize(("mode", "cases"), [("statements", 12), ("steps", 4), ("times", 8)])
 def test_killed_loads_leave_the_old_root_or_the_new_one(tmp_path: Path, mode: str, cases: int) -> None:
     lines = _run("-m", "tests.dkg.client.killed", mode, str(tmp_path), str(cases))
     killed = [line for line in lines if line.endswith("True")]

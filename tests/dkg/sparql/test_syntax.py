@@ -515,8 +515,14 @@ def _theirs_in(node: Any) -> Iterator[bytes | str]:  # noqa: ANN401 - rdflib is 
             raise AssertionError(node)
 
 
-# rdflib loses the FILTER in a group of EXISTS.
-_RDFLIB_DIFFERS: set[str] = set()
+# rdflib loses an EXISTS inside EXISTS, and what ^ stands before in a negated property set.
+_RDFLIB_DIFFERS = {
+    "sparql11/exists/exists04.rq",
+    "sparql11/exists/exists05.rq",
+    "sparql11/property-path/nps_a_inverse.rq",
+    "sparql11/property-path/nps_direct_and_inverse.rq",
+    "sparql11/property-path/nps_inverse.rq",
+}
 
 
 @pytest.mark.slow

@@ -69,17 +69,23 @@ LINE_BYTES_MAX: Final = 2 * LITERAL_BYTES_MAX
 DOCUMENT_BYTES_MAX: Final = 1024 * 1024 * 1024
 """Longest document in a syntax that is read as a whole, in bytes."""
 
+JSON_LEVEL_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Bytes of a JSON-LD document times its levels of nesting. The engine takes about 20 bytes of memory for each."""
+
 XML_ENTITY_BYTES_MAX: Final = 64 * 1024 * 1024
 """What the entities of an XML document may expand to in all, in bytes."""
 
 BLANK_QUADS_MAX: Final = 2_000_000
 """Most quads of one document that mention blank nodes; they are kept in memory until the document ends."""
 
-CANON_WORK_MAX: Final = 400_000
-"""Steps of RDFC-1.0 for a document, each about one label or quad that is looked at: 0.7 s for a clique."""
+CANON_WORK_BASE: Final = 50_000
+"""Steps of RDFC-1.0 for any document, each about one quad or label that is looked at: about a tenth of a second."""
 
-CANON_WORK_PER_NODE: Final = 50
-"""Steps that it may take besides for each blank node."""
+CANON_WORK_PER_NODE: Final = 2_000
+"""Steps besides for each blank node: enough for a list of 400 equal numbers."""
 
-CANON_DEPTH_MAX: Final = 200
-"""Steps that it may look ahead along blank nodes that look alike."""
+CANON_WORK_MAX: Final = 1_000_000
+"""Most steps, but for documents with so many blank nodes that it is less than `CANON_WORK_MIN_PER_NODE` for each."""
+
+CANON_WORK_MIN_PER_NODE: Final = 20
+"""Steps for each blank node that no document is denied."""

@@ -1,23 +1,22 @@
 """RDF in, quads in normal form out: every syntax that pyoxigraph reads, and rdflib graphs.
 
-N-Triples and N-Quads stream, line by line, and their plain lines take a path that looks at each distinct term once.
-Other syntaxes go to the engine's parser, after a look at their nesting (`dkg.rdf_safety`). Blank nodes do not come
-out: quads that mention one are kept back, labelled by RDFC-1.0 when the document ends, and skolemised
-(docs/formats.md, section 5).
+N-Triples and N-Quads stream, block by block (`dkg._rdf_lines`). Other syntaxes go to the engine's parser, after a
+look at their nesting (`dkg.rdf_safety`). Blank nodes do not come out: quads that mention one are kept back, labelled
+by RDFC-1.0 when the document ends, and skolemised (docs/formats.md, section 5).
 """
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import pyoxigraph
 
+from dkg._rdf_lines import LineParser, blocks
 from dkg.canon import canonicalize, nquad
 from dkg.errors import LimitError, RdfError
-from dkg.limits import BLANK_QUADS_MAX, DOCUMENT_BYTES_MAX, IRI_BYTES_MAX, LINE_BYTES_MAX
+from dkg.limits import BLANK_QUADS_MAX, DOCUMENT_BYTES_MAX, IRI_BYTES_MAX
 from dkg.normal import normalize_all, shown
 from dkg.rdf_safety import check_nesting
 
@@ -38,15 +37,10 @@ FORMATS: Final = {
 """The names of formats."""
 
 _GENID_BYTES_MAX: Final = 64  # `/.well-known/genid/`, 16 digits, `-c14n` and a number
-_NEWLINE: Final = b"\n"
-_BLOCK_BYTES: Final = 4 * 1024 * 1024
+# JSON-LD drops statements with relative IRIs and says nothing; with a base of ours they can be seen and refused.
+_NO_BASE: Final = "x-no-base-iri://give.one/"
+_RELATIVE: Final = b"<" + _NO_BASE.encode()
 _BATCH_QUADS: Final = 20_000
-_KNOWN_MAX: Final = 1_000_000  # distinct terms remembered while streaming; a new start beyond
-_REST: Final = re.compile(
-    rb'(<[^<>"{}|^`\\\x00-\x20]*>|"(?:[^"\\\n\r]|\\.)*"(?:@[A-Za-z0-9\-]+|\^\^<[^<>"{}|^`\\\x00-\x20]*>)?)'
-    rb'(?: (<[^<>"{}|^`\\\x00-\x20]*>))? \.'
-)
-
 RawQuad = tuple[bytes, bytes, bytes, bytes]
 """Subject, predicate, object, graph as N-Triples text, blank nodes and all; no graph is empty."""
 
@@ -188,8 +182,11 @@ def _document(stream: BinaryIO, name: str, base_iri: str | None) -> Iterator[lis
     _check_text(data[:4], name)
     check_nesting(data, name)
     try:
-        quads = pyoxigraph.parse(data, format=FORMATS[name], base_iri=base_iri)
-        yield from _batched(_raw(quad) for quad in quads)
+        base = _NO_BASE if base_iri is None and name == "jsonld" else base_iri
+        for batch in _batched(_raw(quad) for quad in pyoxigraph.parse(data, format=FORMATS[name], base_iri=base)):
+            if base is _NO_BASE and any(term.startswith(_RELATIVE) for quad in batch for term in quad):
+                raise RdfError("the document has relative IRIs: give a base IRI that they are relative to")
+            yield batch
     except SyntaxError as error:
         raise RdfError(_told(error, 0)) from error
     except ValueError as error:
@@ -236,115 +233,12 @@ def _batched(quads: Iterable[RawQuad]) -> Iterator[list[RawQuad]]:
 
 
 def _lines(stream: BinaryIO, name: str, graph: bytes) -> Iterator[tuple[list[RawQuad], bool]]:
-    """N-Triples and N-Quads. Plain lines are split at their spaces; others go to the engine, one by one."""
-    reader = _LineReader(name, graph)
-    rest, first = b"", True
-    while block := stream.read(_BLOCK_BYTES):
-        if first:
+    """N-Triples and N-Quads, block by block. Only where blank nodes may be is the default graph still to be named."""
+    named, unnamed = (LineParser(default, quads=name == "nq") for default in (graph, b""))
+    lines = 0
+    for block in blocks(stream):
+        if not lines:
             _check_text(block[:4], name)
-            first = False
-        block = rest + block
-        end = block.rfind(b"\n") + 1
-        rest = block[end:]
-        if len(rest) > LINE_BYTES_MAX:
-            raise LimitError(f"line {reader.line + block.count(_NEWLINE) + 1} has over {LINE_BYTES_MAX} bytes")
-        yield from reader.read(block[:end])
-    yield from reader.read(rest)
-
-
-class _LineReader:
-    """Reads blocks of lines. What it has met before it knows by sight."""
-
-    def __init__(self, name: str, graph: bytes) -> None:
-        self._name = name
-        self._graph = graph
-        self._names: dict[bytes, bytes] = {}  # a subject or predicate that is an IRI in normal form -> itself
-        self._rests: dict[bytes, tuple[bytes, bytes]] = {}  # the rest of a line -> object and graph in normal form
-        self.line = 0
-
-    def read(self, block: bytes) -> Iterator[tuple[list[RawQuad], bool]]:
-        """The quads of some whole lines: those of the plain ones, then those of the others."""
-        if b"\r" in block:
-            block = block.replace(b"\r\n", b"\n")
-        lines = block.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        parts = [line.split(b" ", 2) for line in lines]
-        if len(self._names) + len(self._rests) > _KNOWN_MAX:
-            self._names.clear()
-            self._rests.clear()
-        whole = [part for part in parts if len(part) == 3]  # noqa: PLR2004 - subject, predicate, rest
-        self._learn_names({part[0] for part in whole} | {part[1] for part in whole})
-        self._learn_rests({part[2] for part in whole})
-        names, rests = self._names, self._rests
-        try:
-            plain = [(names[s], names[p], *rests[o]) for s, p, o in whole]
-            odd = len(whole) < len(parts)
-        except KeyError:
-            plain = [(s, p, *rests[o]) for s, p, o in whole if s in names and p in names and o in rests]
-            odd = True
-        yield plain, True
-        if odd:
-            yield (
-                self._asked(
-                    [
-                        (line, number)
-                        for number, (line, part) in enumerate(zip(lines, parts, strict=True), self.line + 1)
-                        if len(part) < 3 or part[0] not in names or part[1] not in names or part[2] not in rests  # noqa: PLR2004
-                    ]
-                ),
-                False,
-            )
-        self.line += len(lines)
-
-    def _learn_names(self, met: set[bytes]) -> None:
-        fresh = _normal(name for name in met.difference(self._names) if name[:1] == b"<")
-        self._names.update((name, name) for name, normal in fresh if name == normal)
-
-    def _learn_rests(self, met: set[bytes]) -> None:
-        found: list[tuple[bytes, bytes, bytes]] = []
-        match, quads = _REST.fullmatch, self._name == "nq"
-        for rest in met.difference(self._rests):
-            parts = match(rest)
-            if parts is not None and (parts[2] is None or quads):
-                found.append((rest, parts[1], parts[2] or self._graph))
-        normal = dict(_normal({term for _, o, g in found for term in (o, g)}))
-        for rest, o, g in found:
-            if o in normal and g in normal:
-                self._rests[rest] = (normal[o], normal[g])
-
-    def _asked(self, lines: list[tuple[bytes, int]]) -> list[RawQuad]:
-        """The quads of lines that the engine must be asked about, given with their numbers."""
-        for line, number in lines:
-            if len(line) > LINE_BYTES_MAX:
-                raise LimitError(f"line {number} has over {LINE_BYTES_MAX} bytes (LINE_BYTES_MAX)")
-        try:
-            return self._parsed(b"\n".join(line for line, _ in lines))
-        except (SyntaxError, ValueError, RdfError, LimitError):
-            return [quad for line, number in lines for quad in self._parsed_alone(line, number)]  # to name the line
-
-    def _parsed(self, text: bytes) -> list[RawQuad]:
-        check_nesting(text, self._name)
-        return _normal_but_blank([_raw(quad) for quad in pyoxigraph.parse(text, format=FORMATS[self._name])])
-
-    def _parsed_alone(self, line: bytes, number: int) -> list[RawQuad]:
-        try:
-            return self._parsed(line)
-        except SyntaxError as error:
-            raise RdfError(f"the document does not parse at line {number}: {error.msg}") from error
-        except ValueError as error:
-            raise RdfError(f"the document does not parse at line {number}: {error}") from error
-        except (RdfError, LimitError) as error:
-            raise type(error)(f"line {number}: {error}") from error
-
-
-def _normal(terms: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
-    """Terms and their normal forms, without those that have none: their lines will be told of by the engine."""
-    given = list(terms)
-    try:
-        return list(zip(given, normalize_all(given), strict=True))
-    except (RdfError, LimitError):
-        if len(given) == 1:
-            return []
-        half = len(given) // 2
-        return _normal(given[:half]) + _normal(given[half:])
+        blank = b"_:" in block
+        yield (unnamed if blank else named).parse(block, lines), not blank
+        lines += block.count(b"\n")

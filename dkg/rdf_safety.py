@@ -16,7 +16,7 @@ from typing import Any, Final
 from xml.parsers import expat
 
 from dkg.errors import LimitError, RdfError
-from dkg.limits import RDF_DEPTH_MAX, XML_ENTITY_BYTES_MAX
+from dkg.limits import JSON_LEVEL_BYTES_MAX, RDF_DEPTH_MAX, XML_ENTITY_BYTES_MAX
 
 # Each pattern takes what is no bracket, then one bracket or one quotation mark, if there is one. Its repeats are
 # bounded, since the matcher remembers each: an unbounded one took 2.4 GB for a literal of 20 MB.
@@ -55,14 +55,20 @@ def check_nesting(data: bytes, name: str) -> None:
         _check_entities(data)
         _check_elements(data)
     elif name == "jsonld":
-        _check_brackets(data, _JSON)
+        depth = _check_brackets(data, _JSON)
+        if depth * len(data) > JSON_LEVEL_BYTES_MAX:
+            raise LimitError(
+                f"the JSON-LD has {len(data)} bytes, and with its {depth} levels of nesting only "
+                f"{JSON_LEVEL_BYTES_MAX // depth} are allowed (JSON_LEVEL_BYTES_MAX): split it, or write it as N-Quads"
+            )
         _check_contexts(data)
     elif name not in {"nt", "nq"} or b"<<" in data:
         _check_brackets(data, _TURTLE)
 
 
-def _check_brackets(data: bytes, pattern: re.Pattern[bytes]) -> None:
-    at, depth, end = 0, 0, len(data)
+def _check_brackets(data: bytes, pattern: re.Pattern[bytes]) -> int:
+    """The depth of the nesting, if it is allowed."""
+    at, depth, deepest, end = 0, 0, 0, len(data)
     while at < end:
         found = pattern.match(data, at)
         if found is None or found.end() == at:  # pragma: no cover - each pattern takes something
@@ -70,6 +76,7 @@ def _check_brackets(data: bytes, pattern: re.Pattern[bytes]) -> None:
         at, token = found.end(), found[1]
         if token in _OPENING:
             depth += 1
+            deepest = max(deepest, depth)
             if depth > RDF_DEPTH_MAX:
                 raise LimitError(
                     f"the document is nested over {RDF_DEPTH_MAX} levels deep at byte {at - 1} (RDF_DEPTH_MAX); "
@@ -79,6 +86,7 @@ def _check_brackets(data: bytes, pattern: re.Pattern[bytes]) -> None:
             depth = max(0, depth - 1)
         elif token in _CONTENT:
             at = _after_string(data, at, token)
+    return deepest
 
 
 def _after_string(data: bytes, at: int, mark: bytes) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dkg.errors import ProofError, QueryError
+from dkg.errors import InputError, ProofError
 from dkg.evaluate import evaluate
 from dkg.pages import MemoryPageStore, StoredPages
 from dkg.proof import verify
@@ -30,7 +30,7 @@ def verdict(attack: Attack) -> str:
         answer = verify(attack.car, attack.text, base.root, dataset=attack.dataset)
     except ProofError:
         return REFUSED
-    except QueryError:
+    except InputError:
         if changed:
             return REFUSED
         raise
@@ -48,5 +48,5 @@ def _truth(attack: Attack) -> Outcome:
     store.put_many(attack.base.store)
     try:
         return outcome_of(evaluate(StoredPages(store), attack.base.root, attack.text, dataset=attack.dataset))
-    except QueryError as error:
+    except InputError as error:
         return Refusal(str(error))

@@ -5,37 +5,39 @@ is edited on its own, bottom up. By the definition of the cut (`dkg.cut`), wheth
 the w - 1 items on either side of it alone. So a changed stretch is read with 2 (w - 1) unchanged items on either
 side, cut anew, and the pages that differ are replaced; they are the edits of the level above. The result is the
 tree that `dkg.build` makes of the same keys, byte for byte.
+
+Nine changes of ten move no cut, and the leaf itself shows it (`_alone`). Say that a and b are neighbouring cuts and
+M the entries between them. Every entry of M has been in a window with a and in one with b when these were its
+minimum, so all of M hash above both.
+
+- A key x put among M that hashes above some entry of M, with |M| + 2 <= w after it: a window with x holds a or b, so
+  x is no minimum. A cut c with a window around the place of x: that window holds a or b, so c hashes below x, and c
+  is still the minimum when x comes in and the window's other end goes out. An entry y that is the minimum of a window
+  with x, and was none before: the entries next to that window on either side, l and r, hash below y; the window holds
+  a or b, and every old window of that cut holds l or r, of which it would not be the minimum. So the cuts stay.
+- A key y of M taken out: windows only lose an entry that is no minimum and gain one. Nothing new is a minimum, and a
+  cut c is lost only if its one window was what lies between its neighbouring cuts, which are then w + 1 apart: c is a
+  or b, and the two pages beside c have w + 1 entries together.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 from dkg.build import Entry, build_tree, page_of
 from dkg.cut import FORMAT_1, LEVELS_MAX, Shape, entry_hashes, find_cuts, separator
 from dkg.errors import PageError, RdfError
+from dkg.level import Level, OldPage
 from dkg.page import EMPTY_TREE, Inner, Leaf
-from dkg.scan import LAST, child_of
+from dkg.scan import LAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dkg.pages import Pages, PageSink
-
-
-@dataclass(slots=True)
-class _OldPage:
-    """A page of a level as it was: its items, and where it belongs."""
-
-    low: bytes  # separator to its left, empty for the first
-    high: bytes  # separator to its right
-    cid: bytes
-    count: int
-    keys: list[bytes]  # keys of a leaf, or separators to the left of children, `low` for the first
-    entries: list[Entry] | None  # the children of an inner page
-    hashes: list[int]
 
 
 @dataclass(slots=True)
@@ -46,55 +48,11 @@ class _Edits:
     put: dict[bytes, Entry | None] = field(default_factory=dict)
 
 
-class _Level:
-    """Reads pages of one level of a tree, and their neighbours."""
-
-    def __init__(self, pages: Pages, root: bytes, depth: int, level: int) -> None:
-        self._pages = pages
-        self._root = root
-        self._depth = depth  # steps from the root down to this level
-        self._level = level
-
-    def at(self, key: bytes, *, before: bool = False) -> _OldPage:
-        """The page of this level in whose range `key` lies, or the last one that ends at or before it."""
-        node, cid = self._pages.node(self._root), self._root
-        low, high = b"", LAST
-        for _ in range(self._depth):
-            if type(node) is not Inner:
-                raise PageError("a tree has leaves at different depths; it was not built by these rules")
-            at = bisect_left(node.separators, key) if before else bisect_right(node.separators, key)
-            low = node.separators[at - 1] if at else low
-            high = node.separators[at] if at < len(node.separators) else high
-            cid = node.children[at]
-            node = child_of(self._pages, node, at, low, high)
-        return self._page(node, cid, low, high)
-
-    def _page(self, node: Leaf | Inner, cid: bytes, low: bytes, high: bytes) -> _OldPage:
-        if type(node) is Leaf:
-            if self._level:
-                raise PageError("a tree has leaves at different depths; it was not built by these rules")
-            if node.hashes is None:
-                node.hashes = entry_hashes(0, node.keys)
-            return _OldPage(low, high, cid, node.count, node.keys, None, node.hashes)
-        inner: Inner = node  # type: ignore[assignment]  # the only other kind
-        keys = [low, *inner.separators]
-        entries = list(zip(keys, inner.children, inner.counts, strict=True))
-        return _OldPage(low, high, cid, inner.count, keys, entries, entry_hashes(self._level, keys))
-
-    def before(self, page: _OldPage) -> _OldPage | None:
-        """The page to the left."""
-        return self.at(page.low, before=True) if page.low else None
-
-    def after(self, page: _OldPage) -> _OldPage | None:
-        """The page to the right."""
-        return self.at(page.high) if page.high != LAST else None
-
-
 @dataclass(slots=True)
 class _Zone:
     """A stretch of pages to be cut anew, and the keys in it that come or go."""
 
-    pages: list[_OldPage]
+    pages: list[OldPage]
     keys: list[bytes]
 
     def unchanged_right(self) -> int:
@@ -102,16 +60,24 @@ class _Zone:
         return len(self.pages[-1].keys) - bisect_right(self.pages[-1].keys, self.keys[-1])
 
 
+class _Alone(NamedTuple):
+    """A leaf that changes without moving a cut: what changes, and its keys afterwards."""
+
+    changed: list[bytes]
+    keys: list[bytes]
+
+
 class _Editor:
     """Applies edits to one level; collects the edits of the level above."""
 
-    def __init__(self, old: _Level, level: int, edits: _Edits, sink: PageSink, shape: Shape) -> None:
+    def __init__(self, old: Level, level: int, edits: _Edits, sink: PageSink, shape: Shape) -> None:
         self._old = old
         self._level = level
         self._edits = edits
         self._sink = sink
         self._window = shape.window(level)
         self._need = max(2, 2 * (self._window - 1))  # unchanged items wanted on either side of a change
+        self._alone: dict[bytes, _Alone] = {}  # by the low end of the leaf
         self.above = _Edits()
 
     def run(self) -> _Edits:
@@ -124,26 +90,69 @@ class _Editor:
                 self._replace_values(page)
         for zone in zones:
             self._recut(zone)
+        for low, alone in self._alone.items():
+            leaf = Leaf(alone.keys)
+            self.above.put[low] = (low, self._sink.add(leaf), leaf.count)
         return self.above
 
-    def _classify(self) -> tuple[list[bytes], list[_OldPage]]:
+    def _classify(self) -> tuple[list[bytes], list[OldPage]]:
         """Keys that come or go, and the pages in which children only get another CID or count."""
         gone, keys = self._edits.gone, sorted(self._edits.gone | self._edits.put.keys())
         changed: list[bytes] = []
-        valued: list[_OldPage] = []
+        valued: list[OldPage] = []
         at = 0
         while at < len(keys):
             page = self._old.at(keys[at])
             stop = bisect_left(keys, page.high, at) if page.high != LAST else len(keys)
             mine = keys[at:stop]
-            if page.entries is not None:
+            if page.level:
                 own = set(page.keys)
                 mine = [key for key in mine if key in gone or key not in own]
                 if not mine:
                     valued.append(page)
+            elif self._keeps_cuts(page, mine):
+                mine = []
             changed += mine
             at = stop
         return changed, valued
+
+    def _keeps_cuts(self, page: OldPage, changed: list[bytes]) -> bool:
+        """Whether these changes leave all cuts and separators where they are; then the leaf goes to `_alone`."""
+        if not page.low or page.high == LAST:
+            return False  # its ends may be no cuts
+        gone = self._edits.gone
+        keys, hashes = page.keys.copy(), page.hashes.copy()
+        for key in changed:
+            at = bisect_left(keys, key)
+            if not 0 < at < len(keys):
+                return False
+            if key in gone:
+                if keys[at] != key or at == len(keys) - 1 or not self._taken_alone(page, len(keys)):
+                    return False
+                del keys[at], hashes[at]
+            else:
+                fresh = crc32(key)
+                if keys[at] == key or len(keys) >= self._window or fresh <= min(hashes[1:]):
+                    return False
+                keys.insert(at, key)
+                hashes.insert(at, fresh)
+        self._alone[page.low] = _Alone(changed, keys)
+        return True
+
+    def _taken_alone(self, page: OldPage, count: int) -> bool:
+        """Whether taking an entry from between the cuts of a leaf, which has `count` entries, moves no cut."""
+        for side in self._old.sides(page):
+            if side is None or not side.low or side.high == LAST:
+                return False
+            alone = self._alone.get(side.low)
+            if count + (len(alone.keys) if alone else side.size) == self._window + 1:
+                return False
+        return True
+
+    def _absorbed(self, page: OldPage) -> list[bytes]:
+        """The changes to a leaf that was to be changed alone, now that it is part of a zone."""
+        alone = self._alone.pop(page.low, None)
+        return alone.changed if alone else []
 
     def _zones(self, changed: list[bytes]) -> list[_Zone]:
         zones: list[_Zone] = []
@@ -158,7 +167,7 @@ class _Editor:
     def _extend_left(self, zone: _Zone, done: list[_Zone]) -> _Zone:
         """Read back until enough unchanged items precede; runs into the zone before: one with it."""
         known = bisect_left(zone.pages[0].keys, zone.keys[0])
-        lefts: list[_OldPage] = []
+        lefts: list[OldPage] = []
         first = zone.pages[0]
         while True:
             if done and first.low <= done[-1].pages[-1].low:
@@ -169,7 +178,9 @@ class _Editor:
             if known >= self._need or (left := self._old.before(first)) is None:
                 return _Zone([*reversed(lefts), *zone.pages], zone.keys)
             lefts.append(left)
-            known += len(left.keys)
+            absorbed = self._absorbed(left)
+            zone.keys[:0] = absorbed
+            known = bisect_left(left.keys, absorbed[0]) if absorbed else known + len(left.keys)
             first = left
 
     def _extend_right(self, zone: _Zone, changed: list[bytes], at: int) -> int:
@@ -185,9 +196,11 @@ class _Editor:
             if right >= self._need or (page := self._old.after(zone.pages[-1])) is None:
                 return at
             zone.pages.append(page)
-            right += len(page.keys)
+            absorbed = self._absorbed(page)
+            zone.keys += absorbed
+            right = zone.unchanged_right() if absorbed else right + len(page.keys)
 
-    def _replace_values(self, page: _OldPage) -> None:
+    def _replace_values(self, page: OldPage) -> None:
         put = self._edits.put
         entries = [put.get(entry[0]) or entry for entry in page.entries or ()]
         self.above.put[page.low] = page_of(entries, self._sink)
@@ -212,7 +225,7 @@ class _Editor:
                 self.above.put[sep] = entry
 
     def _fresh(
-        self, zone: list[_OldPage], keys: list[bytes], entries: list[Entry] | None, starts: list[int]
+        self, zone: list[OldPage], keys: list[bytes], entries: list[Entry] | None, starts: list[int]
     ) -> dict[bytes, Entry]:
         old = {page.keys[0]: page for page in zone if page.keys}
         fresh: dict[bytes, Entry] = {}
@@ -231,12 +244,12 @@ class _Editor:
                 fresh[sep] = (sep, self._sink.add(leaf), leaf.count)
         return fresh
 
-    def _entries(self, zone: list[_OldPage], keys: list[bytes]) -> list[Entry]:
+    def _entries(self, zone: list[OldPage], keys: list[bytes]) -> list[Entry]:
         values: dict[bytes, Entry | None] = {e[0]: e for page in zone for e in page.entries or ()}
         values.update((key, self._edits.put[key]) for key in keys if key in self._edits.put)
         return [entry for key in keys if (entry := values[key]) is not None]
 
-    def _starts(self, zone: list[_OldPage], keys: list[bytes], hashes: list[int], low: int, high: int) -> list[int]:
+    def _starts(self, zone: list[OldPage], keys: list[bytes], hashes: list[int], low: int, high: int) -> list[int]:
         """Positions that start a page: recomputed near the change, as they were away from it."""
         reach = self._window - 1
         begins, ends = not zone[0].low, zone[-1].high == LAST
@@ -283,7 +296,7 @@ def update_tree(
             return root
         if level > height:
             return _grow(pages, root, edits, level, sink, shape)
-        edits = _Editor(_Level(pages, root, height - level, level), level, edits, sink, shape).run()
+        edits = _Editor(Level(pages, root, height - level, level), level, edits, sink, shape).run()
         single = _only_child(pages, root, edits, height - level)
         if single is not None:
             return single if single != EMPTY_TREE else sink.add(Leaf([]))

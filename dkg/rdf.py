@@ -40,6 +40,7 @@ _GENID_BYTES_MAX: Final = 64  # `/.well-known/genid/`, 16 digits, `-c14n` and a 
 # JSON-LD drops statements with relative IRIs and says nothing; with a base of ours they can be seen and refused.
 _NO_BASE: Final = "x-no-base-iri://give.one/"
 _RELATIVE: Final = b"<" + _NO_BASE.encode()
+_BLOCK_BYTES: Final = 4 * 1024 * 1024
 _BATCH_QUADS: Final = 20_000
 RawQuad = tuple[bytes, bytes, bytes, bytes]
 """Subject, predicate, object, graph as N-Triples text, blank nodes and all; no graph is empty."""
@@ -173,7 +174,12 @@ def _normal_but_blank(quads: list[RawQuad]) -> list[RawQuad]:
 
 
 def _document(stream: BinaryIO, name: str, base_iri: str | None) -> Iterator[list[RawQuad]]:
-    data = stream.read(DOCUMENT_BYTES_MAX + 1)
+    parts: list[bytes] = []
+    size = 0
+    while size <= DOCUMENT_BYTES_MAX and (part := stream.read(min(_BLOCK_BYTES, DOCUMENT_BYTES_MAX + 1 - size))):
+        parts.append(part)  # a pipe gives what it has: one read is not all
+        size += len(part)
+    data = b"".join(parts)
     if len(data) > DOCUMENT_BYTES_MAX:
         raise LimitError(
             f"a document in format {name!r} may have {DOCUMENT_BYTES_MAX} bytes, and this one has more; "

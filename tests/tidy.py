@@ -106,14 +106,14 @@ def _functions(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _tests_without_checks(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    own = {node.name: node for node in tree.body if isinstance(node, Function)}
+    own = {node.name: node for node in ast.walk(tree) if isinstance(node, Function)}
     for name, node in own.items():
         if name.startswith("test_") and not _can_fail(node, own, set()):
             yield node.lineno, f"{name} asserts nothing"
 
 
 def _can_fail(node: ast.AST, own: dict[str, Function], seen: set[str]) -> bool:
-    """Whether a test has an assertion, itself or in a function of its module that it calls."""
+    """Whether a test has an assertion, itself or in a function or method of its module that it calls."""
     for part in ast.walk(node):
         if isinstance(part, ast.Assert | ast.Raise):
             return True
@@ -121,7 +121,8 @@ def _can_fail(node: ast.AST, own: dict[str, Function], seen: set[str]) -> bool:
             called = ast.unparse(part.func)
             if CHECKS.search(called):
                 return True
-            if called in own and called not in seen and _can_fail(own[called], own, seen | {called}):
+            name = called.rpartition(".")[2]
+            if name in own and name not in seen and _can_fail(own[name], own, seen | {name}):
                 return True
     return False
 

@@ -139,7 +139,9 @@ def test_terms_off_the_normal_form_are_refused_by_name() -> None:
 
 
 def test_terms_in_normal_form_pass() -> None:
-    require_normal(term for term in (b"<http://a>", b'"1"^^<http://www.w3.org/2001/XMLSchema#integer>'))
+    terms = [b"<http://a>", b'"1"^^<http://www.w3.org/2001/XMLSchema#integer>']
+    require_normal(iter(terms))
+    assert normalize_all(terms) == terms
 
 
 @pytest.mark.parametrize(

@@ -412,8 +412,9 @@ class _GroupCover:
         own = (found.own | inner.own) - {fresh.name}
         if certain or graph.name not in found.relation.columns:
             own |= {graph.name}
-        relation = replace(merged, exact=merged.exact and certain and exist)
-        return Found(relation.project(keep | self._graph), own)
+        # A value that the group itself gave to the graph's name is dropped above: rows that contradict it are here.
+        whole = certain and exist and (graph.name in others or graph.name not in inner.own)
+        return Found(replace(merged, exact=merged.exact and whole).project(keep | self._graph), own)
 
     def _sub_select(self, select: Select, found: Found, keep: frozenset[str]) -> Found:
         scope = self._scope

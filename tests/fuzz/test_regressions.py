@@ -25,6 +25,11 @@ class Regression:
 
 CASES = (
     Regression(
+        "a graph's name that the group also binds to something else counted as a match of the OPTIONAL",
+        "SELECT * { OPTIONAL { GRAPH ?x { ?a ?x e:c . ?b e:q e:g3 } } ?g e:p ?b }",
+        "c p b g2, c q g3 g2, g1 r c g2",
+    ),
+    Regression(
         "MINUS was not covered when the pattern before it was read bit by bit",
         "SELECT ?c ?x { ?x e:q ?c MINUS { ?x e:r e:b } } LIMIT 2",
         "a q c g3, a r b g2",

@@ -1,0 +1,237 @@
+"""Commits: the digests of another EIP-712 implementation, and each way to misuse a signature (rows C4, E1, E2)."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from itertools import permutations
+from typing import Any
+
+import libipld
+import pytest
+from eth_account import Account
+from eth_account.messages import encode_defunct, encode_typed_data
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dkg.chain.commit import Commit, Domain, Retire, Revoke, Rotate, SignedCommit, Statement, verify_commit
+from dkg.chain.secp import SignatureError, address_of, checksum, keccak256, recover
+from dkg.errors import InputError, ProofError
+
+KEY, OTHER_KEY = b"\x11" * 32, b"\x12" * 32
+PUBLISHER, OTHER = address_of(KEY), address_of(OTHER_KEY)
+DOMAIN = Domain(31337, b"\xaa" * 20)
+COMMIT = Commit(PUBLISHER, 2, b"\x01" * 32, 1_000, b"\x02" * 32, 1_800_000_000)
+STATEMENTS: tuple[Statement, ...] = (COMMIT, Rotate(PUBLISHER, OTHER, 1), Revoke(PUBLISHER, 1), Retire(PUBLISHER, 1))
+
+UINT64 = st.integers(0, 2**64 - 1)
+HASHES = st.binary(min_size=32, max_size=32).filter(any)
+COMMITS = st.builds(Commit, st.just(PUBLISHER), st.integers(2, 2**48 - 1), HASHES, UINT64, HASHES, UINT64)
+
+
+def _typed_data(domain: Domain, statement: Statement) -> dict[str, Any]:
+    """The statement as eth_account takes it, from its EIP-712 type alone."""
+    members = [part.split(" ") for part in statement.TYPE.partition("(")[2].removesuffix(")").split(",")]
+    return {
+        "types": {
+            "EIP712Domain": [
+                {"name": "name", "type": "string"},
+                {"name": "version", "type": "string"},
+                {"name": "chainId", "type": "uint256"},
+                {"name": "verifyingContract", "type": "address"},
+            ],
+            statement.name: [{"name": name, "type": kind} for kind, name in members],
+        },
+        "domain": {
+            "name": "DKG Registry",
+            "version": "1",
+            "chainId": domain.chain_id,
+            "verifyingContract": "0x" + domain.registry.hex(),
+        },
+        "primaryType": statement.name,
+        "message": {field.name: getattr(statement, field.name) for field in fields(statement)},
+    }
+
+
+@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda s: s.name)
+def test_a_wallet_signs_the_same_bytes(statement: Statement) -> None:
+    signed = Account.sign_typed_data(KEY, full_message=_typed_data(DOMAIN, statement))
+    assert statement.sign(DOMAIN, KEY) == bytes(signed.signature)
+    assert statement.digest(DOMAIN) == bytes(signed.message_hash)
+
+
+@given(COMMITS, st.integers(1, 2**53 - 1), st.binary(min_size=20, max_size=20))
+def test_digests_are_those_of_eth_account(commit: Commit, chain_id: int, registry: bytes) -> None:
+    domain = Domain(chain_id, registry)
+    message = encode_typed_data(full_message=_typed_data(domain, commit))
+    assert commit.digest(domain) == keccak256(b"\x19\x01" + message.header + message.body)
+
+
+@given(COMMITS)
+def test_a_signed_commit_is_read_back(commit: Commit) -> None:
+    signed = SignedCommit.make(DOMAIN, commit, KEY)
+    assert SignedCommit.decode(signed.encode()) == signed
+    assert verify_commit(signed, DOMAIN, PUBLISHER).commit == commit
+
+
+# --- every signature is good for one thing only --------------------------------------------------------------------
+
+
+def _contexts() -> dict[str, tuple[bytes, bytes]]:
+    """Signatures that one key makes in this world, each with the digest it is over."""
+    made = {s.name: (s.digest(DOMAIN), s.sign(DOMAIN, KEY)) for s in STATEMENTS}
+    other_chain, other_registry = replace(DOMAIN, chain_id=1), replace(DOMAIN, registry=b"\xab" * 20)
+    made["commit on another chain"] = (COMMIT.digest(other_chain), COMMIT.sign(other_chain, KEY))
+    made["commit to another registry"] = (COMMIT.digest(other_registry), COMMIT.sign(other_registry, KEY))
+    made["commit with the next seq"] = ((n := replace(COMMIT, seq=3)).digest(DOMAIN), n.sign(DOMAIN, KEY))
+    made["rotation with the next nonce"] = ((r := Rotate(PUBLISHER, OTHER, 2)).digest(DOMAIN), r.sign(DOMAIN, KEY))
+    message = encode_defunct(COMMIT.struct_hash())
+    signed = Account.sign_message(message, KEY)
+    made["message (EIP-191)"] = (bytes(signed.message_hash), bytes(signed.signature))
+    transaction: dict[str, Any] = {
+        "type": 2,
+        "chainId": 31337,
+        "nonce": 0,
+        "to": checksum(b"\xaa" * 20),
+        "value": 0,
+        "gas": 100_000,
+        "maxFeePerGas": 10,
+        "maxPriorityFeePerGas": 1,
+        "data": COMMIT.struct_hash(),
+    }
+    sent = Account.sign_transaction(transaction, KEY)
+    signature = sent.r.to_bytes(32) + sent.s.to_bytes(32) + bytes([sent.v + 27])
+    made["transaction"] = (bytes(_transaction_digest(transaction)), signature)
+    return made
+
+
+def _transaction_digest(transaction: dict[str, Any]) -> bytes:
+    return bytes(TypedTransaction.from_dict(transaction).hash())
+
+
+CONTEXTS = _contexts()
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_each_signature_is_good_where_it_was_made(name: str) -> None:
+    digest, signature = CONTEXTS[name]
+    assert recover(digest, signature) == PUBLISHER
+
+
+@pytest.mark.parametrize(("of", "used_as"), list(permutations(CONTEXTS, 2)))
+def test_no_signature_is_good_elsewhere(of: str, used_as: str) -> None:
+    signature, digest = CONTEXTS[of][1], CONTEXTS[used_as][0]
+    try:
+        found = recover(digest, signature)
+    except SignatureError:
+        found = b""
+    assert found != PUBLISHER
+
+
+# --- signed commits -------------------------------------------------------------------------------------------------
+
+SIGNED = SignedCommit.make(DOMAIN, COMMIT, KEY)
+
+
+def test_commit_of_another_chain_is_refused() -> None:
+    with pytest.raises(SignatureError, match="for chain 31337, not 1"):
+        verify_commit(SIGNED, replace(DOMAIN, chain_id=1), PUBLISHER)
+
+
+def test_commit_of_another_registry_is_refused() -> None:
+    with pytest.raises(SignatureError, match="for the registry"):
+        verify_commit(SIGNED, replace(DOMAIN, registry=b"\xab" * 20), PUBLISHER)
+
+
+def test_commit_relabelled_for_another_chain_is_refused() -> None:
+    other = replace(DOMAIN, chain_id=1)
+    with pytest.raises(SignatureError, match="signed by"):
+        verify_commit(replace(SIGNED, domain=other), other, PUBLISHER)
+
+
+def test_commit_signed_by_a_stranger_is_refused() -> None:
+    with pytest.raises(SignatureError, match="signed by"):
+        verify_commit(SignedCommit.make(DOMAIN, COMMIT, OTHER_KEY), DOMAIN, PUBLISHER)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Commit)])
+def test_altered_commit_is_refused(name: str) -> None:
+    value = getattr(COMMIT, name)
+    altered: Any = value + 1 if isinstance(value, int) else bytes([value[0] ^ 1]) + value[1:]
+    forged = replace(SIGNED, commit=replace(COMMIT, **{name: altered}))
+    with pytest.raises(SignatureError, match="signed by"):
+        verify_commit(forged, DOMAIN, PUBLISHER)
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_are_no_commit(data: bytes) -> None:
+    with pytest.raises(ProofError):
+        SignedCommit.decode(data)
+
+
+@given(st.integers(0, len(SIGNED.encode()) - 1), st.integers(1, 255))
+def test_no_altered_byte_goes_unseen(at: int, mask: int) -> None:
+    data = bytearray(SIGNED.encode())
+    data[at] ^= mask
+    with pytest.raises(ProofError):
+        verify_commit(SignedCommit.decode(bytes(data)), DOMAIN, PUBLISHER)
+
+
+def _encoded(**changes: object) -> bytes:
+    found = libipld.decode_dag_cbor(SIGNED.encode())
+    assert isinstance(found, dict)
+    data: bytes = libipld.encode_dag_cbor({k: v for k, v in (found | changes).items() if v is not None})
+    return data
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"v": 2},
+        {"v": None},
+        {"extra": 1},
+        {"chain": 0},
+        {"chain": -1},
+        {"chain": "1"},
+        {"chain": True},
+        {"registry": b""},
+        {"sig": b""},
+        {"sig": "x"},
+        {"seq": 0},
+        {"seq": 2**48},
+        {"seq": True},
+        {"seq": 2.0},
+        {"root": bytes(32)},
+        {"root": b"\1" * 31},
+        {"previous": bytes(32)},
+        {"count": -1},
+        {"publisher": "0x"},
+    ],
+    ids=str,
+)
+def test_malformed_commit_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ProofError):
+        SignedCommit.decode(_encoded(**changes))
+
+
+def test_trailing_bytes_are_refused() -> None:
+    with pytest.raises(ProofError):
+        SignedCommit.decode(SIGNED.encode() + b"\0")
+
+
+def test_a_commit_too_long_is_refused_before_it_is_read() -> None:
+    with pytest.raises(ProofError, match="1024 bytes at most"):
+        SignedCommit.decode(SIGNED.encode().ljust(1025, b"\0"))
+
+
+def test_the_first_commit_has_no_previous_root() -> None:
+    first = Commit(PUBLISHER, 1, b"\1" * 32, 0, bytes(32), 0)
+    assert first.seq == 1
+    with pytest.raises(InputError, match="zero is for the first commit only"):
+        replace(first, previous=b"\2" * 32)
+
+
+@pytest.mark.parametrize("change", [{"count": 2**64}, {"count": -1}, {"publisher": b"x"}, {"root": b""}], ids=str)
+def test_fields_have_the_sizes_of_their_types(change: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        replace(COMMIT, **change)

@@ -18,6 +18,16 @@ KEY_BYTES_MAX: Final = LITERAL_BYTES_MAX + 3 * IRI_BYTES_MAX + 14
 """Longest key, in bytes: an object, three IRIs, four terminators, and a tag with nine order bytes."""
 
 
+DURATION_DAYS_MAX: Final = 3_652_500
+"""Days, hours, minutes and seconds of a duration literal are less than this many days: 10,000 years of them."""
+
+LEAF_KEYS_MAX: Final = 40
+"""Most keys of a leaf: docs/formats.md, section 4."""
+
+CHILDREN_MAX: Final = 8
+"""Most children of an inner page: docs/formats.md, section 4."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """What one query may use; over any of these it is a `BudgetError`, never a shorter answer."""
@@ -29,7 +39,7 @@ class Budget:
     quads: int = 2_000_000
     """Quads gathered for the engine."""
     rows: int = 1_000_000
-    """Rows of the result, and of each intermediate result."""
+    """Rows of the result, and of each intermediate result of coverage. (The engine's own are not bounded.)"""
 
 
 DEFAULT_BUDGET: Final = Budget()

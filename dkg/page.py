@@ -17,6 +17,7 @@ from typing import Any, Final
 import libipld
 
 from dkg.errors import PageError
+from dkg.limits import CHILDREN_MAX, LEAF_KEYS_MAX
 
 CID_PREFIX: Final = b"\x01\x71\x12\x20"
 """CIDv1, codec dag-cbor (0x71), multihash sha2-256 (0x12) of 32 bytes (0x20)."""
@@ -166,6 +167,8 @@ def _shape(value: object) -> Page:
 
 def _leaf(keys: Any) -> Leaf:  # noqa: ANN401 - whatever a peer sent
     _check_ascending(keys, "keys")
+    if len(keys) > LEAF_KEYS_MAX:
+        raise ValueError(f"a leaf has {len(keys)} keys; {LEAF_KEYS_MAX} are the most")
     if keys and _first_of_cid(keys):
         raise ValueError("a leaf must hold keys, not links")
     return Leaf(keys)
@@ -179,6 +182,8 @@ def _first_of_cid(keys: list[bytes]) -> bool:
 def _inner(children: Any, separators: Any, counts: Any) -> Inner:  # noqa: ANN401 - whatever a peer sent
     if not _all_cids(children):
         raise ValueError("an inner page must have links to pages")
+    if len(children) > CHILDREN_MAX:
+        raise ValueError(f"an inner page has {len(children)} children; {CHILDREN_MAX} are the most")
     _check_ascending(separators, "separators")
     if separators and not separators[0]:
         raise ValueError("a separator is empty")

@@ -118,6 +118,9 @@ def verify(
 def root_bytes(root: bytes | str) -> bytes:
     """The binary CID of a root given in either form. Raises `InputError` for what is not the CID of a page."""
     try:
-        return cid_bytes(root if isinstance(root, str) else cid_text(root))
+        found = cid_bytes(root if isinstance(root, str) else cid_text(root))
     except ValueError as error:
         raise InputError(f"not a root: {error}") from error
+    if isinstance(root, bytes) and root != found:
+        raise InputError(f"not a root: {len(root)} bytes, and a root has {len(found)}")
+    return found

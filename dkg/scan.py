@@ -35,8 +35,17 @@ def child_of(pages: Pages, parent: Inner, at: int, low: bytes, high: bytes) -> L
             f"page {cid_text(parent.children[at])} has {node.count} keys below it, its parent says {parent.counts[at]}"
         )
     keys = node.keys if type(node) is Leaf else node.separators  # type: ignore[union-attr]  # it is Inner then
-    if keys and (keys[0] < low or keys[-1] >= high):
+    if keys and (keys[0] < low or keys[-1] >= high or (keys[0] == low and type(node) is Inner)):
         raise PageError(f"page {cid_text(parent.children[at])} has keys outside the range its parent gives it")
+    return node
+
+
+def root_of(pages: Pages, root: bytes) -> Leaf | Inner:
+    """The root of a tree, checked like a child of nobody."""
+    node = pages.node(root)
+    keys = node.keys if type(node) is Leaf else node.separators  # type: ignore[union-attr]  # it is Inner then
+    if keys and keys[-1] >= LAST:
+        raise PageError(f"page {cid_text(root)} has keys beyond those that quads can have")
     return node
 
 
@@ -45,7 +54,7 @@ class Cursor:
 
     def __init__(self, pages: Pages, root: bytes) -> None:
         self._pages = pages
-        node = pages.node(root)
+        node = root_of(pages, root)
         self.count = node.count
         # One entry a level: node, low bound, high bound.
         self._path: list[tuple[Leaf | Inner, bytes, bytes]] = [(node, b"", LAST)]

@@ -115,8 +115,8 @@ def quads_only(keys: list[bytes], order: str) -> list[bytes]:
 def _surely_quads(keys: list[bytes], order: str) -> bool:
     """One pattern over all keys at once, about 1 microsecond a key. False means: look at each."""
     text = b"\n".join(keys) + b"\n"
-    if max(map(len, keys), default=0) > IRI_BYTES_MAX or _MARK in text:
-        return False  # so that below no term is over its limit, and a mark is always ours
+    if max(map(len, keys), default=0) > IRI_BYTES_MAX or _MARK in text or text.count(b"\n") != len(keys):
+        return False  # so that below no term is over its limit, a mark is always ours, and a line is one key
     if NUMERIC in text or TEMPORAL in text:
         pieces = _TAGGED_PART.split(text)  # what lies between tagged components, and at odd places these
         if not all(map(_is_object, pieces[1::2])):

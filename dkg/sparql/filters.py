@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 20_000
 """Rows given to the engine in one query."""
 
+BATCH_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of values from which a batch is not added to, however few its rows: a literal may stand in every row."""
+
 
 class Expressions:
     """Evaluates expressions of one query. `prologue`: its BASE and PREFIX part."""
@@ -36,8 +39,8 @@ class Expressions:
         """Which of the rows, by position, a filter keeps; an error drops a row, as in SPARQL."""
         row = _unused(names)
         found: set[int] = set()
-        for base in range(0, len(rows), BATCH_ROWS):
-            values = _values(row, names, rows[base : base + BATCH_ROWS])
+        for base, batch in _batches(rows):
+            values = _values(row, names, batch)
             solutions = self._run(f"SELECT ?{row} WHERE {{ {values} FILTER({expression.text}) }}")
             found.update(base + int(solution[0].value) for solution in solutions)
         return found
@@ -46,8 +49,8 @@ class Expressions:
         """The value of an expression for each row, as a component; None where it has none."""
         row = _unused([*names, "dkgValue"])
         cells: list[Cell] = [None] * len(rows)
-        for base in range(0, len(rows), BATCH_ROWS):
-            values = _values(row, names, rows[base : base + BATCH_ROWS])
+        for base, batch in _batches(rows):
+            values = _values(row, names, batch)
             query = f"SELECT ?{row} ?dkgValue WHERE {{ {values} BIND({expression.text} AS ?dkgValue) }}"
             for solution in self._run(query):
                 value = solution[1]
@@ -68,6 +71,18 @@ def _cell(value: pyoxigraph.NamedNode | pyoxigraph.Literal) -> Cell:
         return component(normalize(str(value).encode()))
     except (RdfError, LimitError):
         return None
+
+
+def _batches(rows: list[tuple[bytes, ...]]) -> Iterator[tuple[int, list[tuple[bytes, ...]]]]:
+    """Rows in batches, each with the position of its first row."""
+    start = size = 0
+    for at, cells in enumerate(rows):
+        if size >= BATCH_BYTES or at - start == BATCH_ROWS:
+            yield start, rows[start:at]
+            start, size = at, 0
+        size += sum(map(len, cells))
+    if start < len(rows):
+        yield start, rows[start:]
 
 
 def _unused(names: Sequence[str]) -> str:

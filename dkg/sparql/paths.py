@@ -38,6 +38,7 @@ class _Walker:
         allowed = lookup.scope.allowed
         self._allowed = frozenset((graph,)) if graph is not None else allowed
         self._known: dict[tuple[int, bytes, bool], _Ends] = {}
+        self._size = 0  # walks in it, and the nodes that they end at
         self._paths: list[Path] = []  # keeps walked paths alive, so that their ids stay theirs
 
     def ends(self, path: Path, node: bytes, *, forward: bool) -> _Ends:
@@ -47,7 +48,8 @@ class _Walker:
         if known is None:
             self._paths.append(path)
             known = self._known[name] = self._walk(path, node, forward=forward)
-            if len(self._known) > self._lookup.rows_max:
+            self._size += 1 + len(known)
+            if self._size > self._lookup.rows_max:
                 raise BudgetError(f"a path visits more than {self._lookup.rows_max} nodes; raise `rows`")
         return known
 

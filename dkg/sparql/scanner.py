@@ -67,6 +67,8 @@ class Scanned(NamedTuple):
     """The names after FROM, as written."""
     named_graphs: tuple[str, ...]
     """The names after FROM NAMED, as written."""
+    ordered: bool
+    """Whether there is an ORDER BY anywhere."""
 
 
 def scan_query(text: str, now: str | None) -> Scanned:
@@ -88,7 +90,8 @@ def scan_query(text: str, now: str | None) -> Scanned:
     if form is None:
         raise QueryError("this is not a query: it has none of the words SELECT, ASK, CONSTRUCT, DESCRIBE")
     start = text.upper().find(form.text.upper(), form.at)  # a renamed prefix may have moved it
-    return Scanned(text, len(tokens), form.text.upper(), text[:start], *_dataset(tokens))
+    ordered = any(token.kind == "word" and token.text.upper() == "ORDER" for token in tokens)
+    return Scanned(text, len(tokens), form.text.upper(), text[:start], *_dataset(tokens), ordered)
 
 
 def _check_depth(tokens: list[Token]) -> None:

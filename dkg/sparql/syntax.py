@@ -8,6 +8,7 @@ query is valid is for the engine to say.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,7 @@ from dkg.sparql.algebra import (
     Values,
 )
 from dkg.sparql.nodes import Names, UnknownSyntaxError
+from dkg.sparql.ordering import with_total_order
 from dkg.sparql.scanner import Scanned, scan_query
 from dkg.sparql.tree import Converter, only, text_of
 
@@ -69,20 +71,25 @@ def _parsed(text: str, now: str | None, base_iri: str | None) -> Query:
     tree = tree_sitter.Parser(_LANGUAGE).parse(source)
     try:
         query = _Reader(source, scanned.text, base_iri).query(tree.root_node)
+        query = replace(query, text=with_total_order(source, tree.root_node))
     except (UnknownSyntaxError, ValueError, LookupError, StopIteration) as error:  # unpacking another shape than known
         query = _whole(scanned, spelled.terms, base_iri, str(error))
     except RecursionError as error:
         raise LimitError("the query is nested too deep, or has too long a chain of operators") from error
     _check_joins(query.select.where)
-    _check_by_engine(scanned.text, base_iri)  # last, because its optimizer takes minutes for what is over the limits
+    _check_by_engine(query.text, base_iri)  # last, because its optimizer takes minutes for what is over the limits
     return query
 
 
 def _pinned(now: str | None) -> str | None:
     if now is not None:
-        value = pyoxigraph.Literal(now, datatype=pyoxigraph.NamedNode("http://www.w3.org/2001/XMLSchema#dateTime"))
-        query = f"ASK {{ FILTER(YEAR({value}) > -999999999) }}"
-        if not pyoxigraph.Store().query(query):
+        datatype = pyoxigraph.NamedNode("http://www.w3.org/2001/XMLSchema#dateTime")
+        try:
+            value = pyoxigraph.Literal(now, datatype=datatype)
+            known = pyoxigraph.Store().query(f"ASK {{ FILTER(YEAR({value}) > -999999999) }}")
+        except ValueError:  # lone surrogates
+            known = None
+        if not known:
             raise QueryError(f"the pinned time {now!r} is not an xsd:dateTime such as 2026-01-31T12:00:00Z")
     return now
 
@@ -134,6 +141,8 @@ def _joined_by(element: Element) -> int:
 
 
 def _whole(scanned: Scanned, terms: int, base_iri: str | None, reason: str) -> Query:
+    if scanned.ordered:
+        raise QueryError(f"ORDER BY in unusual syntax is not supported ({reason})")
     if terms > QUERY_TERMS_MAX:
         raise LimitError(
             f"a query in unusual syntax may have {QUERY_TERMS_MAX} terms, variables and brackets, "

@@ -443,7 +443,11 @@ class Converter:
         if inner is None or modifier not in {"", "?", "*", "+"}:
             raise UnknownSyntaxError("a path of another shape")
         if modifier:
-            inner = Repeat(inner, zero=modifier in "?*", many=modifier in "*+")
+            zero, many = modifier in "?*", modifier in "*+"
+            if isinstance(inner, Repeat):  # (p+)* and the like are one repetition; walking them twice takes squares
+                inner = Repeat(inner.path, zero=zero or inner.zero, many=many or inner.many)
+            else:
+                inner = Repeat(inner, zero=zero, many=many)
         return Inverse(inner) if inverse else inner
 
     def _binary_path(self, node: Syntax) -> Path:

@@ -255,12 +255,12 @@ def test_check_finds_trees_of_other_quads_and_wrong_counts() -> None:
 
 def test_check_finds_a_tree_that_is_cut_in_other_places() -> None:
     store = MemoryPageStore()
-    root = StoredPages(store).root(_built([_some(100)], store))
-    keys = sorted(key_of(quad, "ospg") for quad in _some(100))
+    root = StoredPages(store).root(_built([_some(60)], store))
+    keys = sorted(key_of(quad, "ospg") for quad in _some(60))
     sink = PageSink(store)
-    halves = [(sink.add(Leaf(part)), len(part)) for part in (keys[:50], keys[50:])]
-    uneven = sink.add(Inner([cid for cid, _ in halves], [keys[50]], [count for _, count in halves]))
-    forged = sink.add(DatasetRoot([*root.trees[:2], uneven, root.trees[3]], 100))
+    halves = [(sink.add(Leaf(part)), len(part)) for part in (keys[:30], keys[30:])]
+    uneven = sink.add(Inner([cid for cid, _ in halves], [keys[30]], [count for _, count in halves]))
+    forged = sink.add(DatasetRoot([*root.trees[:2], uneven, root.trees[3]], 60))
     sink.flush()
     problems = check_dataset(StoredPages(store), forged).problems
     assert len(problems) == 1

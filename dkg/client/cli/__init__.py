@@ -6,6 +6,7 @@
 | `exits`    | exit codes                                                         |
 | `console`  | the two outputs                                                    |
 | `ask`      | `query`, `verify`                                                  |
+| `chain`    | heads of publishers for `verify`; `evidence check`                 |
 | `datasets` | `load`, `root`, `diff`, `fsck`, `export`                           |
 | `measure`  | `bench`                                                            |
 | `table`    | SELECT results as people read them                                 |
@@ -65,8 +66,15 @@ def _guarded(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, console: Console) -> int:
     module, function = args.run.split(":")
+    if "." not in module:
+        module = f"dkg.client.cli.{module}"
     try:
-        code: int = getattr(import_module(f"dkg.client.cli.{module}"), function)(args, console)
+        code: int = getattr(import_module(module), function)(args, console)
+    except ModuleNotFoundError as error:
+        if module.startswith("dkg.") or (error.name or "").startswith("dkg"):
+            raise
+        console.fail(f"this needs the package {error.name}: pip install 'dkg[publish]'", "ImportError", Exit.STORE)
+        return Exit.STORE
     except DkgError as error:
         text, code = _explained(error)
         console.fail(text, type(error).__name__, code)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dkg.answer import Results
+    from dkg.client.anchored import ClientHead
     from dkg.client.cli.console import Console
 
 QUERY_BYTES_MAX = 4 * 1024 * 1024
@@ -64,23 +65,36 @@ def verify(args: argparse.Namespace, console: Console) -> int:
     """Recompute the answer from a proof."""
     text, options = _text(args), _options(args)
     budget = options.pop("budget")
+    car = read_proof(args.proof, budget)
+    head = _head(args) if args.root is None else None
+    root = args.root if head is None else dkg.root_text(head.root)
     start = time.perf_counter()
-    answer = dkg.verify(read_proof(args.proof, budget), text, args.root, limits=budget, **options)
+    answer = dkg.verify(car, text, root, limits=budget, **options)
     seconds = time.perf_counter() - start
     facts = {
-        "root": args.root,
+        "root": root,
         "verified": True,
         "pages": answer.pages,
         "proof_bytes": answer.proof_bytes,
         "seconds": seconds,
     }
+    if head is not None:
+        facts |= head.describe()
     console.result(_rendered(answer, args, console, facts, text))
     found = (
         "provably nothing matches, complete" if answer.provably_nothing else f"{_amount(answer)}, correct and complete"
     )
     cost = f"{grouped(answer.pages)} pages, {size(answer.proof_bytes)}, {duration(seconds)}"
-    console.say(f"verified: {found} for root {args.root} ({cost})", "green")
+    console.say(f"verified: {found} for root {root} ({cost})", "green")
+    if head is not None:
+        console.say(head.sentence(), "yellow" if head.went_back else "")
     return 0
+
+
+def _head(args: argparse.Namespace) -> ClientHead:
+    from dkg.client.cli.chain import head_of  # noqa: PLC0415 - `--root` needs no chain
+
+    return head_of(args)
 
 
 def _text(args: argparse.Namespace) -> str:

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 RDF_FORMATS = ("ttl", "nt", "nq", "trig", "n3", "jsonld", "xml")
+CORE = frozenset({"load", "root", "query", "verify", "diff", "fsck", "export", "bench", "evidence"})
+"""First words of the commands that are always there."""
+
+COUNT_MAX = 2**40
+"""Largest number that an option takes: far beyond any memory, and small enough for every library below."""
+
 RESULT_FORMATS = ("table", "json", "csv", "tsv", "xml", "ttl", "nt")
 
 
@@ -37,21 +43,30 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     Raises `SystemExit` after help or a usage error.
     """
-    parser, commands = make_parsers()
-    if not argv or argv[0] not in commands:
+    parser, commands = make_parsers(with_plugins=not argv or argv[0] not in CORE)
+    words = next((n for n in (2, 1) if " ".join(argv[:n]) in commands), 0)
+    if not words:
         args = parser.parse_args(argv)
         if not args.version:
             parser.error("say what to do: load, query, verify, ...")
         return argparse.Namespace(run=None)
-    command = commands[argv[0]]
-    args = command.parse_intermixed_args(argv[1:])  # so that QUERY may come before or after options
+    command = commands[" ".join(argv[:words])]
+    args = command.parse_intermixed_args(argv[words:])  # so that QUERY may come before or after options
     if "query" in args and (args.query is None) == (args.file is None):
         command.error("give either a QUERY or -f FILE")
+    if "publisher" in args and "root" in args:
+        chain = [args.publisher, args.rpc, args.registry, args.chain_id]
+        if (args.root is None) == (None in chain) or (args.root is not None and any(chain)):
+            command.error("give either --root, or --publisher with --rpc, --registry and --chain-id")
     return args
 
 
-def make_parsers() -> tuple[Parser, dict[str, Parser]]:
-    """The whole command line: `dkg` itself, and each of its commands."""
+def make_parsers(*, with_plugins: bool = True) -> tuple[Parser, dict[str, Parser]]:
+    """The command line: `dkg` itself, and each of its commands, `with_plugins` or only those of this package.
+
+    A plug-in is an entry point in the group `dkg.commands`: a function that is given `add` and defines commands. The
+    name of a command is one word or two; `run` names its function, as `package.module:function`.
+    """
     parser = Parser(
         prog="dkg",
         description="Datasets with a root, and SPARQL answers that prove themselves.",
@@ -62,10 +77,20 @@ def make_parsers() -> tuple[Parser, dict[str, Parser]]:
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     choices = parser.add_subparsers(metavar="COMMAND", parser_class=Parser)
     commands: dict[str, Parser] = {}
+    groups: dict[str, argparse._SubParsersAction[Parser]] = {}
+
+    def place(name: str) -> argparse._SubParsersAction[Parser]:
+        first, _, second = name.partition(" ")
+        if not second:
+            return choices
+        if first not in groups:
+            group = choices.add_parser(first, help=f"see `dkg {first} --help`", allow_abbrev=False)
+            groups[first] = group.add_subparsers(metavar="COMMAND", parser_class=Parser, required=True)
+        return groups[first]
 
     def add(name: str, run: str, summary: str, details: str = "") -> Parser:
-        command = choices.add_parser(
-            name,
+        command = place(name).add_parser(
+            name.rpartition(" ")[2],
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}. {details}".strip(),
             epilog=HELP,
@@ -78,8 +103,13 @@ def make_parsers() -> tuple[Parser, dict[str, Parser]]:
         command.add_argument("-q", "--quiet", action="store_true", help="no summary on standard error")
         return command
 
-    for define in (_load, _root, _query, _verify, _diff, _fsck, _export, _bench):
+    for define in (_load, _root, _query, _verify, _diff, _fsck, _export, _bench, _evidence):
         define(add)
+    if with_plugins:
+        from importlib.metadata import entry_points  # noqa: PLC0415 - 11 ms
+
+        for plugin in sorted(entry_points(group="dkg.commands")):
+            plugin.load()(add)
     return parser, commands
 
 
@@ -132,8 +162,15 @@ def _question(command: Parser) -> None:
 
 def _count(text: str) -> int:
     value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    if not 1 <= value <= COUNT_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {COUNT_MAX}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < COUNT_MAX:  # not a number is not, either
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
     return value
 
 
@@ -153,8 +190,19 @@ def _verify(add: Callable[..., Parser]) -> None:
         "--base, --now and the graphs must be what they were for the proof.",
     )
     command.add_argument("proof", metavar="PROOF.car", help="proof, compressed or not, or - for standard input")
-    command.add_argument("--root", metavar="CID", required=True, help="the root you trust")
+    command.add_argument("--root", metavar="CID", help="the root you trust")
     _question(command)
+    trust = command.add_argument_group("instead of --root: the head of a publisher, from a chain")
+    trust.add_argument("--publisher", metavar="ADDRESS", help="the publisher you trust")
+    trust.add_argument("--rpc", metavar="URL", action="append", help="endpoint of the chain (repeatable: see --need)")
+    trust.add_argument("--need", metavar="N", type=_count, default=1, help="endpoints that must agree (default: 1)")
+    trust.add_argument("--registry", metavar="ADDRESS", help="the registry on that chain")
+    trust.add_argument("--chain-id", metavar="N", type=_count, help="id of the chain")
+    trust.add_argument("--finality-depth", metavar="N", type=int, default=12, help="blocks until final (default: 12)")
+    trust.add_argument("--final", action="store_true", help="take the newest final head, not the newest")
+    trust.add_argument("--max-age", metavar="S", type=_seconds, help="refuse if the newest block is older, in seconds")
+    trust.add_argument("--trusted", metavar="FILE", help="file of heads seen before: going back behind them is refused")
+    trust.add_argument("--allow-unproved", action="store_true", help="believe an endpoint without eth_getProof")
 
 
 def _diff(add: Callable[..., Parser]) -> None:
@@ -185,8 +233,20 @@ def _export(add: Callable[..., Parser]) -> None:
     _progress(command)
 
 
+def _evidence(add: Callable[..., Parser]) -> None:
+    command = add(
+        "evidence check",
+        "chain:evidence",
+        "check evidence that a signer signed two different commits with one number",
+        "Exit code 0: the evidence holds. 2: it is none.",
+    )
+    command.add_argument("evidence", metavar="FILE", help="evidence, or - for standard input")
+
+
 def _bench(add: Callable[..., Parser]) -> None:
     command = add("bench", "measure:bench", "time lookups, scans, proofs and verification on your own store")
     _store(command)
     command.add_argument("--root", metavar="CID", help="the dataset (default: the root of the store)")
-    command.add_argument("--seconds", metavar="S", type=float, default=0.3, help="time for each figure (default: 0.3)")
+    command.add_argument(
+        "--seconds", metavar="S", type=_seconds, default=0.3, help="time for each figure (default: 0.3)"
+    )

@@ -74,7 +74,7 @@ def by_engine(text: str) -> bytes:
         ("e:p?", Repeat(P, zero=True, many=False)),
         ("e:p+", Repeat(P, zero=False, many=True)),
         ("(e:p/e:q)+", Repeat(a.Sequence((P, Q)), zero=False, many=True)),
-        ("(e:p?)*", Repeat(Repeat(P, zero=True, many=False), zero=True, many=True)),
+        ("(e:p?)*", Repeat(P, zero=True, many=True)),
         ("!e:p", Negated(frozenset({P.iri}), None)),
         ("!^e:p", Negated(None, frozenset({P.iri}))),
         ("!(e:p|^e:q|e:r)", Negated(frozenset({P.iri, R.iri}), frozenset({Q.iri}))),

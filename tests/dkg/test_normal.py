@@ -196,3 +196,22 @@ def test_terms_at_their_limit_pass_and_one_byte_more_does_not(start: bytes, end:
 def test_a_term_whose_normal_form_is_over_the_limit_is_refused() -> None:
     with pytest.raises(LimitError):
         normalize(b'"' + b"\x01" * (LITERAL_BYTES_MAX // 3) + b'"')
+
+
+@pytest.mark.parametrize(
+    ("longest", "more"),
+    [
+        ("P3652499D", "P3652500D"),
+        ("-P3652499D", "-P3652500D"),
+        ("PT315575999999S", "PT315576000000S"),
+        ("P1Y3652499DT23H59M59.9S", "P1Y3652498DT48H"),
+        ("P9000000000000000M", "-P9000000000000000M100000000000D"),
+    ],
+)
+@pytest.mark.parametrize("datatype", ["duration", "dayTimeDuration"])
+def test_durations_of_ten_thousand_years_of_days_are_refused(longest: str, more: str, datatype: str) -> None:
+    end = f'"^^<http://www.w3.org/2001/XMLSchema#{datatype}>'
+    assert is_normal(normalize(f'"{longest}{end}'.encode()))
+    with pytest.raises(LimitError, match="days"):
+        normalize(f'"{more}{end}'.encode())
+    assert not is_normal(f'"{more}{end}'.encode())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import libipld
 import pytest
 from hypothesis import given
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 import dkg.page
 from dkg.errors import PageError
+from dkg.limits import CHILDREN_MAX, LEAF_KEYS_MAX
 from dkg.page import (
     CID_LENGTH,
     EMPTY_LEAF,
@@ -35,7 +39,7 @@ SORTED_KEYS = st.sets(st.binary(min_size=1, max_size=9).map(b"<".__add__), max_s
 
 @st.composite
 def inner_pages(draw: st.DrawFn) -> Inner:
-    separators = draw(SORTED_KEYS)
+    separators = draw(SORTED_KEYS.filter(lambda keys: len(keys) < CHILDREN_MAX))
     size = len(separators) + 1
     children = draw(st.lists(CIDS, min_size=size, max_size=size))
     return Inner(children, separators, draw(st.lists(COUNTS, min_size=size, max_size=size)))
@@ -180,6 +184,34 @@ def test_a_nesting_bomb_is_refused(bomb: bytes) -> None:
     for depth in (50, 5_000, 200_000):
         with pytest.raises(PageError, match=r"canonical|DAG-CBOR"):
             read(b"\xa1\x61k" + bomb * depth + b"\x80")
+
+
+@pytest.mark.parametrize("bomb", [b"\x81", b"\xa1\x61k", b"\xd8\x2a", b"\x82\x40"], ids=["list", "map", "tag", "pair"])
+def test_a_nesting_bomb_is_refused_where_the_application_raised_the_recursion_limit(bomb: bytes) -> None:
+    code = (
+        "import sys; sys.setrecursionlimit(10**6)\n"
+        "from dkg.errors import PageError\n"
+        "from dkg.page import cid_of, decode\n"
+        f"for depth in (1_000, 4_000, 8_000, 20_000, 200_000):\n"
+        f"    raw = b'\\xa1\\x61k' + {bomb!r} * depth + b'\\x80' * 4\n"
+        "    try: decode(cid_of(raw), raw)\n"
+        "    except PageError: print(depth)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stdout.split())) == (0, 5), done.stderr[-1000:]
+
+
+def test_large_pages_are_read() -> None:
+    keys = [b"<%02d" % at + b"x" * 70_000 for at in range(LEAF_KEYS_MAX)]
+    assert read(Leaf(keys).encode()).encode() == Leaf(keys).encode()
+    separators = keys[: CHILDREN_MAX - 1]
+    inner = Inner([cid_of(key) for key in keys[:CHILDREN_MAX]], separators, [1] * CHILDREN_MAX)
+    assert read(inner.encode()).encode() == inner.encode()
+
+
+def test_a_page_of_many_small_items_is_refused_before_it_takes_memory() -> None:
+    with pytest.raises(PageError, match="too many items"):
+        read(b"\xa1\x61k\x9a\x00\x10\x00\x00" + b"\xa0" * (1 << 20))
 
 
 @pytest.mark.parametrize("start", [b"\x9b", b"\xbb", b"\x5b", b"\x7b"], ids=["list", "map", "bytes", "text"])
@@ -342,3 +374,19 @@ def test_a_cid_survives_its_text_form(cid: bytes) -> None:
 def test_text_that_is_not_the_cid_of_a_page_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="CID"):
         cid_bytes(text)
+
+
+def test_a_leaf_of_more_keys_than_a_cut_leaves_is_refused() -> None:
+    keys = [b"<%02d" % at for at in range(LEAF_KEYS_MAX + 1)]
+    assert read(Leaf(keys[:-1]).encode())
+    with pytest.raises(PageError, match="41 keys; 40 are the most"):
+        read(Leaf(keys).encode())
+
+
+def test_an_inner_page_of_more_children_than_a_cut_leaves_is_refused() -> None:
+    keys = [b"<%02d" % at for at in range(CHILDREN_MAX)]
+    cids = [cid_of(key) for key in (b"", *keys)]
+    counts = [1] * len(cids)
+    assert read(Inner(cids[:-1], keys[:-1], counts[:-1]).encode())
+    with pytest.raises(PageError, match="9 children; 8 are the most"):
+        read(Inner(cids, keys, counts).encode())

@@ -172,3 +172,25 @@ def test_a_page_that_a_proof_lacks_is_no_empty_range() -> None:
         pages = ProvedPages({cid: raw for cid, raw in honest.items() if cid != lacking})
         with pytest.raises(MissingPageError, match="the proof lacks page"):
             list(scan(pages, root))
+
+
+@each_reader
+def test_an_inner_page_whose_first_child_can_hold_nothing_is_refused(
+    read: Callable[[StoredPages, bytes], object],
+) -> None:
+    low = Inner([tree(Leaf([b"a"]))[1], tree(Leaf([b"b"]))[1]], [b"b"], [1, 1])
+    right = Inner([tree(Leaf([b"bb"]))[1], tree(Leaf([b"bb"]))[1]], [b"bb"], [1, 1])
+    pages, root = tree(
+        *(Leaf([key]) for key in (b"a", b"b", b"bb")),
+        low,
+        right,
+        Inner([tree(low)[1], tree(right)[1]], [b"bb"], [2, 2]),
+    )
+    with pytest.raises(PageError, match="outside the range"):
+        [read(pages, root), list(scan(pages, root))]
+
+
+@pytest.mark.parametrize("read", [READERS["scan"], lambda pages, root: Cursor(pages, root).leaf(b"a")])
+def test_keys_beyond_all_quads_are_refused(read: Callable[[StoredPages, bytes], object]) -> None:
+    with pytest.raises(PageError, match="beyond"):
+        read(*tree(Leaf([b"a", b"\xff"])))

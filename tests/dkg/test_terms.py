@@ -306,3 +306,12 @@ def test_only_terms_in_normal_form_become_the_engines_objects(term: bytes) -> No
     else:
         with pytest.raises(RdfError, match="not a term in normal form"):
             to_oxigraph(term)
+
+
+@pytest.mark.parametrize("order", ["spog", "posg", "ospg", "gspo"])
+def test_two_keys_glued_by_a_newline_are_no_quad(order: str) -> None:
+    quad = (b"<http://e/s>", b"<http://e/p>", b"<http://e/o>", b"<http://e/g>")
+    key = key_of(quad, order)
+    assert keys_are_quads([key, key], order)
+    assert not keys_are_quads([key + b"\n" + key], order)
+    assert quads_only([key + b"\n" + key, key], order) == [key]

@@ -29,7 +29,9 @@ PURE_MODULES: Final = frozenset({
 })  # fmt: skip
 """Of the standard library, what `dkg` outside `dkg/client/` may import: nothing that reads disk, clock or chance."""
 
-BASE_MODULES: Final = frozenset({"pyoxigraph", "libipld", "tree_sitter", "tree_sitter_sparql", "backports"})
+BASE_MODULES: Final = frozenset(
+    {"pyoxigraph", "libipld", "tree_sitter", "tree_sitter_sparql", "backports", "coincurve", "Crypto"}
+)
 """The packages of the base install (pyproject.toml, `dependencies`)."""
 
 STANDARD: Final = sys.stdlib_module_names | {"compression"}

@@ -1,0 +1,38 @@
+"""The contracts on an Ethereum-compatible chain: their sources, and what the compiler made of them.
+
+Using them needs no compiler: `registry()` reads the artefact that `python -m contracts.compile` wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A compiled contract. Treat what is in it as constant."""
+
+    abi: Sequence[Mapping[str, Any]]
+    """Functions and events, as JSON ABI."""
+    bytecode: str
+    """The creation code, 0x and hexadecimal digits; the constructor takes no arguments."""
+    runtime: str
+    """The code on the chain, 0x and hexadecimal digits, without the immutables that creation appends to it."""
+    layout: Mapping[str, Mapping[str, str | int]]
+    """Where each variable is stored: name -> {slot, n_slots, type}."""
+    compiler: str
+    """The names and versions of all that compiled it."""
+    source_sha256: str
+    """Of the contract's own source file, in hexadecimal."""
+
+
+def registry() -> Artefact:
+    """The registry of commits, `contracts/registry.vy`. Deploy `bytecode`; call by `abi`."""
+    text = resources.files(__name__).joinpath("artefacts", "registry.json").read_text(encoding="utf-8")
+    return Artefact(**json.loads(text))

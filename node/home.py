@@ -1,0 +1,173 @@
+"""A publisher's home: one directory with its key, its pages, its commits, and which chain it publishes to.
+
+| path            | what it has                                                             |
+|-----------------|-------------------------------------------------------------------------|
+| `chain.json`    | the chain's id and endpoints, the registry, the finality depth          |
+| `key.json`      | the key that signs, encrypted                                           |
+| `store/`        | the pages of every root (`dkg.client.store`)                            |
+| `jobs.db`       | transactions under way (`node.publish.journal`)                         |
+| `commits/`      | signed commits, one file each, named after their number                 |
+| `heads.json`    | the heads this home has seen (`dkg.client.trusted`)                     |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from dkg.chain.commit import SIGNED_COMMIT_BYTES_MAX, Domain, SignedCommit
+from dkg.chain.secp import address_from_text, checksum
+from dkg.chain.ual import CHAIN_ID_MAX
+from dkg.errors import InputError, ProofError, StoreError
+
+HOME_VARIABLE: Final = "DKG_HOME"
+DEFAULT_HOME: Final = "~/.dkg"
+
+FINALITY_DEPTH_MAX: Final = 10_000
+"""Largest finality depth, in blocks."""
+
+_SETTINGS_BYTES_MAX: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSettings:
+    """Which chain: its id, its endpoints (`need` of them must agree), the registry, and when a block is final."""
+
+    chain_id: int
+    registry: str
+    endpoints: list[str] = field(default_factory=list)
+    need: int = 1
+    first_block: int = 0
+    """The block of the registry's deployment."""
+    finality_depth: int = 12
+
+    @property
+    def domain(self) -> Domain:
+        """What signatures are bound to."""
+        return Domain(self.chain_id, address_from_text(self.registry))
+
+
+class Home:
+    """The files of a home. Nothing is made before it is needed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def find(cls, option: str | None) -> Home:
+        """The home that an option, the environment or the default names."""
+        return cls(Path(option or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser())
+
+    @property
+    def key_file(self) -> Path:
+        """The publisher's key."""
+        return self.path / "key.json"
+
+    @property
+    def store(self) -> Path:
+        """The directory of pages."""
+        return self.path / "store"
+
+    @property
+    def journal(self) -> Path:
+        """The journal of transactions."""
+        return self.path / "jobs.db"
+
+    @property
+    def heads(self) -> Path:
+        """The heads that this home has seen."""
+        return self.path / "heads.json"
+
+    # --- the chain -----------------------------------------------------------------------------------------
+
+    def chain(self) -> ChainSettings:
+        """The settings of the chain; raises `InputError` if there are none or they make no sense."""
+        path = self.path / "chain.json"
+        try:
+            data = path.read_bytes()[: _SETTINGS_BYTES_MAX + 1]
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{self.path} knows no chain: `dkg chain deploy --rpc URL` puts a registry on one, and "
+                "`dkg chain use --rpc URL --registry ADDRESS` takes one that is there"
+            ) from error
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+        try:
+            settings = ChainSettings(**json.loads(data))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path} is damaged: `dkg chain use` writes it anew") from error
+        check_settings(settings, str(path))
+        return settings
+
+    def keep_chain(self, settings: ChainSettings) -> None:
+        """Write the settings of the chain."""
+        check_settings(settings, "the settings")
+        self._write("chain.json", json.dumps(asdict(settings), indent=1).encode() + b"\n")
+
+    # --- commits -------------------------------------------------------------------------------------------
+
+    def commit(self, seq: int) -> SignedCommit | None:
+        """The signed commit with a number; None if this home has not made it."""
+        path = self.path / "commits" / str(seq)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+        try:
+            return SignedCommit.decode(data[: SIGNED_COMMIT_BYTES_MAX + 1])
+        except ProofError as error:
+            raise StoreError(f"{path} is damaged: {error}") from error
+
+    def keep_commit(self, signed: SignedCommit) -> None:
+        """Write a signed commit. Never a second one with its number: that would be equivocation.
+
+        Raises `StoreError` if there is another.
+        """
+        kept = self.commit(signed.commit.seq)
+        if kept is not None and kept.commit != signed.commit:
+            raise StoreError(
+                f"{self.path} holds another signed commit number {signed.commit.seq}: signing two would prove "
+                f"{checksum(signed.commit.publisher)} a liar; `dkg publish` resumes the one that is there"
+            )
+        if kept is None:
+            self._write(f"commits/{signed.commit.seq}", signed.encode())
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = self.path / name
+        beside = path.with_name(path.name + ".new")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+            handle = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def check_settings(settings: ChainSettings, where: str) -> None:
+    """Raise `InputError` if settings make no sense; `where`: what the message blames."""
+    numbers: dict[str, tuple[Any, int, int]] = {
+        "chain_id": (settings.chain_id, 1, CHAIN_ID_MAX),
+        "need": (settings.need, 1, max(1, len(settings.endpoints))),
+        "first_block": (settings.first_block, 0, 2**63),
+        "finality_depth": (settings.finality_depth, 0, FINALITY_DEPTH_MAX),
+    }
+    for name, (value, least, most) in numbers.items():
+        if type(value) is not int or not least <= value <= most:
+            raise InputError(f"{name} of {where} is {value!r}; it is a number between {least} and {most}")
+    urls: object = settings.endpoints  # from a file: of any type
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        raise InputError(f"endpoints of {where} is no list of URLs")
+    address_from_text(str(settings.registry))

@@ -1,0 +1,122 @@
+"""The artefact that is shipped is what the source gives, and is laid out as the readers take it to be."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+import contracts
+import contracts.compile
+from tests.contracts.onchain import KEYS, OnChain, signature_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FUNCTIONS = {
+    "commit(address,uint64,bytes32,uint64,bytes32,uint64,bytes32)",
+    "commit_signed(address,uint64,bytes32,uint64,bytes32,uint64,bytes32,bytes)",
+    "rotate(address,address)",
+    "rotate_signed(address,address,uint64,bytes)",
+    "revoke(address)",
+    "revoke_signed(address,uint64,bytes)",
+    "retire(address)",
+    "retire_signed(address,uint64,bytes)",
+    "log_length()",
+    "heads(address)",
+    "entries(uint256)",
+    "nonces(address)",
+    "domain_separator()",
+    "signer_of(address)",
+}
+EVENTS = {
+    "Committed(address,uint256,uint64,bytes32,uint64,bytes32,uint64,uint256)",
+    "Rotated(address,address,uint64,uint256)",
+    "Revoked(address,address,uint64,uint256)",
+    "Retired(address,uint64,uint256)",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the sources and artefacts, which `contracts.compile` works on."""
+    copy = tmp_path / "contracts"
+    shutil.copytree(contracts.compile.FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(contracts.compile, "FOLDER", copy)
+    return copy
+
+
+def test_the_artefact_is_current() -> None:
+    assert contracts.compile.stale() == []
+    assert contracts.compile.main(["--check"]) == 0
+
+
+def test_the_artefact_is_of_the_source_beside_it() -> None:
+    source = (contracts.compile.FOLDER / "registry.vy").read_bytes()
+    assert contracts.registry().source_sha256 == hashlib.sha256(source).hexdigest()
+
+
+@pytest.mark.parametrize("change", ["source", "artefact", "no artefact"])
+def test_an_artefact_that_is_not_current_is_found(
+    folder: Path, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, artefact = folder / "registry.vy", folder / "artefacts" / "registry.json"
+    current = artefact.read_text()
+    if change == "source":
+        source.write_text(source.read_text().replace('"zero root"', '"root is zero"'))
+    elif change == "artefact":
+        artefact.write_text(current.replace("0x", "0x00", 1))
+    else:
+        artefact.unlink()
+    assert contracts.compile.main(["--check"]) == 1
+    assert "run `python -m contracts.compile`" in capsys.readouterr().err
+    assert contracts.compile.main([]) == 0
+    assert contracts.compile.main(["--check"]) == 0
+    assert (artefact.read_text() == current) == (change != "source")
+
+
+def test_storage_is_laid_out_as_agreed() -> None:
+    assert contracts.registry().layout == {
+        "log_length": {"slot": 0, "n_slots": 1, "type": "uint256"},
+        "heads": {"slot": 1, "n_slots": 1, "type": "HashMap[address, uint256]"},
+        "entries": {"slot": 2, "n_slots": 1, "type": "HashMap[uint256, bytes32]"},
+        "nonces": {"slot": 3, "n_slots": 1, "type": "HashMap[address, uint256]"},
+    }
+
+
+def test_there_is_nothing_to_call_but_what_was_agreed() -> None:
+    # No owner, no admin, no pause, no upgrade.
+    parts = {
+        kind: [dict(part) for part in contracts.registry().abi if part["type"] == kind]
+        for kind in ("function", "event")
+    }
+    assert {signature_of(part) for part in parts["function"]} == FUNCTIONS
+    assert {signature_of(part) for part in parts["event"]} == EVENTS
+    assert {part["stateMutability"] for part in parts["function"]} == {"view", "nonpayable"}
+
+
+def test_only_the_publisher_of_an_event_is_indexed() -> None:
+    for part in contracts.registry().abi:
+        if part["type"] == "event":
+            assert [given["name"] for given in part["inputs"] if given["indexed"]] == ["publisher"]
+
+
+def test_what_is_deployed_is_the_runtime_with_its_immutables(chain: OnChain) -> None:
+    code, runtime = chain.env.get_code(chain.address), bytes.fromhex(contracts.registry().runtime[2:])
+    assert code.startswith(runtime)
+    assert chain.view("domain_separator") in code[len(runtime) :]
+    assert len(code) <= 24_576  # EIP-170
+
+
+def test_the_code_has_no_way_out() -> None:
+    # No CALL but to the precompile of ecrecover and no DELEGATECALL: the source says neither.
+    source = (contracts.compile.FOLDER / "registry.vy").read_text()
+    assert not [word for word in ("raw_call", "extcall", "delegatecall", "selfdestruct", "send(") if word in source]
+
+
+def test_two_deployments_differ_in_nothing_but_their_domain(chain: OnChain) -> None:
+    other = OnChain(chain.env)
+    assert other.view("domain_separator") != chain.view("domain_separator")
+    assert other.view("signer_of", KEYS[0].address) == chain.view("signer_of", KEYS[0].address)

@@ -1,0 +1,322 @@
+"""Relayed statements: whose signature counts, for what, and in which one form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from eth_abi.abi import encode
+from eth_account import Account
+from eth_account.messages import encode_defunct, encode_typed_data
+from eth_utils.crypto import keccak
+
+from contracts.statements import TYPES, typed_data
+from tests.contracts.onchain import (
+    CHAIN_ID,
+    KEYS,
+    ZERO,
+    OnChain,
+    RevertedError,
+    Sequence,
+    Step,
+    selector,
+    sign,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OWNER, HOT, RELAYER = KEYS[:3]
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+FIRST = Step(OWNER.address)
+
+
+def relay(chain: OnChain, step: Step, signature: bytes) -> None:
+    chain.call(RELAYER.address, "commit_signed", *step.arguments, signature)
+
+
+def refused(chain: OnChain, step: Step, signature: bytes) -> str:
+    """Why the contract refuses a relayed commit; it must change nothing."""
+    before = chain.view("log_length"), chain.view("heads", step.publisher)
+    with pytest.raises(RevertedError) as error:
+        relay(chain, step, signature)
+    assert (chain.view("log_length"), chain.view("heads", step.publisher)) == before
+    return error.value.reason
+
+
+def parts(signature: bytes) -> tuple[int, int, int]:
+    return int.from_bytes(signature[:32]), int.from_bytes(signature[32:64]), signature[64]
+
+
+def join(r: int, s: int, v: int) -> bytes:
+    return r.to_bytes(32) + s.to_bytes(32) + bytes([v])
+
+
+def test_signed_commit_is_logged_as_a_direct_one(chain: OnChain) -> None:
+    with chain.env.anchor():
+        direct = chain.call(OWNER.address, "commit", *FIRST.arguments), chain.view("entries", 0)
+    signature = chain.sign(OWNER, "Commit", *FIRST.signed_part)
+    relayed = chain.call(RELAYER.address, "commit_signed", *FIRST.arguments, signature), chain.view("entries", 0)
+    assert relayed == direct
+
+
+def test_later_signed_commit_is_logged(chain: OnChain) -> None:
+    commits = Sequence(chain, OWNER.address)
+    commits.send()
+    step = commits.next()
+    relay(chain, step, chain.sign(OWNER, "Commit", *step.signed_part))
+    assert chain.view("log_length") == 2
+
+
+def test_the_publisher_may_relay_its_own_signature(chain: OnChain) -> None:
+    chain.call(OWNER.address, "commit_signed", *FIRST.arguments, chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    assert chain.view("log_length") == 1
+
+
+def test_the_publisher_that_relays_a_signature_needs_a_good_one(chain: OnChain) -> None:
+    # Who sends it does not stand in for who signed it.
+    with pytest.raises(RevertedError, match=r"^not the signer$"):
+        chain.call(OWNER.address, "commit_signed", *FIRST.arguments, chain.sign(HOT, "Commit", *FIRST.signed_part))
+
+
+# --- one form of each signature ---------------------------------------------------------------------------------
+
+
+def test_high_s_signature_rejected(chain: OnChain) -> None:
+    # (r, n - s) with the other v is a signature by the same key over the same digest.
+    r, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    assert s <= ORDER // 2
+    assert refused(chain, FIRST, join(r, ORDER - s, 55 - v)) == "ecdsa: invalid signature `s` value"
+
+
+@pytest.mark.parametrize(
+    ("s", "reason"), [(ORDER // 2, "not the signer"), (ORDER // 2 + 1, "ecdsa: invalid signature `s` value")]
+)
+def test_s_at_half_the_order_is_the_last_one_that_is_looked_at(chain: OnChain, s: int, reason: str) -> None:
+    r, _, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    assert refused(chain, FIRST, join(r, s, v)) == reason
+
+
+def test_flipped_v_rejected(chain: OnChain) -> None:
+    r, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    assert refused(chain, FIRST, join(r, s, 55 - v)) == "not the signer"
+
+
+@pytest.mark.parametrize("v", [0, 1, 2, 26, 29, 255])
+def test_v_other_than_27_and_28_rejected(chain: OnChain, v: int) -> None:
+    r, s, _ = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    assert refused(chain, FIRST, join(r, s, v)) == "signature v"
+
+
+def test_v_of_eip_155_rejected(chain: OnChain) -> None:
+    r, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    assert refused(chain, FIRST, join(r, s, v - 27 + 35 + 2 * 1)) == "signature v"
+
+
+@pytest.mark.parametrize("which", ["r = 0", "s = 0", "both 0", "r = n", "r = n + 1", "r = 2^256 - 1"])
+def test_r_or_s_out_of_range_rejected(chain: OnChain, which: str) -> None:
+    r, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    made = {
+        "r = 0": (0, s),
+        "s = 0": (r, 0),
+        "both 0": (0, 0),
+        "r = n": (ORDER, s),
+        "r = n + 1": (ORDER + 1, s),
+        "r = 2^256 - 1": (2**256 - 1, s),
+    }[which]
+    assert refused(chain, FIRST, join(*made, v)) == "ecdsa: invalid signature"
+
+
+@pytest.mark.parametrize("s", [ORDER, ORDER + 1, 2**256 - 1])
+def test_s_not_below_the_order_rejected(chain: OnChain, s: int) -> None:
+    r, _, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    assert refused(chain, FIRST, join(r, s, v)) == "ecdsa: invalid signature `s` value"
+
+
+def test_r_that_is_no_point_of_the_curve_rejected(chain: OnChain) -> None:
+    _, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    assert refused(chain, FIRST, join(5, s, v)) == "ecdsa: invalid signature"  # 5^3 + 7 is no square
+
+
+@pytest.mark.parametrize("length", [0, 1, 32, 63, 64])
+def test_shorter_signature_rejected(chain: OnChain, length: int) -> None:
+    assert refused(chain, FIRST, chain.sign(OWNER, "Commit", *FIRST.signed_part)[:length]) == "signature length"
+
+
+def test_compact_signature_of_eip_2098_rejected(chain: OnChain) -> None:
+    # A second form of a valid signature, which snekmate's `_recover_sig` takes.
+    r, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    assert refused(chain, FIRST, join(r, s | (v - 27) << 255, 0)[:64]) == "signature length"
+
+
+def test_longer_signature_rejected(chain: OnChain) -> None:
+    assert refused(chain, FIRST, chain.sign(OWNER, "Commit", *FIRST.signed_part) + b"\0") == ""
+
+
+def test_der_signature_rejected(chain: OnChain) -> None:
+    r, s, _ = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    integers = b"".join(b"\x02\x21\x00" + number.to_bytes(32) for number in (r, s))
+    assert refused(chain, FIRST, b"\x30" + bytes([len(integers)]) + integers) == ""
+
+
+def test_dirty_bytes_after_the_signature_do_not_count(chain: OnChain) -> None:
+    # The ABI pads `bytes` to whole words; what is in the padding is neither signed nor read.
+    signature = chain.sign(OWNER, "Commit", *FIRST.signed_part)
+    words = ["address", "uint64", "bytes32", "uint64", "bytes32", "uint64", "bytes32", "bytes"]
+    data = selector("commit_signed") + encode(words, [*FIRST.arguments, signature])
+    chain.raw(RELAYER.address, data[:-31] + b"\xff" * 31)
+    assert chain.view("log_length") == 1
+
+
+# --- for one statement, one contract, one chain -----------------------------------------------------------------
+
+
+def test_signature_for_another_chain_id_rejected(chain: OnChain) -> None:
+    assert (
+        refused(chain, FIRST, sign(OWNER, CHAIN_ID + 1, chain.address, "Commit", *FIRST.signed_part))
+        == "not the signer"
+    )
+
+
+def test_signature_for_another_contract_rejected(chain: OnChain) -> None:
+    other = OnChain(chain.env)
+    assert other.address != chain.address
+    assert other.runtime != chain.runtime  # its domain separator is an immutable
+    signature = other.sign(OWNER, "Commit", *FIRST.signed_part)
+    assert refused(chain, FIRST, signature) == "not the signer"
+    relay(other, FIRST, signature)
+    assert other.view("log_length") == 1
+
+
+def test_signature_from_before_a_fork_of_the_chain_rejected_on_the_other_branch(chain: OnChain) -> None:
+    signature = chain.sign(OWNER, "Commit", *FIRST.signed_part)
+    separator = chain.view("domain_separator")
+    chain.env.evm.patch.chain_id = CHAIN_ID + 1
+    assert chain.view("domain_separator") != separator
+    assert refused(chain, FIRST, signature) == "not the signer"
+    relay(chain, FIRST, sign(OWNER, CHAIN_ID + 1, chain.address, "Commit", *FIRST.signed_part))
+    assert chain.view("log_length") == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("name", "DKG"), ("version", "2"), ("verifyingContract", "0x" + "11" * 20)]
+)
+def test_signature_for_another_domain_rejected(chain: OnChain, field: str, value: str) -> None:
+    values = dict(zip(TYPES["Commit"], FIRST.signed_part, strict=True))
+    statement = typed_data(CHAIN_ID, chain.address, "Commit", values)
+    statement["domain"][field] = value
+    signature = bytes(OWNER.sign_message(encode_typed_data(full_message=statement)).signature)
+    assert refused(chain, FIRST, signature) == "not the signer"
+
+
+def test_the_domain_separator_is_that_of_eip_712(chain: OnChain) -> None:
+    statement = encode_typed_data(
+        full_message=typed_data(CHAIN_ID, chain.address, "Revoke", {"publisher": OWNER.address, "nonce": 0})
+    )
+    assert chain.view("domain_separator") == bytes(statement.header)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"publisher": HOT.address},
+        {"seq": 2},
+        {"root": b"\x03" * 32},
+        {"count": 4},
+        {"previous": b"\x03" * 32},
+        {"created": 1_800_000_001},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_signature_over_another_commit_rejected(chain: OnChain, change: dict[str, Any]) -> None:
+    signature = chain.sign(OWNER, "Commit", *FIRST.signed_part)
+    assert refused(chain, replace(FIRST, **change), signature) == "not the signer"
+
+
+def test_prior_is_not_signed_but_checked(chain: OnChain) -> None:
+    # The signer need not know where its commit before was logged; the relayer shows it.
+    commits = Sequence(chain, OWNER.address)
+    commits.send()
+    step = commits.next()
+    signature = chain.sign(OWNER, "Commit", *step.signed_part)
+    assert refused(chain, replace(step, prior=ZERO), signature) == "wrong previous or prior"
+    relay(chain, step, signature)
+    assert chain.view("log_length") == 2
+
+
+def test_replayed_signed_commit_rejected(chain: OnChain) -> None:
+    signature = chain.sign(OWNER, "Commit", *FIRST.signed_part)
+    relay(chain, FIRST, signature)
+    assert refused(chain, FIRST, signature) == "wrong seq"
+
+
+def test_two_signed_commits_for_one_seq_only_the_first_counts(chain: OnChain) -> None:
+    other = replace(FIRST, root=b"\x03" * 32)
+    one, two = (chain.sign(OWNER, "Commit", *step.signed_part) for step in (FIRST, other))
+    relay(chain, other, two)
+    assert refused(chain, FIRST, one) == "wrong seq"
+
+
+def test_signature_by_a_stranger_rejected(chain: OnChain) -> None:
+    assert refused(chain, FIRST, chain.sign(RELAYER, "Commit", *FIRST.signed_part)) == "not the signer"
+
+
+def test_signature_for_a_publisher_that_is_the_zero_address_rejected(chain: OnChain) -> None:
+    # ecrecover gives 0 for a bad signature: it must not pass for the publisher 0.
+    step = replace(FIRST, publisher="0x" + "00" * 20)
+    assert refused(chain, step, join(0, 0, 27)) == "ecdsa: invalid signature"
+
+
+def _personal(chain: OnChain, digest: bytes) -> bytes:
+    del chain
+    return bytes(OWNER.sign_message(encode_defunct(primitive=digest)).signature)
+
+
+def _struct_only(chain: OnChain, digest: bytes) -> bytes:
+    del chain
+    return bytes(Account.unsafe_sign_hash(digest, OWNER.key).signature)
+
+
+def _no_prefix(chain: OnChain, digest: bytes) -> bytes:
+    return bytes(Account.unsafe_sign_hash(keccak(chain.view("domain_separator") + digest), OWNER.key).signature)
+
+
+@pytest.mark.parametrize("made", [_personal, _struct_only, _no_prefix])
+def test_cross_protocol_signature_rejected(chain: OnChain, made: Callable[[OnChain, bytes], bytes]) -> None:
+    values = dict(zip(TYPES["Commit"], FIRST.signed_part, strict=True))
+    body = bytes(encode_typed_data(full_message=typed_data(CHAIN_ID, chain.address, "Commit", values)).body)
+    assert refused(chain, FIRST, made(chain, body)) == "not the signer"
+
+
+def test_signature_of_a_transaction_that_commits_rejected(chain: OnChain) -> None:
+    signed = OWNER.sign_transaction(
+        {
+            "to": bytes.fromhex(chain.address[2:]),
+            "data": chain.calldata("commit", *FIRST.arguments),
+            "gas": 100_000,
+            "gasPrice": 1,
+            "nonce": 0,
+            "value": 0,
+            "chainId": CHAIN_ID,
+        }
+    )
+    for v in (27, 28):
+        assert refused(chain, FIRST, join(signed.r, signed.s, v)) == "not the signer"
+
+
+def test_revocation_as_a_retirement_rejected(chain: OnChain) -> None:
+    # The same fields in another type.
+    signature = chain.sign(OWNER, "Revoke", OWNER.address, 0)
+    with pytest.raises(RevertedError, match=r"^not the publisher$"):
+        chain.call(RELAYER.address, "retire_signed", OWNER.address, 0, signature)
+    chain.call(RELAYER.address, "revoke_signed", OWNER.address, 0, signature)
+    assert chain.view("nonces", OWNER.address) == 1
+
+
+def test_retirement_as_a_revocation_rejected(chain: OnChain) -> None:
+    signature = chain.sign(OWNER, "Retire", OWNER.address, 0)
+    with pytest.raises(RevertedError, match=r"^not the signer$"):
+        chain.call(RELAYER.address, "revoke_signed", OWNER.address, 0, signature)
+    chain.call(RELAYER.address, "retire_signed", OWNER.address, 0, signature)
+    assert chain.view("nonces", OWNER.address) == 1

@@ -98,12 +98,14 @@ def devnet(options: Options | None = None) -> Iterator[Devnet]:
 
 
 def serve(options: Options, port_file: Path | None = None) -> None:
-    """Run a development chain until SIGINT or SIGTERM. `port_file` gets the port, whole, once the chain answers."""
+    """Run a development chain until SIGINT or SIGTERM. `port_file` has the port while the chain answers."""
     ended = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         ended.set()
 
+    if port_file:
+        port_file.unlink(missing_ok=True)
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with devnet(options) as chain:
@@ -112,6 +114,8 @@ def serve(options: Options, port_file: Path | None = None) -> None:
                 _write(port_file, chain.url.rpartition(":")[2] + "\n")
             ended.wait()
     finally:
+        if port_file:
+            port_file.unlink(missing_ok=True)
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -138,7 +142,7 @@ def _write(path: Path, text: str) -> None:
 def _options(arguments: Sequence[str] | None) -> tuple[Options, Path | None]:
     parser = argparse.ArgumentParser(prog="python -m node.devnet.chain", description=__doc__.partition("\n")[0])
     parser.add_argument("--port", type=int, default=8545, help="0 takes a free one (default: 8545)")
-    parser.add_argument("--port-file", type=Path, help="file that gets the port once the chain answers")
+    parser.add_argument("--port-file", type=Path, help="file that has the port while the chain answers")
     parser.add_argument("--chain-id", type=int, default=CHAIN_ID, help=f"default: {CHAIN_ID}")
     parser.add_argument("--accounts", type=int, default=10, help="funded accounts (default: 10)")
     parser.add_argument("--block-time", type=float, default=0, help="seconds between blocks; 0: one per transaction")

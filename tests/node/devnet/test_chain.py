@@ -64,6 +64,15 @@ def test_a_signal_ends_it_cleanly_with_clients_connected(tmp_path: Path, number:
         assert (code, err) == (0, "")
 
 
+def test_the_port_file_is_there_while_the_chain_answers(tmp_path: Path) -> None:
+    stale = tmp_path / "port"
+    with command(stale, "--port", "0") as (process, rpc):
+        assert rpc("eth_chainId") == "0x7a69"
+        process.terminate()
+        ended(process)
+    assert not stale.exists()
+
+
 def test_it_says_where_it_is_who_has_money_and_that_nothing_is_kept(tmp_path: Path) -> None:
     with command(tmp_path / "port", "--port", "0", "--accounts", "2", "--chain-id", "99") as (process, rpc):
         assert rpc("eth_chainId") == "0x63"

@@ -14,40 +14,16 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from dkg.chain.commit import SIGNED_COMMIT_BYTES_MAX, Domain, SignedCommit
-from dkg.chain.secp import address_from_text, checksum
-from dkg.chain.ual import CHAIN_ID_MAX
+from dkg.chain.commit import SIGNED_COMMIT_BYTES_MAX, SignedCommit
+from dkg.chain.secp import checksum
+from dkg.client.settings import HEADS_FILE, SETTINGS_FILE, ChainSettings, check_settings, home_path, read_settings
 from dkg.errors import InputError, ProofError, StoreError
 
-HOME_VARIABLE: Final = "DKG_HOME"
-DEFAULT_HOME: Final = "~/.dkg"
-
-FINALITY_DEPTH_MAX: Final = 10_000
-"""Largest finality depth, in blocks."""
-
-_SETTINGS_BYTES_MAX: Final = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ChainSettings:
-    """Which chain: its id, its endpoints (`need` of them must agree), the registry, and when a block is final."""
-
-    chain_id: int
-    registry: str
-    endpoints: list[str] = field(default_factory=list)
-    need: int = 1
-    first_block: int = 0
-    """The block of the registry's deployment."""
-    finality_depth: int = 12
-
-    @property
-    def domain(self) -> Domain:
-        """What signatures are bound to."""
-        return Domain(self.chain_id, address_from_text(self.registry))
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Home:
@@ -59,7 +35,7 @@ class Home:
     @classmethod
     def find(cls, option: str | None) -> Home:
         """The home that an option, the environment or the default names."""
-        return cls(Path(option or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser())
+        return cls(home_path(option))
 
     @property
     def key_file(self) -> Path:
@@ -79,33 +55,24 @@ class Home:
     @property
     def heads(self) -> Path:
         """The heads that this home has seen."""
-        return self.path / "heads.json"
+        return self.path / HEADS_FILE
 
     # --- the chain -----------------------------------------------------------------------------------------
 
     def chain(self) -> ChainSettings:
         """The settings of the chain; raises `InputError` if there are none or they make no sense."""
-        path = self.path / "chain.json"
-        try:
-            data = path.read_bytes()[: _SETTINGS_BYTES_MAX + 1]
-        except FileNotFoundError as error:
+        settings = read_settings(self.path)
+        if settings is None:
             raise InputError(
                 f"{self.path} knows no chain: `dkg chain deploy --rpc URL` puts a registry on one, and "
                 "`dkg chain use --rpc URL --registry ADDRESS` takes one that is there"
-            ) from error
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
-        try:
-            settings = ChainSettings(**json.loads(data))
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path} is damaged: `dkg chain use` writes it anew") from error
-        check_settings(settings, str(path))
+            )
         return settings
 
     def keep_chain(self, settings: ChainSettings) -> None:
         """Write the settings of the chain."""
         check_settings(settings, "the settings")
-        self._write("chain.json", json.dumps(asdict(settings), indent=1).encode() + b"\n")
+        self._write(SETTINGS_FILE, json.dumps(asdict(settings), indent=1).encode() + b"\n")
 
     # --- commits -------------------------------------------------------------------------------------------
 
@@ -154,20 +121,3 @@ class Home:
                 os.close(handle)
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def check_settings(settings: ChainSettings, where: str) -> None:
-    """Raise `InputError` if settings make no sense; `where`: what the message blames."""
-    numbers: dict[str, tuple[Any, int, int]] = {
-        "chain_id": (settings.chain_id, 1, CHAIN_ID_MAX),
-        "need": (settings.need, 1, max(1, len(settings.endpoints))),
-        "first_block": (settings.first_block, 0, 2**63),
-        "finality_depth": (settings.finality_depth, 0, FINALITY_DEPTH_MAX),
-    }
-    for name, (value, least, most) in numbers.items():
-        if type(value) is not int or not least <= value <= most:
-            raise InputError(f"{name} of {where} is {value!r}; it is a number between {least} and {most}")
-    urls: object = settings.endpoints  # from a file: of any type
-    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        raise InputError(f"endpoints of {where} is no list of URLs")
-    address_from_text(str(settings.registry))

@@ -10,8 +10,9 @@ import pytest
 
 from dkg.chain.commit import Commit, Domain, SignedCommit
 from dkg.chain.secp import address_of
+from dkg.client.settings import ChainSettings
 from dkg.errors import InputError, StoreError
-from node.home import ChainSettings, Home
+from node.home import Home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +56,8 @@ def test_a_second_commit_with_one_number_is_never_kept(tmp_path: Path) -> None:
         {"finality_depth": -1},
         {"finality_depth": 10_001},
         {"finality_depth": True},
+        {"publisher": "0x1"},
+        {"publisher": 1},
         {"unknown": 1},
     ],
     ids=str,
@@ -70,7 +73,9 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path, change: dict[st
 
 def test_settings_at_their_limits_are_taken(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    settings = replace(SETTINGS, chain_id=2**53 - 1, finality_depth=10_000, need=1, first_block=2**63)
+    settings = replace(
+        SETTINGS, chain_id=2**53 - 1, finality_depth=10_000, need=1, first_block=2**63, publisher="0x" + "bb" * 20
+    )
     home.keep_chain(settings)
     assert home.chain() == settings
 

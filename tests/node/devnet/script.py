@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eth_account import Account
 from eth_typing import HexStr
@@ -11,6 +11,9 @@ from web3 import HTTPProvider, Web3
 
 from dkg.chain.secp import keccak256
 from node.devnet.accounts import dev_accounts
+
+if TYPE_CHECKING:
+    from hexbytes import HexBytes
 
 RUNTIME = bytes.fromhex(
     "36 15 6019 57"  # no calldata: go to `read`
@@ -52,13 +55,8 @@ def word(value: int) -> bytes:
     return value.to_bytes(32, "big")
 
 
-def play(chain: Web3) -> dict[str, Any]:
-    """The script; what the chain answers, by what was asked. Deploys in block 1, sends in 2 to 5."""
-
-    def ask(method: str, *params: object) -> Any:  # noqa: ANN401 - JSON
-        answer: Any = chain.provider.make_request(method, list(params))  # type: ignore[arg-type]
-        return answer["result"] if "result" in answer else answer["error"]["code"]
-
+def _sent(chain: Web3) -> list[HexBytes]:
+    """Deploy, then call with each kind of transaction; gives their hashes."""
     access = [{"address": to_checksum_address(CONTRACT), "storageKeys": ["0x" + "00" * 32]}]
     legacy = {"gasPrice": 5 * 10**9, "maxFeePerGas": None, "maxPriorityFeePerGas": None}
     raw = [
@@ -68,10 +66,21 @@ def play(chain: Web3) -> dict[str, Any]:
         signed(3, data=word(9), accessList=access, **legacy),
         signed(4, data=word(0)),
     ]
-    hashes = []
+    hashes: list[HexBytes] = []
     for one in raw:
         hashes.append(chain.eth.send_raw_transaction(one))
         chain.eth.wait_for_transaction_receipt(hashes[-1], poll_latency=0.01)
+    return hashes
+
+
+def play(chain: Web3) -> dict[str, Any]:
+    """The script; what the chain answers, by what was asked. Deploys in block 1, sends in 2 to 5."""
+
+    def ask(method: str, *params: object) -> Any:  # noqa: ANN401 - JSON
+        answer: Any = chain.provider.make_request(method, list(params))  # type: ignore[arg-type]
+        return answer["result"] if "result" in answer else answer["error"]["code"]
+
+    hashes = _sent(chain)
     names = ["0x" + bytes(one).hex() for one in hashes]
     slots = ["0x" + word(0).hex(), "0x" + word(1).hex()]
     found = {f"receipt {at}": ask("eth_getTransactionReceipt", name) for at, name in enumerate(names)}

@@ -1,0 +1,154 @@
+"""The commands of `dkg` for those who publish: keys, chains, assets. They come with the extra `publish`.
+
+| module     | what it has                                                             |
+|------------|-------------------------------------------------------------------------|
+| `password` | where the password of a key file comes from                             |
+| `keys`     | `key new`, `key show`, `key rotate`, `key revoke`, `key retire`         |
+| `chains`   | `chain deploy`, `chain use`, `chain status`                             |
+| `devnet`   | `devnet chain`, `devnet fund`                                           |
+| `assets`   | `publish`, `retract`, `history`                                         |
+| `doctor`   | `doctor`                                                                |
+
+`define` is called by `dkg.client.cli.parser` whenever a command is not one of its own, so it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dkg.client.cli.parser import RDF_FORMATS
+from dkg.client.settings import DEFAULT_HOME, HOME_VARIABLE
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Callable
+
+    Add = Callable[..., ArgumentParser]
+    """Adds a command: name, `module:function`, summary, details."""
+
+PORT: Final = 8545
+"""Where chains listen by custom."""
+
+
+def define(add: Add) -> None:
+    """Define the commands."""
+    for one in (_keys, _chains, _devnet, _publish, _retract, _history, _doctor):
+        one(add)
+
+
+def _home(command: ArgumentParser) -> None:
+    command.add_argument("--home", metavar="DIR", help=f"your home (default: ${HOME_VARIABLE}, else {DEFAULT_HOME})")
+
+
+def _signs(command: ArgumentParser) -> None:
+    """What a command takes that unlocks the key and sends a transaction."""
+    _home(command)
+    command.add_argument("--password-file", metavar="FILE", help="file with the password (default: ask for it)")
+    command.add_argument("--max-fee", metavar="GWEI", type=float, help="most to pay for one unit of gas, in gwei")
+    command.add_argument("--progress", action="store_true", help="lines of progress where there is no terminal")
+
+
+def _keys(add: Add) -> None:
+    command = add("key new", "node.cli.keys:new", "make a key and keep it in your home, encrypted with a password")
+    _home(command)
+    command.add_argument("--password-file", metavar="FILE", help="file with the password (default: ask for it)")
+    _home(add("key show", "node.cli.keys:show", "print the address of your key and what it may sign"))
+    command = add(
+        "key rotate",
+        "node.cli.keys:rotate",
+        "name the address that signs your commits from now on",
+        "Only the publisher's own key can do this; keep it cold, and let a rotated key sign day by day.",
+    )
+    command.add_argument("signer", metavar="ADDRESS", help="the new signer")
+    _signs(command)
+    command = add(
+        "key revoke",
+        "node.cli.keys:revoke",
+        "let nobody sign your commits until you name a signer",
+        "For a stolen key. What was committed before stays valid.",
+    )
+    _signs(command)
+    command = add("key retire", "node.cli.keys:retire", "end publishing under this address, for ever")
+    _signs(command)
+
+
+def _chains(add: Add) -> None:
+    command = add("chain deploy", "node.cli.chains:deploy", "put a registry on a chain, and use it")
+    command.add_argument("--rpc", metavar="URL", action="append", required=True, help="endpoint (repeatable)")
+    _chain_settings(command)
+    _signs(command)
+    command = add("chain use", "node.cli.chains:use", "use a registry that is on a chain")
+    command.add_argument("--rpc", metavar="URL", action="append", required=True, help="endpoint (repeatable)")
+    command.add_argument("--registry", metavar="ADDRESS", required=True, help="the registry on that chain")
+    command.add_argument("--publisher", metavar="ADDRESS", help="whose datasets you publish (default: your key's own)")
+    command.add_argument("--first-block", metavar="N", type=int, default=0, help="block of the registry's deployment")
+    command.add_argument("--any-code", action="store_true", help="accept a contract that is not the one we know")
+    _chain_settings(command)
+    _home(command)
+    _home(add("chain status", "node.cli.chains:status", "print what the chain and its registry say now"))
+
+
+def _chain_settings(command: ArgumentParser) -> None:
+    command.add_argument("--need", metavar="N", type=int, default=1, help="endpoints that must agree (default: 1)")
+    command.add_argument("--finality-depth", metavar="N", type=int, default=12, help="blocks until final (default: 12)")
+
+
+def _devnet(add: Add) -> None:
+    command = add(
+        "devnet chain",
+        "node.cli.devnet:chain",
+        "run a development chain until interrupted; nothing on it is worth anything or kept",
+    )
+    command.add_argument("--port", metavar="N", type=int, default=PORT, help=f"0: a free one (default: {PORT})")
+    command.add_argument("--port-file", metavar="FILE", help="file that has the port while the chain answers")
+    command.add_argument("--chain-id", metavar="N", type=int, default=31337, help="default: 31337")
+    command.add_argument("--accounts", metavar="N", type=int, default=10, help="funded accounts (default: 10)")
+    command.add_argument("--block-time", metavar="S", type=float, default=0.0, help="0: a block for each transaction")
+    command = add("devnet fund", "node.cli.devnet:fund", "give an address coins of a development chain")
+    command.add_argument("address", metavar="ADDRESS", nargs="?", help="default: that of your key")
+    command.add_argument("--rpc", metavar="URL", default=f"http://127.0.0.1:{PORT}", help="the development chain")
+    command.add_argument("--ether", metavar="N", type=float, default=10.0, help="how much (default: 10)")
+    _home(command)
+
+
+def _publish(add: Add) -> None:
+    command = add(
+        "publish",
+        "node.cli.assets:publish",
+        "create or change an asset: sign its publisher's new dataset and anchor it on the chain",
+        "The same content again does nothing. Without FILE: finish what was interrupted.",
+    )
+    command.add_argument("files", metavar="FILE", nargs="*", help="RDF file")
+    command.add_argument("--asset", metavar="NAME", help="name of the asset: letters, digits, '.', '_', '-'")
+    command.add_argument("--format", choices=RDF_FORMATS, help="syntax of the files (default: by their names)")
+    command.add_argument("--base", metavar="IRI", help="base of relative IRIs")
+    command.add_argument("--title", metavar="TEXT", help="title of the asset")
+    command.add_argument("--author", metavar="IRI", action="append", default=[], help="who made it (repeatable)")
+    command.add_argument("--licence", "--license", metavar="IRI", help="its licence")
+    command.add_argument("--derived-from", metavar="IRI", action="append", default=[], help="source (repeatable)")
+    command.add_argument("--supersedes", metavar="NAME", help="the asset of yours that this one replaces")
+    command.add_argument("--shapes", metavar="FILE", help="SHACL shapes to check (default: shapes.ttl in your home)")
+    command.add_argument("--credential", action="store_true", help="FILE is JSON-LD with a Data Integrity proof")
+    _waits(command)
+
+
+def _waits(command: ArgumentParser) -> None:
+    command.add_argument("--final", action="store_true", help="wait until the commit is final, not only mined")
+    _signs(command)
+
+
+def _retract(add: Add) -> None:
+    command = add("retract", "node.cli.assets:retract", "take an asset's content back; that it was there stays known")
+    command.add_argument("asset", metavar="NAME", help="name or UAL of the asset")
+    command.add_argument("--reason", metavar="TEXT", help="why, for those who look for it")
+    _waits(command)
+
+
+def _history(add: Add) -> None:
+    command = add("history", "node.cli.assets:history", "print the versions of an asset of yours")
+    command.add_argument("asset", metavar="UAL", help="UAL or name of the asset")
+    _home(command)
+
+
+def _doctor(add: Add) -> None:
+    _home(add("doctor", "node.cli.doctor:doctor", "say what is wrong with your set-up, and what to do about it"))

@@ -99,3 +99,9 @@ CANON_WORK_MAX: Final = 1_000_000
 
 CANON_WORK_MIN_PER_NODE: Final = 20
 """Steps for each blank node that no document is denied."""
+
+FINALITY_DEPTH: Final = 12
+"""Blocks above a commit's block until it counts as final, where nobody says another number."""
+
+FINALITY_DEPTH_MAX: Final = 10_000
+"""Largest finality depth, in blocks."""

@@ -12,15 +12,13 @@ from dkg.chain.commit import Domain
 from dkg.chain.secp import address_from_text
 from dkg.chain.ual import CHAIN_ID_MAX
 from dkg.errors import InputError, StoreError
-
-HOME_VARIABLE: Final = "DKG_HOME"
-DEFAULT_HOME: Final = "~/.dkg"
+from dkg.limits import FINALITY_DEPTH, FINALITY_DEPTH_MAX
 
 SETTINGS_FILE: Final = "chain.json"
 HEADS_FILE: Final = "heads.json"
 
-FINALITY_DEPTH_MAX: Final = 10_000
-"""Largest finality depth, in blocks."""
+HOME_VARIABLE: Final = "DKG_HOME"
+DEFAULT_HOME: Final = "~/.dkg"
 
 SETTINGS_BYTES_MAX: Final = 64 * 1024
 """Longest file of settings that is read, in bytes."""
@@ -36,7 +34,7 @@ class ChainSettings:
     need: int = 1
     first_block: int = 0
     """The block of the registry's deployment."""
-    finality_depth: int = 12
+    finality_depth: int = FINALITY_DEPTH
     publisher: str | None = None
     """Whose datasets a home publishes, if not those of its own key."""
 

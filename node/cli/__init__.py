@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dkg.client.cli.parser import RDF_FORMATS
-from dkg.client.settings import DEFAULT_HOME, HOME_VARIABLE
+from dkg.client.cli.parser import RDF_FORMATS, between
+from dkg.client.settings import DEFAULT_HOME, FINALITY_DEPTH_MAX, HOME_VARIABLE
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -81,7 +81,9 @@ def _chains(add: Add) -> None:
     command.add_argument("--rpc", metavar="URL", action="append", required=True, help="endpoint (repeatable)")
     command.add_argument("--registry", metavar="ADDRESS", required=True, help="the registry on that chain")
     command.add_argument("--publisher", metavar="ADDRESS", help="whose datasets you publish (default: your key's own)")
-    command.add_argument("--first-block", metavar="N", type=int, default=0, help="block of the registry's deployment")
+    command.add_argument(
+        "--first-block", metavar="N", type=between(0, 2**63), default=0, help="block of the registry's deployment"
+    )
     command.add_argument("--any-code", action="store_true", help="accept a contract that is not the one we know")
     _chain_settings(command)
     _home(command)
@@ -89,8 +91,16 @@ def _chains(add: Add) -> None:
 
 
 def _chain_settings(command: ArgumentParser) -> None:
-    command.add_argument("--need", metavar="N", type=int, default=1, help="endpoints that must agree (default: 1)")
-    command.add_argument("--finality-depth", metavar="N", type=int, default=12, help="blocks until final (default: 12)")
+    command.add_argument(
+        "--need", metavar="N", type=between(1, 16), default=1, help="endpoints that must agree (default: 1)"
+    )
+    command.add_argument(
+        "--finality-depth",
+        metavar="N",
+        type=between(0, FINALITY_DEPTH_MAX),
+        default=12,
+        help="blocks until final (default: 12)",
+    )
 
 
 def _devnet(add: Add) -> None:
@@ -99,11 +109,12 @@ def _devnet(add: Add) -> None:
         "node.cli.devnet:chain",
         "run a development chain until interrupted; nothing on it is worth anything or kept",
     )
-    command.add_argument("--port", metavar="N", type=int, default=PORT, help=f"0: a free one (default: {PORT})")
+    command.add_argument("--port", metavar="N", type=between(0, 65_535), default=PORT, help=f"default: {PORT}; 0: any")
     command.add_argument("--port-file", metavar="FILE", help="file that has the port while the chain answers")
-    command.add_argument("--chain-id", metavar="N", type=int, default=31337, help="default: 31337")
-    command.add_argument("--accounts", metavar="N", type=int, default=10, help="funded accounts (default: 10)")
+    command.add_argument("--chain-id", metavar="N", type=between(1, 2**53 - 1), default=31337, help="default: 31337")
+    command.add_argument("--accounts", metavar="N", type=between(1, 1000), default=10, help="funded (default: 10)")
     command.add_argument("--block-time", metavar="S", type=float, default=0.0, help="0: a block for each transaction")
+    command.add_argument("--engine", choices=("auto", "builtin", "anvil"), default="auto", help="auto: anvil if there")
     command = add("devnet fund", "node.cli.devnet:fund", "give an address coins of a development chain")
     command.add_argument("address", metavar="ADDRESS", nargs="?", help="default: that of your key")
     command.add_argument("--rpc", metavar="URL", default=f"http://127.0.0.1:{PORT}", help="the development chain")

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, NoReturn
 
 from dkg.client.cli.exits import HELP, Exit
+from dkg.limits import FINALITY_DEPTH, FINALITY_DEPTH_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,10 +55,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args = command.parse_intermixed_args(argv[words:])  # so that QUERY may come before or after options
     if "query" in args and (args.query is None) == (args.file is None):
         command.error("give either a QUERY or -f FILE")
-    if "publisher" in args and "root" in args:
-        chain = [args.publisher, args.rpc, args.registry, args.chain_id]
-        if (args.root is None) == (None in chain) or (args.root is not None and any(chain)):
-            command.error("give either --root, or --publisher with --rpc, --registry and --chain-id")
+    if "publisher" in args and "root" in args and (args.root is None) == (args.publisher is None):
+        command.error("give either the --root that you trust, or the --publisher")
     return args
 
 
@@ -160,11 +159,19 @@ def _question(command: Parser) -> None:
         command.add_argument(option, metavar="N", type=_count, help=f"refuse over this many {what}")
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= COUNT_MAX:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {COUNT_MAX}")
-    return value
+def between(least: int, most: int) -> Callable[[str], int]:
+    """The type of an option that is a number from `least` to `most`."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
+        return value
+
+    return number
+
+
+_count = between(1, COUNT_MAX)
 
 
 def _seconds(text: str) -> float:
@@ -192,16 +199,24 @@ def _verify(add: Callable[..., Parser]) -> None:
     command.add_argument("proof", metavar="PROOF.car", help="proof, compressed or not, or - for standard input")
     command.add_argument("--root", metavar="CID", help="the root you trust")
     _question(command)
+    _trust(command)
+
+
+def _trust(command: Parser) -> None:
+    """What `verify` takes to learn the root from a chain. What is left out comes from the home's settings."""
     trust = command.add_argument_group("instead of --root: the head of a publisher, from a chain")
     trust.add_argument("--publisher", metavar="ADDRESS", help="the publisher you trust")
     trust.add_argument("--rpc", metavar="URL", action="append", help="endpoint of the chain (repeatable: see --need)")
-    trust.add_argument("--need", metavar="N", type=_count, default=1, help="endpoints that must agree (default: 1)")
+    trust.add_argument("--need", metavar="N", type=_count, help="endpoints that must agree (default: 1)")
     trust.add_argument("--registry", metavar="ADDRESS", help="the registry on that chain")
     trust.add_argument("--chain-id", metavar="N", type=_count, help="id of the chain")
-    trust.add_argument("--finality-depth", metavar="N", type=int, default=12, help="blocks until final (default: 12)")
+    trust.add_argument(
+        "--finality-depth", metavar="N", type=between(0, FINALITY_DEPTH_MAX), help="blocks until final (default: 12)"
+    )
     trust.add_argument("--final", action="store_true", help="take the newest final head, not the newest")
     trust.add_argument("--max-age", metavar="S", type=_seconds, help="refuse if the newest block is older, in seconds")
-    trust.add_argument("--trusted", metavar="FILE", help="file of heads seen before: going back behind them is refused")
+    trust.add_argument("--home", metavar="DIR", help="where chain.json and heads.json are (default: $DKG_HOME, ~/.dkg)")
+    trust.add_argument("--trusted", metavar="FILE", help="heads seen before, never gone behind (default: in the home)")
     trust.add_argument("--allow-unproved", action="store_true", help="believe an endpoint without eth_getProof")
 
 

@@ -17,7 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dkg.client.cli.parser import RDF_FORMATS, between
-from dkg.client.settings import DEFAULT_HOME, FINALITY_DEPTH_MAX, HOME_VARIABLE
+from dkg.client.settings import DEFAULT_HOME, HOME_VARIABLE
+from dkg.limits import FINALITY_DEPTH, FINALITY_DEPTH_MAX
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -98,7 +99,7 @@ def _chain_settings(command: ArgumentParser) -> None:
         "--finality-depth",
         metavar="N",
         type=between(0, FINALITY_DEPTH_MAX),
-        default=12,
+        default=FINALITY_DEPTH,
         help="blocks until final (default: 12)",
     )
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, NoReturn
 
 from dkg.client.cli.exits import HELP, Exit
-from dkg.limits import FINALITY_DEPTH, FINALITY_DEPTH_MAX
+from dkg.limits import FINALITY_DEPTH_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -528,7 +528,7 @@ def test_help_tells_the_exit_codes(name: str, capsys: Capture) -> None:
 def test_the_documentation_has_every_option(name: str) -> None:
     page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
     everywhere, *sections = re.split(r"^## ", page, flags=re.MULTILINE)
-    section = next(s for s in sections if s.startswith(f"`dkg {name} "))
+    section = next(s for s in sections if s.startswith((f"`dkg {name} ", f"`dkg {name}`")))
     if name == "verify":
         section += next(s for s in sections if s.startswith("`dkg query "))
     missing = [o for o in commands()[name] if o != "-h" and f"`{o}" not in section + everywhere and o not in section]

@@ -1,0 +1,158 @@
+"""`dkg chain`: put a registry on a chain, use one that is there, and say how things stand."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from contracts import registry as registry_artefact
+from dkg.chain.registry import LOG_LENGTH_SLOT
+from dkg.chain.secp import address_from_text, checksum, keccak256
+from dkg.chain.trie import verify_account
+from dkg.client.anchored import Client
+from dkg.client.chainread import RpcReader, UnprovableError
+from dkg.client.endpoints import reader_of
+from dkg.client.progress import grouped
+from dkg.client.rpc import ChainError, HttpRpc
+from dkg.client.settings import ChainSettings, check_settings
+from dkg.client.trusted import TrustedHeads
+from dkg.errors import InputError, ProofError
+from dkg.page import CID_PREFIX, cid_text
+from node.home import Home
+from node.keys import address_in
+
+if TYPE_CHECKING:
+    import argparse
+
+    from dkg.client.chainread import ChainReader
+    from dkg.client.cli.console import Console
+
+
+def use(args: argparse.Namespace, console: Console) -> int:
+    """Take a registry that is there."""
+    home = Home.find(args.home)
+    registry = address_from_text(args.registry)
+    with closing(reader_of(args.rpc, args.need)) as reader:
+        settings = ChainSettings(
+            reader.chain_id(),
+            checksum(registry),
+            list(args.rpc),
+            need=args.need,
+            first_block=args.first_block,
+            finality_depth=args.finality_depth,
+            publisher=args.publisher,
+        )
+        check_settings(settings, "the command line")
+        for url in args.rpc:
+            if not is_ours(code_at(url, registry)) and not args.any_code:
+                raise InputError(
+                    f"the contract at {checksum(registry)} is not the registry of this release, as {HttpRpc(url).name} "
+                    "shows it: nothing was changed; --any-code takes it all the same"
+                )
+    home.keep_chain(settings)
+    _told(settings, console)
+    return 0
+
+
+def _told(settings: ChainSettings, console: Console) -> None:
+    facts = {"chain_id": settings.chain_id, "registry": settings.registry, "first_block": settings.first_block}
+    if console.json:
+        console.object(facts)
+    else:
+        console.line(settings.registry)
+    console.say(f"this home publishes to the registry {settings.registry} on chain {settings.chain_id}")
+
+
+def code_at(url: str, address: bytes) -> bytes:
+    """The code of a contract in the latest block; empty if there is none. Raises `ChainError` and `ProofError`.
+
+    It is checked against the state root of a block where the endpoint proves accounts.
+    """
+    with closing(HttpRpc(url)) as rpc:
+        header = RpcReader(rpc).header("latest")
+        block = {"blockHash": "0x" + header.hash.hex()}
+        found: Any = rpc.call("eth_getCode", ["0x" + address.hex(), block])
+        try:
+            code = bytes.fromhex(str(found).removeprefix("0x"))
+        except ValueError as error:
+            raise ProofError(f"{rpc.name} shows code of {checksum(address)} that is not hexadecimal") from error
+        try:
+            proof: Any = rpc.call("eth_getProof", ["0x" + address.hex(), [], block])
+        except ChainError:
+            return code
+        nodes = [bytes.fromhex(node[2:]) for node in proof["accountProof"]]
+        account = verify_account(header.state_root, address, nodes)
+        if keccak256(code) != (account.code_hash if account else keccak256(b"")):
+            raise ProofError(f"{rpc.name} shows code of {checksum(address)} that the block does not have")
+        return code
+
+
+def is_ours(code: bytes) -> bool:
+    """Whether code is the registry of this release; what its creation appended is not looked at."""
+    return code.startswith(bytes.fromhex(registry_artefact().runtime[2:]))
+
+
+def status(args: argparse.Namespace, console: Console) -> int:
+    """Print what the chain says now."""
+    home = Home.find(args.home)
+    settings = home.chain()
+    publisher = publisher_of(home, settings)
+    with closing(reader_of(settings.endpoints, settings.need)) as reader:
+        facts = _facts(reader, settings, publisher, home)
+    if console.json:
+        console.object(facts)
+    else:
+        console.line("\n".join(f"{name.replace('_', ' ')}: {_shown(value)}" for name, value in facts.items()))
+    return 0
+
+
+def publisher_of(home: Home, settings: ChainSettings) -> bytes | None:
+    """Whose datasets this home publishes; None if it has no key."""
+    if settings.publisher is not None:
+        return address_from_text(settings.publisher)
+    return address_in(home.key_file) if home.key_file.exists() else None
+
+
+def _facts(reader: ChainReader, settings: ChainSettings, publisher: bytes | None, home: Home) -> dict[str, Any]:
+    domain = settings.domain
+    header = reader.header("latest")
+    try:
+        (length,) = reader.slots(domain.registry, [LOG_LENGTH_SLOT.to_bytes(32)], header)
+    except UnprovableError:
+        length = reader.storage(domain.registry, LOG_LENGTH_SLOT.to_bytes(32), header)
+    facts: dict[str, Any] = {
+        "chain_id": reader.chain_id(),
+        "registry": checksum(domain.registry),
+        "block": header.number,
+        "age_seconds": max(0, int(time.time() - header.timestamp)),
+        "commits_in_the_registry": length,
+        "finality_depth": settings.finality_depth,
+    }
+    if publisher is None:
+        return facts
+    head = Client(
+        reader,
+        domain,
+        publisher,
+        trusted=TrustedHeads(home.heads),
+        clock=time.time,
+        finality_depth=settings.finality_depth,
+        allow_unproved=True,
+    ).head()
+    signer = head.anchored.head.signer
+    root = cid_text(CID_PREFIX + head.committed.commit.root) if head.committed else None
+    return facts | {
+        "publisher": checksum(publisher),
+        "signer": checksum(signer) if signer else None,
+        "commits": head.anchored.head.seq,
+        "root": root,
+        "state": str(head.state) if head.committed else None,
+        "anchor": str(head.anchor),
+    }
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    return grouped(value) if isinstance(value, int) else str(value)

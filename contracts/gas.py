@@ -20,7 +20,7 @@ from eth_tester import EthereumTester, PyEVMBackend  # type: ignore[import-untyp
 from eth_utils.crypto import keccak
 
 from contracts import registry
-from contracts.statements import typed_data
+from contracts.statements import TYPES, parts, typed_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,16 +113,16 @@ class Publisher:
     def commit(self, *, relayed: bool, count: int = QUADS_PER_ASSET) -> int:
         """The publisher's next commit: its gas."""
         chain, seq, made = self._chain, self._seq + 1, root(self._seq)
-        values = (self.address, seq, made, count, self._root, _CREATED, self._prior)
+        fields = (made, count, self._root, _CREATED)
         if relayed:
-            names = ("publisher", "seq", "root", "count", "previous", "created")
-            signature = chain.sign(self.signer, "Commit", **dict(zip(names, values, strict=False)))
-            gas = chain.gas(chain.relayer, "commit_signed", *values, signature)
+            signed = dict(zip(TYPES["Commit"], (self.address, seq, *fields), strict=True))
+            signature = parts(chain.sign(self.signer, "Commit", **signed))
+            gas = chain.gas(chain.relayer, "commit_signed", self.address, seq, *fields, self._prior, *signature)
         else:
-            gas = chain.gas(self.signer.address, "commit", *values)
-        position, number_and_time = chain.log_length, chain.block()
-        words = (self.address, seq, count, _CREATED, position, self._position, *number_and_time)
-        self._prior = keccak(encode(["address"] + ["uint256"] * 7, words))
+            gas = chain.gas(self.signer.address, "commit", self.address, *fields, self._prior)
+        position = chain.log_length
+        numbers = seq << 192 | position << 144 | self._position << 96 | count << 48 | _CREATED
+        self._prior = keccak(encode(["address"] + ["uint256"] * 3, (self.address, numbers, *chain.block())))
         self._seq, self._root, self._position, chain.log_length = seq, made, position, position + 1
         return gas
 
@@ -132,7 +132,9 @@ class Publisher:
         who = {"signer": signer.address} if signer else {}
         if relayed:
             signature = chain.sign(self.owner, kind, publisher=self.address, **who, nonce=self._nonce)
-            gas = chain.gas(chain.relayer, f"{name}_signed", self.address, *who.values(), self._nonce, signature)
+            gas = chain.gas(
+                chain.relayer, f"{name}_signed", self.address, *who.values(), self._nonce, *parts(signature)
+            )
         else:
             gas = chain.gas(self.address, name, self.address, *who.values())
         self.signer = signer or self.signer
@@ -144,7 +146,6 @@ def measure() -> dict[str, int]:
     """The gas of each operation, by name."""
     chain = Chain()
     figures = {"deployment": chain.deployment}
-    # The registry's very first commit pays for the log's length, once: 17,100 gas.
     figures["commit, first of the registry, direct"] = Publisher(chain, 500).commit(relayed=False)
     for relayed, how in ((False, "direct"), (True, "relayed")):
         for number, assets in enumerate(ASSETS):

@@ -13,48 +13,40 @@
         pause and no upgrade.
 @dev Storage is an interface: clients read it with `eth_getProof`.
 
-     slot 0: `log_length`
+     slot 0: `log_state` = first_block << 48 | log_length
+             first_block: the block of the deployment. Events are not older,
+             and the word is never zero: no commit pays for a fresh slot here.
+             log_length (48 bits): how many commits the log has.
      slot 1: `heads[publisher]` = signer << 96 | seq << 48 | position
              signer (160 bits): 0 the publisher itself, 1 nobody (revoked),
              2 nobody, for ever (retired), otherwise an address;
              seq (48 bits): of the latest commit, 0 if there is none;
              position (48 bits): of the latest commit in the log.
-             Both go up by one a commit, so 2**48 is out of reach: it would
-             take 10**19 gas.
      slot 2: `entries[position]` = keccak256(root || meta), the log;
-             meta = keccak256(abi.encode(publisher, seq, count, created,
-             position, prior_position, block.number, block.timestamp))
+             meta = keccak256(abi.encode(publisher, numbers, block.number,
+             block.timestamp))
+             numbers = seq << 192 | position << 144 | prior_position << 96
+             | count << 48 | created
      slot 3: `nonces[publisher]`
 
      An entry is never written twice. A mapping's value is at
-     keccak256(slot || key), each as 32 bytes.
+     keccak256(slot || key), each as 32 bytes. `log_length`, seq and position
+     go up by one a commit, so 2**48 is out of reach: it would take 10**19 gas.
 
      Signatures are of EIP-712, domain ("DKG Registry", "1", chain id, this
-     address), and are 65 bytes r || s || v with low s and v in {27, 28}. None
-     serves as an identifier: what stops a replay is `seq` for a commit, and
-     the nonce for the others.
-
-     snekmate, which this is compiled with, has its own licence:
-     AGPL-3.0-only.
+     address), with low s and v in {27, 28}. None serves as an identifier: what
+     stops a replay is `seq` for a commit, and the nonce for the others.
 """
 
 
-from snekmate.utils import ecdsa
-from snekmate.utils import eip712_domain_separator
-
-
-initializes: eip712_domain_separator
-
-
+# @dev `numbers` is the word that is hashed into the entry: 48 bits each, from
+#      the top: seq, position, prior_position, count, created. A word of an
+#      event costs 256 gas.
 event Committed:
     publisher: indexed(address)
-    position: uint256
-    seq: uint64
     root: bytes32
-    count: uint64
     previous: bytes32
-    created: uint64
-    prior_position: uint256
+    numbers: uint256
 
 
 event Rotated:
@@ -83,13 +75,28 @@ _REVOKED: constant(uint256) = 1
 _RETIRED: constant(uint256) = 2
 
 
-# @dev A head's parts.
+# @dev Where a head's parts begin: signer, seq, position.
 _SIGNER_SHIFT: constant(uint256) = 96
 _SEQ_SHIFT: constant(uint256) = 48
 _MASK_48: constant(uint256) = 2**48 - 1
 _MASK_96: constant(uint256) = 2**96 - 1
 
 
+# @dev Where `log_state`'s first block begins.
+_FIRST_BLOCK_SHIFT: constant(uint256) = 48
+
+
+# @dev The largest low `s`: half the order of secp256k1, rounded down (EIP-2).
+_S_MAX: constant(uint256) = (
+    57_896_044_618_658_097_711_785_492_504_343_953_926_418_782_139_537_452_191_302_581_570_759_080_747_168
+)
+
+
+_DOMAIN_TYPE: constant(bytes32) = keccak256(
+    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+)
+_DOMAIN_NAME: constant(bytes32) = keccak256("DKG Registry")
+_DOMAIN_VERSION: constant(bytes32) = keccak256("1")
 _COMMIT_TYPE: constant(bytes32) = keccak256(
     "Commit(address publisher,uint64 seq,bytes32 root,uint64 count,bytes32 previous,uint64 created)"
 )
@@ -98,8 +105,8 @@ _REVOKE_TYPE: constant(bytes32) = keccak256("Revoke(address publisher,uint64 non
 _RETIRE_TYPE: constant(bytes32) = keccak256("Retire(address publisher,uint64 nonce)")
 
 
-# @notice How many commits the log has: the position of the next one.
-log_length: public(uint256)
+# @dev The block of the deployment, and how many commits the log has, packed.
+log_state: uint256
 
 
 # @notice A publisher's signer, latest `seq` and its position, packed.
@@ -119,41 +126,43 @@ nonces: public(HashMap[address, uint256])
 @deploy
 def __init__():
     """
-    @dev Fixes the EIP-712 domain. Nothing here can be changed afterwards.
+    @dev Keeps the block's number. Nothing here can be changed afterwards.
     """
-    eip712_domain_separator.__init__("DKG Registry", "1")
+    self.log_state = block.number << _FIRST_BLOCK_SHIFT
 
 
 @external
 def commit(
-    publisher: address, seq: uint64, root: bytes32, count: uint64, previous: bytes32, created: uint64, prior: bytes32
+    publisher: address, root: bytes32, count: uint48, previous: bytes32, created: uint48, prior: bytes32
 ):
     """
     @notice Anchors a publisher's next commit. Only its signer may call this.
+    @dev The commit's `seq` is the one after the latest; `prior` says which
+         that is, so that a transaction that is sent twice commits once.
     @param publisher The publisher's address.
-    @param seq The number of this commit: 1, 2, 3, ... for each publisher.
     @param root The digest in the CID of the dataset's root; not zero.
     @param count How many quads the dataset has, as the publisher says.
-    @param previous The root at `seq - 1`; zero for the first.
+    @param previous The root of the publisher's commit before; zero for the
+           first.
     @param created When it was made, in Unix seconds, as the publisher says.
     @param prior The `meta` of the publisher's commit before, which the log's
            entry was made of; zero for the first.
     """
-    head: uint256 = self.heads[publisher]
-    self._require_signer(publisher, head, msg.sender)
-    self._append(publisher, seq, root, count, previous, created, prior, head)
+    self._append(publisher, self.heads[publisher], msg.sender, root, count, previous, created, prior)
 
 
 @external
 def commit_signed(
     publisher: address,
-    seq: uint64,
+    seq: uint48,
     root: bytes32,
-    count: uint64,
+    count: uint48,
     previous: bytes32,
-    created: uint64,
+    created: uint48,
     prior: bytes32,
-    signature: Bytes[65],
+    r: bytes32,
+    s: bytes32,
+    v: uint8,
 ):
     """
     @notice Anchors a publisher's next commit. Anyone may relay it.
@@ -165,13 +174,15 @@ def commit_signed(
     @param created When it was made, in Unix seconds, as the publisher says.
     @param prior The `meta` of the publisher's commit before; zero for the
            first. It is not signed: it only shows what the log has.
-    @param signature The signer's, over Commit(publisher, seq, root, count,
-           previous, created).
+    @param r The signer's signature over Commit(publisher, seq, root, count,
+           previous, created), first 32 bytes.
+    @param s The next 32 bytes.
+    @param v The last byte.
     """
     head: uint256 = self.heads[publisher]
+    assert convert(seq, uint256) == unsafe_add((head >> _SEQ_SHIFT) & _MASK_48, 1), "wrong seq"
     struct_hash: bytes32 = keccak256(abi_encode(_COMMIT_TYPE, publisher, seq, root, count, previous, created))
-    self._require_signer(publisher, head, self._recover(struct_hash, signature))
-    self._append(publisher, seq, root, count, previous, created, prior, head)
+    self._append(publisher, head, self._recover(struct_hash, r, s, v), root, count, previous, created, prior)
 
 
 @external
@@ -187,18 +198,21 @@ def rotate(publisher: address, signer: address):
 
 
 @external
-def rotate_signed(publisher: address, signer: address, nonce: uint64, signature: Bytes[65]):
+def rotate_signed(publisher: address, signer: address, nonce: uint64, r: bytes32, s: bytes32, v: uint8):
     """
     @notice Names the address that signs a publisher's commits from now on.
             Anyone may relay it.
     @param publisher The publisher's address.
     @param signer The new signer; not the address 0, 1 or 2.
     @param nonce The publisher's nonce.
-    @param signature The publisher's, over Rotate(publisher, signer, nonce).
+    @param r The publisher's signature over Rotate(publisher, signer, nonce), first 32
+           bytes.
+    @param s The next 32 bytes.
+    @param v The last byte.
     """
     struct_hash: bytes32 = keccak256(abi_encode(_ROTATE_TYPE, publisher, signer, nonce))
     self._require_nonce(publisher, nonce)
-    assert self._recover(struct_hash, signature) == publisher, "not the publisher"
+    assert self._recover(struct_hash, r, s, v) == publisher, "not the publisher"
     self._rotate(publisher, signer)
 
 
@@ -214,18 +228,21 @@ def revoke(publisher: address):
 
 
 @external
-def revoke_signed(publisher: address, nonce: uint64, signature: Bytes[65]):
+def revoke_signed(publisher: address, nonce: uint64, r: bytes32, s: bytes32, v: uint8):
     """
     @notice From now on nobody signs the publisher's commits, until the
             publisher names a signer. What was committed before stays. Anyone
             may relay it.
     @param publisher The publisher's address.
     @param nonce The publisher's nonce.
-    @param signature The publisher's or its signer's, over Revoke(publisher,
-           nonce).
+    @param r The publisher's or its signer's signature over Revoke(publisher,
+           nonce), first 32 bytes.
+    @param s The next 32 bytes.
+    @param v The last byte.
     """
     self._require_nonce(publisher, nonce)
-    self._revoke(publisher, self._recover(keccak256(abi_encode(_REVOKE_TYPE, publisher, nonce)), signature))
+    struct_hash: bytes32 = keccak256(abi_encode(_REVOKE_TYPE, publisher, nonce))
+    self._revoke(publisher, self._recover(struct_hash, r, s, v))
 
 
 @external
@@ -241,18 +258,41 @@ def retire(publisher: address):
 
 
 @external
-def retire_signed(publisher: address, nonce: uint64, signature: Bytes[65]):
+def retire_signed(publisher: address, nonce: uint64, r: bytes32, s: bytes32, v: uint8):
     """
     @notice From now on the publisher never commits and never names a signer
             again. What was committed before stays. Anyone may relay it.
     @param publisher The publisher's address.
     @param nonce The publisher's nonce.
-    @param signature The publisher's, over Retire(publisher, nonce).
+    @param r The publisher's signature over Retire(publisher, nonce), first 32
+           bytes.
+    @param s The next 32 bytes.
+    @param v The last byte.
     """
     self._require_nonce(publisher, nonce)
     struct_hash: bytes32 = keccak256(abi_encode(_RETIRE_TYPE, publisher, nonce))
-    assert self._recover(struct_hash, signature) == publisher, "not the publisher"
+    assert self._recover(struct_hash, r, s, v) == publisher, "not the publisher"
     self._retire(publisher)
+
+
+@external
+@view
+def log_length() -> uint256:
+    """
+    @notice How many commits the log has: the position of the next one.
+    @return uint256 The number of commits.
+    """
+    return self._log_length()
+
+
+@external
+@view
+def first_block() -> uint256:
+    """
+    @notice The block that this contract was deployed in: no event is older.
+    @return uint256 The block's number.
+    """
+    return self.log_state >> _FIRST_BLOCK_SHIFT
 
 
 @external
@@ -262,7 +302,7 @@ def domain_separator() -> bytes32:
     @notice The EIP-712 domain separator of this contract on this chain.
     @return bytes32 The 32-byte domain separator.
     """
-    return eip712_domain_separator._domain_separator_v4()
+    return self._domain_separator()
 
 
 @external
@@ -292,17 +332,11 @@ def _signer(publisher: address, head: uint256) -> address:
 
 @internal
 @view
-def _require_signer(publisher: address, head: uint256, who: address):
+def _log_length() -> uint256:
     """
-    @dev Reverts unless `who` may sign the publisher's commits.
+    @dev The position of the next commit.
     """
-    signer: uint256 = head >> _SIGNER_SHIFT
-    if signer == _PUBLISHER_ITSELF:
-        assert who == publisher, "not the signer"
-    else:
-        assert signer != _REVOKED, "revoked"
-        assert signer != _RETIRED, "retired"
-        assert convert(who, uint256) == signer, "not the signer"
+    return self.log_state & _MASK_48
 
 
 @internal
@@ -316,63 +350,75 @@ def _require_nonce(publisher: address, nonce: uint64):
 
 @internal
 @view
-def _recover(struct_hash: bytes32, signature: Bytes[65]) -> address:
+def _domain_separator() -> bytes32:
     """
-    @dev The address that signed a statement; never 0. snekmate refuses high
-         `s` and what `ecrecover` does not recover. Its `_recover_sig` is not
-         used because it takes the 64 bytes of EIP-2098 too.
+    @dev Made anew each time: after a fork of the chain the branch with a new
+         chain id does not take the other's signatures.
     """
-    assert len(signature) == 65, "signature length"
-    r: uint256 = extract32(signature, 0, output_type=uint256)
-    s: uint256 = extract32(signature, 32, output_type=uint256)
-    v: uint256 = convert(slice(signature, 64, 1), uint256)
+    return keccak256(abi_encode(_DOMAIN_TYPE, _DOMAIN_NAME, _DOMAIN_VERSION, chain.id, self))
+
+
+@internal
+@view
+def _recover(struct_hash: bytes32, r: bytes32, s: bytes32, v: uint8) -> address:
+    """
+    @dev The address that signed a statement; never 0, which `ecrecover` gives
+         for what is no signature. A signature has one form: with a high `s`
+         it is refused.
+    """
     assert v == 27 or v == 28, "signature v"
-    return ecdsa._recover_vrs(eip712_domain_separator._hash_typed_data_v4(struct_hash), v, r, s)
+    assert convert(s, uint256) <= _S_MAX, "signature s"
+    signer: address = ecrecover(keccak256(concat(x"1901", self._domain_separator(), struct_hash)), v, r, s)
+    assert signer != empty(address), "signature"
+    return signer
 
 
 @internal
 def _append(
     publisher: address,
-    seq: uint64,
-    root: bytes32,
-    count: uint64,
-    previous: bytes32,
-    created: uint64,
-    prior: bytes32,
     head: uint256,
+    who: address,
+    root: bytes32,
+    count: uint48,
+    previous: bytes32,
+    created: uint48,
+    prior: bytes32,
 ):
     """
-    @dev Checks that a commit follows from the one before, and logs it. Who
-         signed it has been checked.
+    @dev Logs a commit by `who`, if it may sign for the publisher, whose head
+         this is, and the commit follows from the one before.
     """
-    assert root != empty(bytes32), "zero root"
-    number: uint256 = convert(seq, uint256)
-    assert number == unsafe_add((head >> _SEQ_SHIFT) & _MASK_48, 1), "wrong seq"
+    signer: uint256 = head >> _SIGNER_SHIFT
+    if signer == _PUBLISHER_ITSELF:
+        assert who == publisher, "not the signer"
+    else:
+        assert signer != _REVOKED, "revoked"
+        assert signer != _RETIRED, "retired"
+        assert convert(who, uint256) == signer, "not the signer"
 
+    seq: uint256 = unsafe_add((head >> _SEQ_SHIFT) & _MASK_48, 1)
     prior_position: uint256 = head & _MASK_48  # 0 before the first commit
-    if number == 1:
+    if seq == 1:
         assert previous == empty(bytes32), "wrong previous"
         assert prior == empty(bytes32), "wrong prior"
     else:
         assert self.entries[prior_position] == keccak256(abi_encode(previous, prior)), "wrong previous or prior"
+    assert root != empty(bytes32), "zero root"
 
-    position: uint256 = self.log_length
-    meta: bytes32 = keccak256(
-        abi_encode(publisher, seq, count, created, position, prior_position, block.number, block.timestamp)
+    state: uint256 = self.log_state
+    position: uint256 = state & _MASK_48
+    numbers: uint256 = (
+        (seq << 192)
+        | (position << 144)
+        | (prior_position << 96)
+        | (convert(count, uint256) << 48)
+        | convert(created, uint256)
     )
+    meta: bytes32 = keccak256(abi_encode(publisher, numbers, block.number, block.timestamp))
     self.entries[position] = keccak256(abi_encode(root, meta))
-    self.log_length = unsafe_add(position, 1)
-    self.heads[publisher] = (head & ~_MASK_96) | (number << _SEQ_SHIFT) | position
-    log Committed(
-        publisher=publisher,
-        position=position,
-        seq=seq,
-        root=root,
-        count=count,
-        previous=previous,
-        created=created,
-        prior_position=prior_position,
-    )
+    self.log_state = unsafe_add(state, 1)
+    self.heads[publisher] = (head & ~_MASK_96) | (seq << _SEQ_SHIFT) | position
+    log Committed(publisher=publisher, root=root, previous=previous, numbers=numbers)
 
 
 @internal
@@ -384,7 +430,7 @@ def _rotate(publisher: address, signer: address):
     number: uint256 = convert(signer, uint256)
     assert number > _RETIRED, "no signer"
     nonce: uint64 = self._set_signer(publisher, self.heads[publisher], number)
-    log Rotated(publisher=publisher, signer=signer, nonce=nonce, position=self.log_length)
+    log Rotated(publisher=publisher, signer=signer, nonce=nonce, position=self._log_length())
 
 
 @internal
@@ -397,7 +443,7 @@ def _revoke(publisher: address, who: address):
     signer: address = self._signer(publisher, head)
     assert who == publisher or who == signer, "not the signer"
     nonce: uint64 = self._set_signer(publisher, head, _REVOKED)
-    log Revoked(publisher=publisher, signer=signer, nonce=nonce, position=self.log_length)
+    log Revoked(publisher=publisher, signer=signer, nonce=nonce, position=self._log_length())
 
 
 @internal
@@ -406,7 +452,7 @@ def _retire(publisher: address):
     @dev Retires the publisher. That it wants it has been checked.
     """
     nonce: uint64 = self._set_signer(publisher, self.heads[publisher], _RETIRED)
-    log Retired(publisher=publisher, nonce=nonce, position=self.log_length)
+    log Retired(publisher=publisher, nonce=nonce, position=self._log_length())
 
 
 @internal

@@ -23,6 +23,11 @@ TYPES: Final[Mapping[str, Mapping[str, str]]] = {
 """Each statement's fields and their types, in order."""
 
 
+def parts(signature: bytes) -> tuple[bytes, bytes, int]:
+    """r, s and v of a signature of 65 bytes, as the registry takes them."""
+    return signature[:32], signature[32:64], signature[64]
+
+
 def typed_data(chain_id: int, registry: str, kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """One of `TYPES`, filled in, for the registry at an address (0x and hexadecimal digits) of a chain."""
     return {

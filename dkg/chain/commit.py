@@ -18,8 +18,8 @@ DOMAIN_NAME: Final = "DKG Registry"
 DOMAIN_VERSION: Final = "1"
 
 ZERO_HASH: Final = bytes(32)
-SEQ_MAX: Final = 2**48 - 1
-"""Largest number of a commit: the registry packs it into 48 bits."""
+NUMBER_MAX: Final = 2**48 - 1
+"""Largest `seq`, `count` and `created` of a commit: the registry packs each into 48 bits."""
 
 UINT64_MAX: Final = 2**64 - 1
 SIGNED_COMMIT_BYTES_MAX: Final = 1024
@@ -105,8 +105,11 @@ class Commit(Statement):
 
     def __post_init__(self) -> None:
         super(Commit, self).__post_init__()
-        if not 1 <= self.seq <= SEQ_MAX:
+        if not 1 <= self.seq <= NUMBER_MAX:
             raise InputError(f"seq of a Commit is between 1 and 2^48 - 1, not {self.seq}")
+        for name, number in (("count", self.count), ("created", self.created)):
+            if number > NUMBER_MAX:
+                raise InputError(f"{name} of a Commit is between 0 and 2^48 - 1, not {number}")
         if self.root == ZERO_HASH:
             raise InputError("root of a Commit is zero")
         if (self.previous == ZERO_HASH) != (self.seq == 1):

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dkg.chain.commit import SEQ_MAX, Commit
+from dkg.chain.commit import NUMBER_MAX, Commit
 from dkg.chain.secp import ADDRESS_BYTES, keccak256
 from dkg.errors import InputError, ProofError
 
-LOG_LENGTH_SLOT: Final = 0
+LOG_STATE_SLOT: Final = 0
 HEADS_SLOT: Final = 1
 LOG_SLOT: Final = 2
 NONCES_SLOT: Final = 3
@@ -41,6 +41,21 @@ def entry_slot(position: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class LogState:
+    """The word at `LOG_STATE_SLOT`, unpacked."""
+
+    first_block: int
+    """The block that the registry was deployed in: no event is older."""
+    length: int
+    """How many commits the log has."""
+
+    @classmethod
+    def unpack(cls, word: int) -> LogState:
+        """Read the contract's packed word."""
+        return cls(word >> _BITS, word & NUMBER_MAX)
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """A publisher's head, unpacked. `signer` is an address, or None if nobody may sign. `seq` 0: no commit yet."""
 
@@ -55,7 +70,7 @@ class Head:
     def unpack(cls, publisher: bytes, word: int) -> Head:
         """Read the contract's packed word."""
         code = word >> (2 * _BITS)
-        seq, position = (word >> _BITS) & SEQ_MAX, word & SEQ_MAX
+        seq, position = (word >> _BITS) & NUMBER_MAX, word & NUMBER_MAX
         if code == PUBLISHER_ITSELF:
             return cls(publisher, publisher, retired=False, seq=seq, position=position)
         if code in {REVOKED, RETIRED}:
@@ -79,11 +94,17 @@ class Committed:
         """The publisher's address."""
         return self.commit.publisher
 
+    def numbers(self) -> int:
+        """Seq, position, prior position, count and created, 48 bits each: a word of the event and of the entry."""
+        commit, word = self.commit, 0
+        for number in (commit.seq, self.position, self.prior_position, commit.count, commit.created):
+            word = word << _BITS | number
+        return word
+
     def meta(self) -> bytes:
         """The hash of all but the root, 32 bytes: what the next commit shows as `prior`."""
-        commit = self.commit
-        numbers = (commit.seq, commit.count, commit.created, self.position, self.prior_position, self.block, self.time)
-        return keccak256(commit.publisher.rjust(_WORD, b"\0") + b"".join(number.to_bytes(_WORD) for number in numbers))
+        words = (int.from_bytes(self.publisher), self.numbers(), self.block, self.time)
+        return keccak256(b"".join(word.to_bytes(_WORD) for word in words))
 
     def entry(self) -> bytes:
         """The log's entry, 32 bytes."""
@@ -121,12 +142,12 @@ class Retired:
 
 Event = Committed | Rotated | Revoked | Retired
 
-COMMITTED: Final = keccak256(b"Committed(address,uint256,uint64,bytes32,uint64,bytes32,uint64,uint256)")
+COMMITTED: Final = keccak256(b"Committed(address,bytes32,bytes32,uint256)")
 ROTATED: Final = keccak256(b"Rotated(address,address,uint64,uint256)")
 REVOKED_TOPIC: Final = keccak256(b"Revoked(address,address,uint64,uint256)")
 RETIRED_TOPIC: Final = keccak256(b"Retired(address,uint64,uint256)")
 
-_DATA_WORDS: Final = {COMMITTED: 7, ROTATED: 3, REVOKED_TOPIC: 3, RETIRED_TOPIC: 2}
+_DATA_WORDS: Final = {COMMITTED: 3, ROTATED: 3, REVOKED_TOPIC: 3, RETIRED_TOPIC: 2}
 
 
 def decode_event(topics: list[bytes], data: bytes, block: int, time: int) -> Event:
@@ -146,12 +167,16 @@ def decode_event(topics: list[bytes], data: bytes, block: int, time: int) -> Eve
 
 
 def _committed(publisher: bytes, word: list[bytes], block: int, time: int) -> Committed:
-    position, seq, root, count, previous, created, prior = word
+    root, previous, packed = word
+    numbers = int.from_bytes(packed)
+    if numbers >> 5 * _BITS:
+        raise ProofError("an event of the registry holds more than its five numbers")
+    seq, position, prior_position, count, created = (numbers >> at * _BITS & NUMBER_MAX for at in range(4, -1, -1))
     try:
-        commit = Commit(publisher, _number(seq), root, _number(count), previous, _number(created))
+        commit = Commit(publisher, seq, root, count, previous, created)
     except InputError as error:
         raise ProofError(f"an event of the registry holds no commit: {error}") from error
-    return Committed(commit, _number(position), _number(prior), block, time)
+    return Committed(commit, position, prior_position, block, time)
 
 
 def _number(word: bytes) -> int:

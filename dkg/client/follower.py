@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dkg.chain.log import Block, LogError, RegistryLog
-from dkg.chain.registry import LOG_LENGTH_SLOT, Head, decode_event, entry_slot, head_slot
+from dkg.chain.registry import LOG_STATE_SLOT, Head, LogState, decode_event, entry_slot, head_slot
 from dkg.client.chainread import FinalityError, UnprovableError
 from dkg.errors import ProofError
 
@@ -163,14 +163,16 @@ class Follower:
     def _compare(self, head: Header) -> bool:
         first = self._unchecked_from(head)
         entries = [entry for entry in self.log.entries if entry.block >= first] if first else self.log.entries
-        expected: dict[bytes, int] = {LOG_LENGTH_SLOT.to_bytes(32): len(self.log.entries)}
+        state = LOG_STATE_SLOT.to_bytes(32)
+        expected = {state: len(self.log.entries)}
         expected |= {entry_slot(entry.position): int.from_bytes(entry.entry()) for entry in entries}
         heads = {head_slot(publisher): state.head for publisher, state in self.log.publishers.items()}
         slots = [*expected, *heads]
         for at in range(0, len(slots), SLOTS_PER_PROOF):
             some = slots[at : at + SLOTS_PER_PROOF]
             for slot, value in zip(some, self._reader.slots(self._domain.registry, some, head), strict=True):
-                if slot in expected and value != expected[slot]:
+                found = LogState.unpack(value).length if slot == state else value
+                if slot in expected and found != expected[slot]:
                     raise LogError(f"the events up to block {head.number} are not those that the registry stored")
                 if slot in heads and Head.unpack(heads[slot].publisher, value) != heads[slot]:
                     raise LogError(f"the signers that events tell of are not those of block {head.number}")

@@ -38,7 +38,7 @@ class Registry:
         commit = Commit(publisher, seq, root, 1000 + seq, previous, 1_800_000_000 + seq)
         meta = prior.meta() if prior else ZERO_HASH
         receipt = self.call(
-            "commit", publisher, seq, root, commit.count, previous, commit.created, meta, sender=sender or publisher
+            "commit", publisher, root, commit.count, previous, commit.created, meta, sender=sender or publisher
         )
         (log,) = receipt["logs"]
         block = self.rpc("eth_getBlockByHash", receipt["blockHash"], False)  # noqa: FBT003 - JSON-RPC

@@ -24,9 +24,9 @@ DOMAIN = Domain(31337, b"\xaa" * 20)
 COMMIT = Commit(PUBLISHER, 2, b"\x01" * 32, 1_000, b"\x02" * 32, 1_800_000_000)
 STATEMENTS: tuple[Statement, ...] = (COMMIT, Rotate(PUBLISHER, OTHER, 1), Revoke(PUBLISHER, 1), Retire(PUBLISHER, 1))
 
-UINT64 = st.integers(0, 2**64 - 1)
+NUMBERS = st.integers(0, 2**48 - 1)
 HASHES = st.binary(min_size=32, max_size=32).filter(any)
-COMMITS = st.builds(Commit, st.just(PUBLISHER), st.integers(2, 2**48 - 1), HASHES, UINT64, HASHES, UINT64)
+COMMITS = st.builds(Commit, st.just(PUBLISHER), st.integers(2, 2**48 - 1), HASHES, NUMBERS, HASHES, NUMBERS)
 
 
 def _typed_data(domain: Domain, statement: Statement) -> dict[str, Any]:
@@ -229,6 +229,14 @@ def test_the_first_commit_has_no_previous_root() -> None:
     assert first.seq == 1
     with pytest.raises(InputError, match="zero is for the first commit only"):
         replace(first, previous=b"\2" * 32)
+
+
+@pytest.mark.parametrize("name", ["seq", "count", "created"])
+def test_numbers_have_48_bits(name: str) -> None:
+    # The registry packs them.
+    assert getattr(replace(COMMIT, **{name: 2**48 - 1}), name) == 2**48 - 1
+    with pytest.raises(InputError, match=f"{name} of a Commit is between [01] and 2\\^48 - 1"):
+        replace(COMMIT, **{name: 2**48})
 
 
 @pytest.mark.parametrize("change", [{"count": 2**64}, {"count": -1}, {"publisher": b"x"}, {"root": b""}], ids=str)

@@ -15,6 +15,7 @@ from dkg.chain.registry import (
     ROTATED,
     Committed,
     Head,
+    LogState,
     Retired,
     Revoked,
     Rotated,
@@ -28,8 +29,16 @@ from dkg.errors import ProofError
 P, SIGNER = b"\xbb" * 20, b"\xcc" * 20
 COMMIT = Commit(P, 3, b"\1" * 32, 100, b"\2" * 32, 1_700_000_000)
 TOPICS = [COMMITTED, P.rjust(32, b"\0")]
-TYPES = ["uint256", "uint64", "bytes32", "uint64", "bytes32", "uint64", "uint256"]
-DATA = encode(TYPES, [9, 3, b"\1" * 32, 100, b"\2" * 32, 1_700_000_000, 4])
+TYPES = ["bytes32", "bytes32", "uint256"]
+
+
+def packed(seq: int, position: int, prior_position: int, count: int, created: int) -> int:
+    """The five numbers of a commit, as the contract packs them."""
+    return seq << 192 | position << 144 | prior_position << 96 | count << 48 | created
+
+
+NUMBERS = packed(3, 9, 4, 100, 1_700_000_000)
+DATA = encode(TYPES, [b"\1" * 32, b"\2" * 32, NUMBERS])
 
 
 def test_slots_are_those_of_abi_encoded_keys() -> None:
@@ -41,9 +50,25 @@ def test_an_entry_hashes_every_field() -> None:
     event = decode_event(TOPICS, DATA, 12, 1_700_000_012)
     assert event == Committed(COMMIT, 9, 4, 12, 1_700_000_012)
     assert isinstance(event, Committed)
-    meta = encode(["address"] + ["uint256"] * 7, [P, 3, 100, 1_700_000_000, 9, 4, 12, 1_700_000_012])
+    meta = encode(["address", "uint256", "uint256", "uint256"], [P, NUMBERS, 12, 1_700_000_012])
+    assert event.numbers() == NUMBERS
     assert event.meta() == keccak256(meta)
     assert event.entry() == keccak256(COMMIT.root + event.meta())
+
+
+@given(st.tuples(*[st.integers(1, 2**48 - 1)] * 5))
+def test_numbers_are_unpacked_from_their_word(numbers: tuple[int, int, int, int, int]) -> None:
+    event = decode_event(
+        TOPICS, encode(TYPES, [b"\1" * 32, bytes(32 * (numbers[0] == 1)) or b"\2" * 32, packed(*numbers)]), 1, 1
+    )
+    assert isinstance(event, Committed)
+    commit = event.commit
+    assert (commit.seq, event.position, event.prior_position, commit.count, commit.created) == numbers
+    assert event.numbers() == packed(*numbers)
+
+
+def test_the_state_of_the_log_is_unpacked_from_its_word() -> None:
+    assert LogState.unpack(0x0123 << 48 | 2**48 - 1) == LogState(first_block=0x0123, length=2**48 - 1)
 
 
 @given(st.integers(0, 2**160 - 1), st.integers(0, 2**48 - 1), st.integers(0, 2**48 - 1))
@@ -71,13 +96,14 @@ def test_changes_of_keys_are_decoded() -> None:
         ([ROTATED, TOPICS[1]], DATA),
         (TOPICS, DATA[:-1]),
         (TOPICS, DATA + b"\0" * 32),
-        (TOPICS, b"\1" + DATA[1:]),
+        (TOPICS, DATA[:64] + b"\1" + DATA[65:]),
         ([COMMITTED, b"\1" + TOPICS[1][1:]], DATA),
         ([COMMITTED, P], DATA),
-        (TOPICS, encode(TYPES, [9, 0, b"\1" * 32, 100, b"\2" * 32, 1, 4])),
-        (TOPICS, encode(TYPES, [9, 3, b"\0" * 32, 100, b"\2" * 32, 1, 4])),
+        (TOPICS, encode(TYPES, [b"\1" * 32, b"\2" * 32, packed(0, 9, 4, 100, 1)])),
+        (TOPICS, encode(TYPES, [b"\0" * 32, b"\2" * 32, packed(3, 9, 4, 100, 1)])),
+        (TOPICS, encode(TYPES, [b"\1" * 32, b"\2" * 32, 1 << 240 | NUMBERS])),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_what_is_no_event_of_the_registry_is_refused(topics: list[bytes], data: bytes) -> None:
     with pytest.raises(ProofError):

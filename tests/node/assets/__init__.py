@@ -1,0 +1,1 @@
+"""Assets: what is published, what is said about it, what is checked."""

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from contracts import registry as registry_artefact
-from dkg.chain.registry import LOG_LENGTH_SLOT
+from dkg.chain.registry import LOG_STATE_SLOT, LogState
 from dkg.chain.secp import address_from_text, checksum, keccak256
 from dkg.chain.trie import verify_account
 from dkg.client.anchored import Client
@@ -118,15 +118,15 @@ def _facts(reader: ChainReader, settings: ChainSettings, publisher: bytes | None
     domain = settings.domain
     header = reader.header("latest")
     try:
-        (length,) = reader.slots(domain.registry, [LOG_LENGTH_SLOT.to_bytes(32)], header)
+        (word,) = reader.slots(domain.registry, [LOG_STATE_SLOT.to_bytes(32)], header)
     except UnprovableError:
-        length = reader.storage(domain.registry, LOG_LENGTH_SLOT.to_bytes(32), header)
+        word = reader.storage(domain.registry, LOG_STATE_SLOT.to_bytes(32), header)
     facts: dict[str, Any] = {
         "chain_id": reader.chain_id(),
         "registry": checksum(domain.registry),
         "block": header.number,
         "age_seconds": max(0, int(time.time() - header.timestamp)),
-        "commits_in_the_registry": length,
+        "commits_in_the_registry": LogState.unpack(word).length,
         "finality_depth": settings.finality_depth,
     }
     if publisher is None:

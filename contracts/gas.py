@@ -110,10 +110,10 @@ class Publisher:
         self._position = 0
         self._nonce = 0
 
-    def commit(self, *, relayed: bool, count: int = QUADS_PER_ASSET) -> int:
+    def commit(self, *, relayed: bool, count: int = QUADS_PER_ASSET, created: int = _CREATED) -> int:
         """The publisher's next commit: its gas."""
         chain, seq, made = self._chain, self._seq + 1, root(self._seq)
-        fields = (made, count, self._root, _CREATED)
+        fields = (made, count, self._root, created)
         if relayed:
             signed = dict(zip(TYPES["Commit"], (self.address, seq, *fields), strict=True))
             signature = parts(chain.sign(self.signer, "Commit", **signed))
@@ -121,7 +121,7 @@ class Publisher:
         else:
             gas = chain.gas(self.signer.address, "commit", self.address, *fields, self._prior)
         position = chain.log_length
-        numbers = seq << 192 | position << 144 | self._position << 96 | count << 48 | _CREATED
+        numbers = seq << 192 | position << 144 | self._position << 96 | count << 48 | created
         self._prior = keccak(encode(["address"] + ["uint256"] * 3, (self.address, numbers, *chain.block())))
         self._seq, self._root, self._position, chain.log_length = seq, made, position, position + 1
         return gas

@@ -5,7 +5,7 @@ It keeps whole histories where the contract keeps hashes, so that it cannot be w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.crypto import keccak
@@ -61,18 +61,26 @@ class Model:
         return self.publishers.setdefault(publisher, Publisher(publisher))
 
     def commit(self, who: str, step: Step, block: tuple[int, int]) -> Event:
+        """A direct commit: the registry gives it its number."""
+        return self._append(who, replace(step, seq=len(self.of(step.publisher).commits) + 1), block)
+
+    def commit_signed(self, who: str, step: Step, block: tuple[int, int]) -> Event:
+        """A relayed commit."""
+        _require(step.seq == len(self.of(step.publisher).commits) + 1, "wrong seq")
+        return self._append(who, step, block)
+
+    def _append(self, who: str, step: Step, block: tuple[int, int]) -> Event:
         state = self.of(step.publisher)
         prior = state.commits[-1] if state.commits else None
         if state.signer in {REVOKED, RETIRED}:
             raise RefusedError(state.signer)
         _require(who == state.signer, "not the signer")
-        _require(step.root != ZERO, "zero root")
-        _require(step.seq == len(state.commits) + 1, "wrong seq")
         if prior is None:
             _require(step.previous == ZERO, "wrong previous")
             _require(step.prior == ZERO, "wrong prior")
         else:
             _require((step.previous, step.prior) == (prior.step.root, prior.meta), "wrong previous or prior")
+        _require(step.root != ZERO, "zero root")
         position, prior_position = len(self.log), prior.position if prior else 0
         entry = Entry(step, position, meta_of(step, position, prior_position, *block), who)
         state.commits.append(entry)

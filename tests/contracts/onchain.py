@@ -12,7 +12,7 @@ from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
 from contracts import registry
-from contracts.statements import TYPES, typed_data
+from contracts.statements import TYPES, parts, typed_data
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -76,7 +76,9 @@ class OnChain:
         return selector(name) + encode([given["type"] for given in _FUNCTIONS[name]["inputs"]], values)
 
     def call(self, sender: str, name: str, *values: Any) -> list[Event]:  # noqa: ANN401 - values of an ABI
-        """Call a function: the events that it emits."""
+        """Call a function: the events that it emits. The last value of a relayed one is a signature of 65 bytes."""
+        if name.endswith("_signed"):
+            values = (*values[:-1], *parts(values[-1]))
         made = self.raw(sender, self.calldata(name, *values))
         return [_event(topics, data) for _, _, topics, data in made.get_raw_log_entries()]
 
@@ -119,7 +121,16 @@ def _event(topics: list[int], data: bytes) -> Event:
     found |= dict(
         zip([given["name"] for given in plain], decode([given["type"] for given in plain], data), strict=True)
     )
+    if "numbers" in found:
+        found |= unpacked(found.pop("numbers"))
     return abi["name"], found
+
+
+def unpacked(numbers: int) -> dict[str, int]:
+    """The five numbers of a commit, from their word."""
+    names = ("seq", "position", "prior_position", "count", "created")
+    assert numbers < 2**240
+    return {name: numbers >> 48 * (4 - place) & (2**48 - 1) for place, name in enumerate(names)}
 
 
 @dataclass(frozen=True)
@@ -142,6 +153,11 @@ class Step:
     @property
     def arguments(self) -> tuple[Any, ...]:
         """The arguments of `commit`, in order."""
+        return (self.publisher, self.root, self.count, self.previous, self.created, self.prior)
+
+    @property
+    def relayed(self) -> tuple[Any, ...]:
+        """The arguments of `commit_signed` but the signature, in order."""
         return (*self.signed_part, self.prior)
 
 
@@ -180,5 +196,5 @@ class Sequence:
 
 def meta_of(step: Step, position: int, prior_position: int, block: int, time: int) -> bytes:
     """The hash of all of an entry but its root, as the contract makes it."""
-    words = (step.publisher, step.seq, step.count, step.created, position, prior_position, block, time)
-    return keccak(encode(["address"] + ["uint256"] * 7, words))
+    numbers = step.seq << 192 | position << 144 | prior_position << 96 | step.count << 48 | step.created
+    return keccak(encode(["address"] + ["uint256"] * 3, (step.publisher, numbers, block, time)))

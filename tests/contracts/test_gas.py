@@ -6,14 +6,10 @@ import json
 
 import pytest
 
-from contracts.gas import ASSETS, SNAPSHOT, TARGET, main, measure
+from contracts.gas import ASSETS, SNAPSHOT, TARGET, Chain, Publisher, main, measure
 
-# A publisher that has never used the registry pays 22,100 gas for its head, once: with its first commit, or with the
-# rotation that names its hot key before that.
-ABOVE_TARGET = {
-    "commit, first of the registry, direct",
-    *(f"commit, first, {how}, {assets} assets" for how in ("direct", "relayed") for assets in ASSETS),
-}
+# Two fresh slots of storage, a signature and its check: `contracts/README.md` has the arithmetic.
+ABOVE_TARGET = {f"commit, first, relayed, {assets} assets" for assets in ASSETS}
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +21,22 @@ def test_gas_is_what_was_committed(figures: dict[str, int]) -> None:
     assert figures == json.loads(SNAPSHOT.read_text()), "if this is on purpose: `python -m contracts.gas --write`"
 
 
-def test_commits_are_within_the_target_but_for_the_first_of_a_publisher_without_history(
+def test_commits_are_within_the_target_but_for_the_first_relayed_one_of_a_publisher_without_history(
     figures: dict[str, int],
 ) -> None:
     above = {name for name, gas in figures.items() if name.startswith("commit") and gas > TARGET}
     assert above == ABOVE_TARGET
+    assert max(figures[name] for name in ABOVE_TARGET) < 1.08 * TARGET
 
 
-def test_the_first_commit_of_a_publisher_without_history_is_above_the_target_by_a_tenth_at_most(
-    figures: dict[str, int],
-) -> None:
-    gas = {name: figures[name] for name in ABOVE_TARGET if "registry" not in name}
-    assert max(gas.values()) < 1.1 * TARGET
+def test_the_dearest_direct_commit_is_within_the_target() -> None:
+    # No value has a byte more than these: what a commit covers cannot make it dearer.
+    publisher = Publisher(Chain(), 1000)
+    assert publisher.commit(relayed=False, count=2**48 - 1, created=2**48 - 1) <= TARGET
+
+
+def test_the_first_commit_of_a_registry_costs_what_others_do(figures: dict[str, int]) -> None:
+    assert figures["commit, first of the registry, direct"] == figures["commit, first, direct, 1 assets"]
 
 
 @pytest.mark.parametrize("how", ["direct", "relayed"])

@@ -63,16 +63,16 @@ def test_after_a_rotation_the_new_signer_commits_and_the_old_ones_do_not(chain: 
 def test_commit_signed_before_a_rotation_and_relayed_after_rejected(chain: OnChain) -> None:
     signature = chain.sign(OWNER, "Commit", *FIRST.signed_part)
     chain.call(PUBLISHER, "rotate", PUBLISHER, HOT.address)
-    assert refused(chain, STRANGER.address, "commit_signed", *FIRST.arguments, signature) == "not the signer"
-    chain.call(STRANGER.address, "commit_signed", *FIRST.arguments, chain.sign(HOT, "Commit", *FIRST.signed_part))
+    assert refused(chain, STRANGER.address, "commit_signed", *FIRST.relayed, signature) == "not the signer"
+    chain.call(STRANGER.address, "commit_signed", *FIRST.relayed, chain.sign(HOT, "Commit", *FIRST.signed_part))
     assert chain.view("log_length") == 1
 
 
 def test_commit_signed_by_the_signer_to_be_and_relayed_before_its_rotation_rejected(chain: OnChain) -> None:
     signature = chain.sign(HOT, "Commit", *FIRST.signed_part)
-    assert refused(chain, STRANGER.address, "commit_signed", *FIRST.arguments, signature) == "not the signer"
+    assert refused(chain, STRANGER.address, "commit_signed", *FIRST.relayed, signature) == "not the signer"
     chain.call(PUBLISHER, "rotate", PUBLISHER, HOT.address)
-    chain.call(STRANGER.address, "commit_signed", *FIRST.arguments, signature)
+    chain.call(STRANGER.address, "commit_signed", *FIRST.relayed, signature)
     assert chain.view("log_length") == 1
 
 
@@ -196,7 +196,7 @@ def test_commit_after_a_revocation_rejected(chain: OnChain) -> None:
     chain.call(PUBLISHER, "revoke", PUBLISHER)
     for sender in (PUBLISHER, HOT.address, STRANGER.address):
         assert refused(chain, sender, "commit", *step.arguments) == "revoked"
-    assert refused(chain, STRANGER.address, "commit_signed", *step.arguments, signature) == "revoked"
+    assert refused(chain, STRANGER.address, "commit_signed", *step.relayed, signature) == "revoked"
 
 
 def test_after_a_revocation_the_publisher_names_a_signer_and_goes_on(chain: OnChain) -> None:
@@ -274,7 +274,7 @@ def test_commit_after_a_retirement_rejected(chain: OnChain) -> None:
     signature = chain.sign(OWNER, "Commit", *step.signed_part)  # before it
     chain.call(PUBLISHER, "retire", PUBLISHER)
     assert refused(chain, PUBLISHER, "commit", *step.arguments) == "retired"
-    assert refused(chain, STRANGER.address, "commit_signed", *step.arguments, signature) == "retired"
+    assert refused(chain, STRANGER.address, "commit_signed", *step.relayed, signature) == "retired"
 
 
 def test_whatever_the_publisher_does_after_its_retirement_rejected(chain: OnChain) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from contracts.statements import parts
 from dkg.chain.commit import Commit, Domain, Retire, Revoke, Rotate
 from dkg.chain.log import Block, RegistryLog
 from dkg.chain.registry import Committed, Event, Head, decode_event, entry_slot, head_slot
@@ -12,10 +15,9 @@ PUBLISHER, SIGNER = (bytes.fromhex(key.address[2:]) for key in (OWNER, HOT))
 RELAYER = KEYS[6].address
 
 
-def read(chain: OnChain, name: str, *values: object) -> Event:
-    """Call a function, and read its event as a client does."""
-    sender = OWNER.address if name == "commit" else RELAYER
-    made = chain.raw(sender, chain.calldata(name, *values))
+def read(chain: OnChain, name: str, *values: Any) -> Event:  # noqa: ANN401 - values of an ABI
+    """Call a function, and read its event as a client does. The last value is a signature of 65 bytes."""
+    made = chain.raw(RELAYER, chain.calldata(name, *values[:-1], *parts(values[-1])))
     ((_, _, topics, data),) = made.get_raw_log_entries()
     return decode_event([topic.to_bytes(32) for topic in topics], data, *chain.block)
 
@@ -28,11 +30,11 @@ def test_signatures_made_by_the_library_are_taken_and_its_log_follows(chain: OnC
     first = Commit(PUBLISHER, 1, root, 8, bytes(32), 77)
     second = Commit(PUBLISHER, 2, b"\x06" * 32, 9, root, 78)
     publisher = OWNER.address
-    events = [read(chain, "commit_signed", *step(first, bytes(32)).arguments, first.sign(domain, owner))]
+    events = [read(chain, "commit_signed", *step(first, bytes(32)).relayed, first.sign(domain, owner))]
     assert isinstance(events[0], Committed)
     rotate = Rotate(PUBLISHER, SIGNER, 0).sign(domain, owner)
     events.append(read(chain, "rotate_signed", publisher, HOT.address, 0, rotate))
-    later = step(second, events[0].meta()).arguments
+    later = step(second, events[0].meta()).relayed
     events.append(read(chain, "commit_signed", *later, second.sign(domain, hot)))
     events.append(read(chain, "revoke_signed", publisher, 1, Revoke(PUBLISHER, 1).sign(domain, hot)))
     events.append(read(chain, "retire_signed", publisher, 2, Retire(PUBLISHER, 2).sign(domain, owner)))

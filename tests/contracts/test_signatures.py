@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import encode_defunct, encode_typed_data
 from eth_utils.crypto import keccak
 
-from contracts.statements import TYPES, typed_data
+from contracts.statements import TYPES, parts, typed_data
 from tests.contracts.onchain import (
     CHAIN_ID,
     KEYS,
@@ -20,7 +19,6 @@ from tests.contracts.onchain import (
     RevertedError,
     Sequence,
     Step,
-    selector,
     sign,
 )
 
@@ -33,7 +31,7 @@ FIRST = Step(OWNER.address)
 
 
 def relay(chain: OnChain, step: Step, signature: bytes) -> None:
-    chain.call(RELAYER.address, "commit_signed", *step.arguments, signature)
+    chain.call(RELAYER.address, "commit_signed", *step.relayed, signature)
 
 
 def refused(chain: OnChain, step: Step, signature: bytes) -> str:
@@ -45,7 +43,7 @@ def refused(chain: OnChain, step: Step, signature: bytes) -> str:
     return error.value.reason
 
 
-def parts(signature: bytes) -> tuple[int, int, int]:
+def numbers(signature: bytes) -> tuple[int, int, int]:
     return int.from_bytes(signature[:32]), int.from_bytes(signature[32:64]), signature[64]
 
 
@@ -57,7 +55,7 @@ def test_signed_commit_is_logged_as_a_direct_one(chain: OnChain) -> None:
     with chain.env.anchor():
         direct = chain.call(OWNER.address, "commit", *FIRST.arguments), chain.view("entries", 0)
     signature = chain.sign(OWNER, "Commit", *FIRST.signed_part)
-    relayed = chain.call(RELAYER.address, "commit_signed", *FIRST.arguments, signature), chain.view("entries", 0)
+    relayed = chain.call(RELAYER.address, "commit_signed", *FIRST.relayed, signature), chain.view("entries", 0)
     assert relayed == direct
 
 
@@ -70,14 +68,14 @@ def test_later_signed_commit_is_logged(chain: OnChain) -> None:
 
 
 def test_the_publisher_may_relay_its_own_signature(chain: OnChain) -> None:
-    chain.call(OWNER.address, "commit_signed", *FIRST.arguments, chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    chain.call(OWNER.address, "commit_signed", *FIRST.relayed, chain.sign(OWNER, "Commit", *FIRST.signed_part))
     assert chain.view("log_length") == 1
 
 
 def test_the_publisher_that_relays_a_signature_needs_a_good_one(chain: OnChain) -> None:
     # Who sends it does not stand in for who signed it.
     with pytest.raises(RevertedError, match=r"^not the signer$"):
-        chain.call(OWNER.address, "commit_signed", *FIRST.arguments, chain.sign(HOT, "Commit", *FIRST.signed_part))
+        chain.call(OWNER.address, "commit_signed", *FIRST.relayed, chain.sign(HOT, "Commit", *FIRST.signed_part))
 
 
 # --- one form of each signature ---------------------------------------------------------------------------------
@@ -85,38 +83,36 @@ def test_the_publisher_that_relays_a_signature_needs_a_good_one(chain: OnChain) 
 
 def test_high_s_signature_rejected(chain: OnChain) -> None:
     # (r, n - s) with the other v is a signature by the same key over the same digest.
-    r, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    r, s, v = numbers(chain.sign(OWNER, "Commit", *FIRST.signed_part))
     assert s <= ORDER // 2
-    assert refused(chain, FIRST, join(r, ORDER - s, 55 - v)) == "ecdsa: invalid signature `s` value"
+    assert refused(chain, FIRST, join(r, ORDER - s, 55 - v)) == "signature s"
 
 
-@pytest.mark.parametrize(
-    ("s", "reason"), [(ORDER // 2, "not the signer"), (ORDER // 2 + 1, "ecdsa: invalid signature `s` value")]
-)
+@pytest.mark.parametrize(("s", "reason"), [(ORDER // 2, "not the signer"), (ORDER // 2 + 1, "signature s")])
 def test_s_at_half_the_order_is_the_last_one_that_is_looked_at(chain: OnChain, s: int, reason: str) -> None:
-    r, _, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    r, _, v = numbers(chain.sign(OWNER, "Commit", *FIRST.signed_part))
     assert refused(chain, FIRST, join(r, s, v)) == reason
 
 
 def test_flipped_v_rejected(chain: OnChain) -> None:
-    r, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    r, s, v = numbers(chain.sign(OWNER, "Commit", *FIRST.signed_part))
     assert refused(chain, FIRST, join(r, s, 55 - v)) == "not the signer"
 
 
 @pytest.mark.parametrize("v", [0, 1, 2, 26, 29, 255])
 def test_v_other_than_27_and_28_rejected(chain: OnChain, v: int) -> None:
-    r, s, _ = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    r, s, _ = numbers(chain.sign(OWNER, "Commit", *FIRST.signed_part))
     assert refused(chain, FIRST, join(r, s, v)) == "signature v"
 
 
 def test_v_of_eip_155_rejected(chain: OnChain) -> None:
-    r, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    r, s, v = numbers(chain.sign(OWNER, "Commit", *FIRST.signed_part))
     assert refused(chain, FIRST, join(r, s, v - 27 + 35 + 2 * 1)) == "signature v"
 
 
 @pytest.mark.parametrize("which", ["r = 0", "s = 0", "both 0", "r = n", "r = n + 1", "r = 2^256 - 1"])
 def test_r_or_s_out_of_range_rejected(chain: OnChain, which: str) -> None:
-    r, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    r, s, v = numbers(chain.sign(OWNER, "Commit", *FIRST.signed_part))
     made = {
         "r = 0": (0, s),
         "s = 0": (r, 0),
@@ -125,48 +121,46 @@ def test_r_or_s_out_of_range_rejected(chain: OnChain, which: str) -> None:
         "r = n + 1": (ORDER + 1, s),
         "r = 2^256 - 1": (2**256 - 1, s),
     }[which]
-    assert refused(chain, FIRST, join(*made, v)) == "ecdsa: invalid signature"
+    assert refused(chain, FIRST, join(*made, v)) == "signature"
 
 
 @pytest.mark.parametrize("s", [ORDER, ORDER + 1, 2**256 - 1])
 def test_s_not_below_the_order_rejected(chain: OnChain, s: int) -> None:
-    r, _, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
-    assert refused(chain, FIRST, join(r, s, v)) == "ecdsa: invalid signature `s` value"
+    r, _, v = numbers(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    assert refused(chain, FIRST, join(r, s, v)) == "signature s"
 
 
 def test_r_that_is_no_point_of_the_curve_rejected(chain: OnChain) -> None:
-    _, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
-    assert refused(chain, FIRST, join(5, s, v)) == "ecdsa: invalid signature"  # 5^3 + 7 is no square
+    _, s, v = numbers(chain.sign(OWNER, "Commit", *FIRST.signed_part))
+    assert refused(chain, FIRST, join(5, s, v)) == "signature"  # 5^3 + 7 is no square
 
 
-@pytest.mark.parametrize("length", [0, 1, 32, 63, 64])
-def test_shorter_signature_rejected(chain: OnChain, length: int) -> None:
-    assert refused(chain, FIRST, chain.sign(OWNER, "Commit", *FIRST.signed_part)[:length]) == "signature length"
-
-
-def test_compact_signature_of_eip_2098_rejected(chain: OnChain) -> None:
-    # A second form of a valid signature, which snekmate's `_recover_sig` takes.
-    r, s, v = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
-    assert refused(chain, FIRST, join(r, s | (v - 27) << 255, 0)[:64]) == "signature length"
-
-
-def test_longer_signature_rejected(chain: OnChain) -> None:
-    assert refused(chain, FIRST, chain.sign(OWNER, "Commit", *FIRST.signed_part) + b"\0") == ""
-
-
-def test_der_signature_rejected(chain: OnChain) -> None:
-    r, s, _ = parts(chain.sign(OWNER, "Commit", *FIRST.signed_part))
-    integers = b"".join(b"\x02\x21\x00" + number.to_bytes(32) for number in (r, s))
-    assert refused(chain, FIRST, b"\x30" + bytes([len(integers)]) + integers) == ""
-
-
-def test_dirty_bytes_after_the_signature_do_not_count(chain: OnChain) -> None:
-    # The ABI pads `bytes` to whole words; what is in the padding is neither signed nor read.
-    signature = chain.sign(OWNER, "Commit", *FIRST.signed_part)
-    words = ["address", "uint64", "bytes32", "uint64", "bytes32", "uint64", "bytes32", "bytes"]
-    data = selector("commit_signed") + encode(words, [*FIRST.arguments, signature])
-    chain.raw(RELAYER.address, data[:-31] + b"\xff" * 31)
+def test_each_word_of_a_signature_counts(chain: OnChain) -> None:
+    # The registry takes r, s and v as words: there is no length, no padding and no second encoding (DER, EIP-2098).
+    data = chain.calldata("commit_signed", *FIRST.relayed, *parts(chain.sign(OWNER, "Commit", *FIRST.signed_part)))
+    assert len(data) == 4 + 10 * 32
+    for place in range(len(data) - 96, len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        with pytest.raises(RevertedError):
+            chain.raw(RELAYER.address, bytes(changed))
+    chain.raw(RELAYER.address, data)
     assert chain.view("log_length") == 1
+
+
+def test_short_calldata_rejected(chain: OnChain) -> None:
+    data = chain.calldata("commit_signed", *FIRST.relayed, *parts(chain.sign(OWNER, "Commit", *FIRST.signed_part)))
+    with pytest.raises(RevertedError, match=r"^$"):
+        chain.raw(RELAYER.address, data[:-1])
+
+
+@pytest.mark.parametrize("place", [0, 11, 12 + 20], ids=["publisher", "publisher's last", "seq"])
+def test_dirty_bits_above_a_value_rejected(chain: OnChain, place: int) -> None:
+    data = chain.calldata("commit_signed", *FIRST.relayed, *parts(chain.sign(OWNER, "Commit", *FIRST.signed_part)))
+    changed = bytearray(data)
+    changed[4 + place] = 1
+    with pytest.raises(RevertedError, match=r"^$"):
+        chain.raw(RELAYER.address, bytes(changed))
 
 
 # --- for one statement, one contract, one chain -----------------------------------------------------------------
@@ -182,7 +176,6 @@ def test_signature_for_another_chain_id_rejected(chain: OnChain) -> None:
 def test_signature_for_another_contract_rejected(chain: OnChain) -> None:
     other = OnChain(chain.env)
     assert other.address != chain.address
-    assert other.runtime != chain.runtime  # its domain separator is an immutable
     signature = other.sign(OWNER, "Commit", *FIRST.signed_part)
     assert refused(chain, FIRST, signature) == "not the signer"
     relay(other, FIRST, signature)
@@ -230,8 +223,8 @@ def test_the_domain_separator_is_that_of_eip_712(chain: OnChain) -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_signature_over_another_commit_rejected(chain: OnChain, change: dict[str, Any]) -> None:
-    signature = chain.sign(OWNER, "Commit", *FIRST.signed_part)
-    assert refused(chain, replace(FIRST, **change), signature) == "not the signer"
+    signature = chain.sign(OWNER, "Commit", *replace(FIRST, **change).signed_part)
+    assert refused(chain, FIRST, signature) == "not the signer"
 
 
 def test_prior_is_not_signed_but_checked(chain: OnChain) -> None:
@@ -265,7 +258,7 @@ def test_signature_by_a_stranger_rejected(chain: OnChain) -> None:
 def test_signature_for_a_publisher_that_is_the_zero_address_rejected(chain: OnChain) -> None:
     # ecrecover gives 0 for a bad signature: it must not pass for the publisher 0.
     step = replace(FIRST, publisher="0x" + "00" * 20)
-    assert refused(chain, step, join(0, 0, 27)) == "ecdsa: invalid signature"
+    assert refused(chain, step, join(0, 0, 27)) == "signature"
 
 
 def _personal(chain: OnChain, digest: bytes) -> bytes:

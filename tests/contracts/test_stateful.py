@@ -158,8 +158,8 @@ class RegistryMachine(RuleBasedStateMachine):
             # `prior` is not signed: an honest relayer shows the present one.
             commits = self.model.of(signed.step.publisher).commits
             step = replace(signed.step, prior=commits[-1].meta if commits else ZERO)
-            expected = outcome(lambda: self.model.commit(signed.by, step, self.chain.block))
-            self._compare(expected, RELAYER, "commit_signed", *step.arguments, signed.signature)
+            expected = outcome(lambda: self.model.commit_signed(signed.by, step, self.chain.block))
+            self._compare(expected, RELAYER, "commit_signed", *step.relayed, signed.signature)
         else:
             name = signed.kind.lower()
             call = getattr(self.model, name)
@@ -178,7 +178,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @invariant()
     def storage_is_what_the_model_says(self) -> None:
-        assert self.chain.storage(0) == len(self.model.log)
+        assert self.chain.view("log_length") == len(self.model.log)
         for key in PUBLISHERS:
             state = self.model.of(key.address)
             assert self.chain.mapped(1, int(key.address, 16)) == state.head

@@ -1,0 +1,21 @@
+"""Publishing: from a change to a dataset to a commit that the chain has, whatever fails on the way.
+
+| module      | what it has                                                                      |
+|-------------|----------------------------------------------------------------------------------|
+| `publisher` | `Publisher`: `publish` and `resume`                                              |
+| `session`   | what one publish does while it holds the home: settle, plan, sign, anchor, wait  |
+| `goals`     | what a transaction is for, and how the chain shows that it is reached            |
+| `sender`    | one goal to the chain: builds, keeps, sends, replaces transactions, and waits    |
+| `decide`    | what to do next about a goal's transactions: a pure function                     |
+| `fees`      | what a transaction pays, and the cap                                             |
+| `journal`   | jobs and their transactions, durable                                             |
+| `writer`    | what is asked of endpoints for sending: `ChainWriter`, and the one over JSON-RPC |
+| `keychange` | `Keys` (rotate, revoke, retire) and `deploy`                                     |
+| `calls`     | the registry's functions, encoded                                                |
+| `wallet`    | keys that sign, and never show themselves                                        |
+| `waits`     | how long to wait, and for what                                                   |
+| `lock`      | one publisher at a time in a home                                                |
+
+What counts as anchored is what `dkg.client.anchored.Client` proves from a block hash. Receipts and all else that an
+endpoint says are hints of when to look.
+"""

@@ -9,7 +9,8 @@
 | `history`    | the versions of an asset, from its publisher's commits                           |
 | `shapes`     | SHACL shapes, checked over an asset; `report` has what they found                |
 | `integrity`  | documents that carry a Data Integrity proof of their author                      |
-| `jsonld`     | JSON-LD to quads with a closed list of contexts; `ed25519` has keys              |
+| `jsonld`     | JSON-LD to quads, with a closed list of contexts and nothing left out            |
+| `ed25519`    | keys of did:key, and signatures                                                  |
 
 docs/assets.md says the same to those who publish and to those who ask.
 """

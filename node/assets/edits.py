@@ -15,12 +15,12 @@ from dkg.chain.ual import Ual, ual_of_graph
 from dkg.errors import LimitError
 from dkg.normal import shown
 from node.assets import vocabulary as v
+from node.assets.errors import AssetError
 from node.assets.graphs import has_graph, quads_of_graph
 from node.assets.provenance import (
     PROVENANCE_QUADS_MAX,
     TEXT_CHARACTERS_MAX,
     About,
-    AssetError,
     iri,
     read_about,
     statements,

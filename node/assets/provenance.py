@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final, cast
 
 import pyoxigraph as ox
 
-from dkg.errors import InputError, RdfError
+from dkg.errors import RdfError
 from dkg.normal import normalize
 from dkg.terms import to_oxigraph
 from node.assets import vocabulary as v
+from node.assets.errors import AssetError
 from node.assets.graphs import has_graph, quads_of_graph
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ TEXT_CHARACTERS_MAX: Final = 2000
 
 _TIME: Final = re.compile(rb'"([^"\\]{1,64})"\^\^' + re.escape(v.DATE_TIME))
 _YEARS_MAX: Final = 253_402_300_800  # the year 10000, in Unix seconds
-
-
-class AssetError(InputError):
-    """What was asked of an asset cannot be done; says what can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +246,14 @@ def text(value: str) -> Term:
 
 def _time(value: str) -> Term:
     return normalize(f'"{value}"^^'.encode() + v.DATE_TIME)
+
+
+def normal_time(value: str) -> str:
+    """The text of an xsd:dateTime in normal form."""
+    match = _TIME.fullmatch(_time(value))
+    if match is None:
+        raise AssetError(f"{value!r} is no xsd:dateTime")
+    return match[1].decode()
 
 
 def time_text(seconds: int) -> str:

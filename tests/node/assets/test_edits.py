@@ -10,7 +10,8 @@ import pytest
 from dkg.errors import InputError, LimitError
 from node.assets import edits, provenance
 from node.assets.edits import Details, content, put, retract, supersede
-from node.assets.provenance import About, AssetError, Signed, about
+from node.assets.errors import AssetError
+from node.assets.provenance import About, Signed, about
 from tests.datasets import university
 from tests.node.assets.world import NOW, OTHER, TIME, World, triples, ual
 

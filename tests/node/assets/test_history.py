@@ -117,7 +117,7 @@ def test_a_difference_is_that_of_the_sets(old: Quads, new: Quads, union: object)
     world.load(list(new))
     for graph in GRAPHS:
         was, now = (frozenset(q for q in some if q[3] == graph) for some in (old, new))
-        assert diff_graph(world.pages, *world.roots, graph) == (was - now, now - was)
+        assert diff_graph(world.pages, world.roots[0], world.now, graph) == (was - now, now - was)
         assert diff_graph(world.pages, None, world.now, graph) == (frozenset(), now)
         assert quads_of_graph(world.pages, world.now, graph, len(now)) == now
         assert has_graph(world.pages, world.now, graph) == bool(now)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.assets.edits import Details, put, retract, supersede
+from node.assets.errors import AssetError
 from node.assets.history import Point, history
-from node.assets.provenance import AssetError, about
+from node.assets.provenance import about
 from tests.node.assets.world import NOW, World, ual
 
 if TYPE_CHECKING:

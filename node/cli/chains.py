@@ -14,7 +14,7 @@ from dkg.client.anchored import Client
 from dkg.client.chainread import RpcReader, UnprovableError
 from dkg.client.endpoints import reader_of
 from dkg.client.progress import grouped
-from dkg.client.rpc import ChainError, HttpRpc
+from dkg.client.rpc import ChainError, HttpRpc, Waiting
 from dkg.client.settings import ChainSettings, check_settings
 from dkg.client.trusted import TrustedHeads
 from dkg.errors import InputError, ProofError
@@ -27,6 +27,29 @@ if TYPE_CHECKING:
 
     from dkg.client.chainread import ChainReader
     from dkg.client.cli.console import Console
+
+
+def deploy(args: argparse.Namespace, console: Console) -> int:
+    """Put a registry on a chain, and take it."""
+    from node.cli.signing import Waiter, policy_of, wallet_of  # noqa: PLC0415 - `chain status` needs no web3
+    from node.publish.keychange import deploy as put  # noqa: PLC0415
+    from node.publish.publisher import connected  # noqa: PLC0415
+    from node.publish.sender import Tools  # noqa: PLC0415
+    from node.publish.waits import Waits  # noqa: PLC0415
+
+    home = Home.find(args.home)
+    wallet = wallet_of(args, home)
+    with connected(args.rpc, args.need) as (reader, writer), Waiter(console) as tell:
+        tools = Tools(writer, Waiting(), time.time, policy_of(args), Waits())
+        done = put(wallet, reader, tools, tell)
+    settings = ChainSettings(
+        done.chain_id, checksum(done.address), list(args.rpc), args.need, done.block, args.finality_depth
+    )
+    home.keep_chain(settings)
+    if done.gas_used is not None:
+        console.say(f"deployed in block {done.block} for {grouped(done.gas_used)} gas")
+    _told(settings, console)
+    return 0
 
 
 def use(args: argparse.Namespace, console: Console) -> int:
@@ -103,7 +126,11 @@ def status(args: argparse.Namespace, console: Console) -> int:
     if console.json:
         console.object(facts)
     else:
-        console.line("\n".join(f"{name.replace('_', ' ')}: {_shown(value)}" for name, value in facts.items()))
+        console.line(
+            "\n".join(
+                f"{name.replace('_', ' ')}: {'none' if value is None else value}" for name, value in facts.items()
+            )
+        )
     return 0
 
 
@@ -150,9 +177,3 @@ def _facts(reader: ChainReader, settings: ChainSettings, publisher: bytes | None
         "state": str(head.state) if head.committed else None,
         "anchor": str(head.anchor),
     }
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "none"
-    return grouped(value) if isinstance(value, int) else str(value)

@@ -15,8 +15,11 @@ from node.keys import address_in, create
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from dkg.client.cli.console import Console
+    from node.publish.keychange import KeyChange, Keys
+    from node.publish.waits import Progress
 
 
 def new(args: argparse.Namespace, console: Console) -> int:
@@ -46,5 +49,49 @@ def show(args: argparse.Namespace, console: Console) -> int:
         console.object(facts)
     else:
         console.line(checksum(address))
-        console.say("\n".join(f"{name}: {value}" for name, value in facts.items() if name != "address"))
+        for name, value in facts.items():
+            if name != "address":
+                console.say(f"{name}: {value}")
+    return 0
+
+
+def rotate(args: argparse.Namespace, console: Console) -> int:
+    """Name a new signer."""
+    signer = address_from_text(args.signer)
+    return _changed(args, console, lambda keys, tell: keys.rotate(signer, tell))
+
+
+def revoke(args: argparse.Namespace, console: Console) -> int:
+    """Let nobody sign."""
+    return _changed(args, console, lambda keys, tell: keys.revoke(tell))
+
+
+def retire(args: argparse.Namespace, console: Console) -> int:
+    """End publishing."""
+    return _changed(args, console, lambda keys, tell: keys.retire(tell))
+
+
+def _changed(args: argparse.Namespace, console: Console, change: Callable[[Keys, Progress], KeyChange]) -> int:
+    from node.cli.signing import Waiter, publisher_at  # noqa: PLC0415 - `key new` needs no chain
+    from node.publish.keychange import Keys  # noqa: PLC0415
+
+    with publisher_at(args) as publisher, Waiter(console) as tell:
+        done = change(Keys(publisher), tell)
+        who = checksum(publisher.wallets.publisher)
+    facts = {
+        "publisher": who,
+        "signer": checksum(done.signer) if done.signer else None,
+        "retired": done.retired,
+        "changed": done.changed,
+        "transaction": "0x" + done.transaction.hex() if done.transaction else None,
+        "block": done.block,
+        "gas": done.gas_used,
+    }
+    if console.json:
+        console.object(facts)
+    else:
+        console.line(checksum(done.signer) if done.signer else "nobody")
+    signs = f"{facts['signer']} signs for {who}" if done.signer else f"nobody signs for {who}"
+    ever = ", for ever" if done.retired else ""
+    console.say(f"{signs}{ever}, as of block {done.block}" + ("" if done.changed else "; it was so already"))
     return 0

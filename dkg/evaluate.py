@@ -124,7 +124,8 @@ class _Evaluation:
     def _cover_described(self, relation: Relation, names: frozenset[str]) -> None:
         terms = {component(node): None for node in self._query.described if not isinstance(node, Var)}
         for name in sorted(names):
-            if not relation.certain([name]) and not relation.exact:
+            # GROUP BY may give the variable a value of its own, that no row of the pattern has.
+            if self._query.select.aliases or not (relation.certain([name]) or relation.exact):
                 self._gather.take("spog", b"", LAST, named=False, allowed=self._coverage.default_scope.allowed)
                 return
             if name in relation.columns:

@@ -82,6 +82,24 @@ def names_of(element: Element | TriplePattern | PathPattern) -> frozenset[str]: 
             return names_of_group(element)
 
 
+@lru_cache(maxsize=16384)
+def bindable(element: Element) -> frozenset[str]:
+    """Names of the variables that an element's solutions may have values for."""
+    match element:
+        case Minus():
+            return _NOTHING
+        case Optional(group) | InGraph(_, group):
+            graph = element.graph if isinstance(element, InGraph) else None
+            own = {graph.name} if isinstance(graph, Var) else _NOTHING
+            return bindable(group) | own
+        case Union(parts) | Group(parts):
+            return _NOTHING.union(*map(bindable, parts))
+        case Bind(_, var):
+            return frozenset((var.name,))
+        case _:
+            return names_of(element)
+
+
 def names_of_select(select: Select) -> frozenset[str]:
     """Names of the variables that a sub-select shows; of everything it mentions for `*`."""
     if select.projection is not None:

@@ -33,6 +33,7 @@ from dkg.sparql.algebra import (
 from dkg.sparql.analysis import (
     Unit,
     assigned,
+    bindable,
     monotone,
     names_of,
     names_of_expressions,
@@ -425,12 +426,13 @@ class _GroupCover:
         visible = shown - select.aliases if select.aliases is not None else frozenset[str]()
         inner = self._coverage.select(select, found.relation.project(visible), scope, shown)
         relation = inner.relation.project(visible & inner.own)
-        exact = relation.exact and not opaque(select)
+        # A row says nothing of an alias, and VALUES may drop it for a variable that is not shown.
+        exact = relation.exact and not opaque(select) and visible == shown and select.values is None
         relation = Relation(relation.columns, relation.rows, exact)
         if select.aggregated and not relation.columns:
             relation = Relation(exact=False)  # an aggregate of nothing is still a row
-        if opaque(select) and select.values:
-            relation = join(relation, _relation_of(select.values))
+        if select.values:
+            relation = join(relation, _relation_of(select.values)).project(visible)
         joined = join(_without_pushed(found, shown - visible), relation).project(keep | self._graph)
         certain = {name for name in relation.columns if relation.certain([name])}
         return Found(joined, found.own | certain | ((inner.own & visible) - set(found.relation.columns)))
@@ -441,7 +443,8 @@ class _GroupCover:
         elements, after = self._group.elements, self._needed_from(at + 1)
         element = elements[at]
         if isinstance(element, Optional):
-            return self._optional(element.group, found, after, more=at + 1 < len(elements))
+            before = found.own.union(*map(bindable, elements[:at]))
+            return self._optional(element.group, found, after, before, more=at + 1 < len(elements))
         if isinstance(element, Minus):
             before = found.own.union(*map(names_of, elements[:at]))
             return self._minus(element.group, found, before)
@@ -449,7 +452,9 @@ class _GroupCover:
             return self._bind(element, found, after)
         return found  # VALUES: joined at the start
 
-    def _optional(self, group: Group, found: Found, after: frozenset[str], *, more: bool) -> Found:
+    def _optional(
+        self, group: Group, found: Found, after: frozenset[str], before: frozenset[str], *, more: bool
+    ) -> Found:
         visible = (names_of_group(group) | self._graph) & found.own
         left = found.relation.project(visible)
         left = Relation(left.columns, left.rows, exact=True)
@@ -461,7 +466,7 @@ class _GroupCover:
         shown = {self._scope.shown} if self._scope.shown is not None else set()
         foreign = (set(found.relation.columns) - found.own) | shown
         names = names_of_group(group)
-        known = found.relation.exact or found.relation.certain(names & found.own)
+        known = found.relation.exact or found.relation.certain(names & before)
         if not known or not found.relation.certain(self._graph) or foreign & names:
             # A row that stands for several says nothing of each; a match in one graph nothing of the others; and a
             # match may turn out not to fit what was pushed in.
@@ -481,8 +486,10 @@ class _GroupCover:
     def _bind(self, element: Bind, found: Found, after: frozenset[str]) -> Found:
         expression, name = element.expression, element.var.name
         self._coverage.exists(expression, found.relation.project(found.own), self._scope)
-        # A value pushed in says nothing of this variable: inside EXISTS the engine lets BIND replace it.
+        # A value pushed in says nothing of this variable: inside EXISTS the engine lets BIND replace it. Elsewhere a
+        # row whose value it contradicts has no solution, and stays.
         relation = _without_pushed(found, {name})
+        relation = replace(relation, exact=relation.exact and name not in found.relation.columns)
         if name not in after:
             return Found(relation, found.own)
         names = sorted(var.name for var in expression.variables)
@@ -495,8 +502,8 @@ class _GroupCover:
         tuples = [tuple(row[i] or b"" for i in order) for row in inputs.rows]
         values = self._coverage.expressions().values(expression, names, tuples)
         table = Relation((*names, name), [(*cells, value) for cells, value in zip(tuples, values, strict=True)])
-        joined = join(relation, table)
-        certain = table.certain([name])
+        certain = table.certain([name])  # if not, it is unbound after an error, or a term that no dataset can hold
+        joined = join(relation, replace(table, exact=certain))
         own = found.own | {name} if certain or name not in relation.columns else found.own
         return Found(joined.project(after | self._graph), own)
 

@@ -149,6 +149,54 @@ CASES = (
         "a p r g1",
         match=Match.SET,
     ),
+    Regression(
+        "the alias of a sub-select has a value, which the match of an OPTIONAL that mentions it may contradict",
+        "SELECT * { { SELECT ?x (e:a AS ?c) { ?x e:p ?y } } OPTIONAL { ?x e:q ?c } ?c e:r ?g }",
+        "a r b g1, c p c g1, c q b g1",
+    ),
+    Regression(
+        "BIND gave a variable another value than VALUES outside, and the row counted as a match",
+        "SELECT * { OPTIONAL { VALUES ?c { e:a } { BIND(e:b AS ?c) } ?x e:p ?y } ?g e:q ?c }",
+        "a q a g1, c p c g1",
+        match=Match.BAG,
+    ),
+    Regression(
+        "VALUES of a sub-select dropped rows by a variable that it does not show, and they counted as matches",
+        "SELECT * { OPTIONAL { { SELECT ?x { ?x e:p ?y BIND(e:b AS ?c) } VALUES ?c { e:a } } } ?g e:q ?x }",
+        "c p c g1, c q b g1",
+    ),
+    Regression(
+        "VALUES of a sub-select gave a variable its only value, which was not known outside",
+        "SELECT ?b { OPTIONAL { { SELECT ?b {} VALUES ?b { e:a } } OPTIONAL { e:b ?a ?c } ?b e:q ?a } ?a ?c e:b }",
+        "a q b g1, b r q g2, c q r g1",
+        match=Match.BAG,
+    ),
+    Regression(
+        "VALUES of a sub-select with aggregates bound variables outside that it does not show",
+        "SELECT * { { SELECT (MAX(?a) AS ?x) {} VALUES ?b { 1 } } ?a e:p ?b }",
+        "c p c g1",
+    ),
+    Regression(
+        "BIND replaced the name of a graph, which an OPTIONAL after it mentions",
+        "SELECT * { GRAPH ?g { BIND(e:b AS ?g) } OPTIONAL { ?g e:p ?x } ?y e:q ?x }",
+        "c p a g1, c q c g1",
+    ),
+    Regression(
+        "the alias of a sub-select was not described",
+        "DESCRIBE ?b { { SELECT (e:a AS ?b) { ?x e:p ?y } } }",
+        "a q b g1, b p c g1",
+    ),
+    Regression(
+        "what GROUP BY gives a name to was not described",
+        "DESCRIBE ?b { ?x e:p ?y } GROUP BY (IRI(REPLACE(STR(?x), 'b', 'a')) AS ?b)",
+        "a q b g1, b p c g1",
+    ),
+    Regression(
+        "BIND gave a term that no dataset can hold, which counted as unbound",
+        'SELECT * { BIND("P99999999D"^^<http://www.w3.org/2001/XMLSchema#duration> AS ?c)'
+        " OPTIONAL { ?x e:q ?c } ?g e:p ?x }",
+        "a q b g1, c p b g1",
+    ),
 )
 
 

@@ -163,7 +163,11 @@ class Journal:
         with self._guard("opened"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
-                f"file:{quote(str(path.absolute()))}?mode=rwc", uri=True, timeout=_WAIT_S, isolation_level=None
+                f"file:{quote(str(path.absolute()))}?mode=rwc",
+                uri=True,
+                timeout=_WAIT_S,
+                isolation_level=None,
+                check_same_thread=False,
             )
         try:
             with self._guard("opened"):

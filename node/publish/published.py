@@ -99,6 +99,13 @@ class Places:
         other = found[1].transaction_hash if found else None
         return Outcome(other, latest.block, there.hash, self._gas(other))
 
+    def has(self, outcome: Outcome, head: ClientHead) -> bool:
+        """Whether the block of an outcome is on the chain as of a head. Raises `ChainError` or `ProofError`."""
+        block = head.anchored.block
+        if outcome.block >= block.number:
+            return outcome.block_hash == block.hash
+        return self.reader.header(outcome.block).hash == outcome.block_hash
+
     def _earlier(self, commit: Commit, head: ClientHead) -> Outcome:
         block = head.anchored.block
         found = find_commit(self.reader, head.anchored.domain, commit, block, first=self.first_block, last=block.number)

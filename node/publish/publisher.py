@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 
 
 class Publisher:
-    """Publishes from one home. `allow_unproved`: take an endpoint without `eth_getProof` at its word."""
+    """Publishes from one home, for one thread at a time; close it after use.
+
+    `allow_unproved`: take an endpoint without `eth_getProof` at its word.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,15 @@ class Publisher:
     ) -> None:
         self.home, self.settings, self.wallets, self.reader, self.tools = home, settings, wallets, reader, tools
         self._allow_unproved = allow_unproved
+        self._journal: Journal | None = None
+        self._store: SqliteStore | None = None
+
+    def close(self) -> None:
+        """Close the home's databases; the next publish opens them again. The reader and the writer are the caller's."""
+        for database in (self._journal, self._store):
+            if database is not None:
+                database.close()
+        self._journal = self._store = None
 
     def publish(self, request: Request, progress: Progress = silent, *, wait: Wanted = "mined") -> Published:
         """Bring what a request changes to the chain; what was left undone before goes first.
@@ -91,25 +103,29 @@ class Publisher:
         tools, domain = self.tools, self.settings.domain
         with home_lock(self.home.path, tools.waits, tools.waiting, progress):
             tools.at("begin")
-            journal = Journal(self.home.journal, domain, self.wallets.publisher, tools.now)
-            try:
-                with SqliteStore(self.home.store) as store:
-                    yield Session(
-                        Parts(
-                            home=self.home,
-                            settings=self.settings,
-                            wallets=self.wallets,
-                            reader=self.reader,
-                            client=self.client(),
-                            store=store,
-                            journal=journal,
-                            sender=Sender(self.wallets.payer, domain.chain_id, tools),
-                            tools=tools,
-                            progress=progress,
-                        )
-                    )
-            finally:
-                journal.close()
+            journal, store = self._opened()
+            yield Session(
+                Parts(
+                    home=self.home,
+                    settings=self.settings,
+                    wallets=self.wallets,
+                    reader=self.reader,
+                    client=self.client(),
+                    store=store,
+                    journal=journal,
+                    sender=Sender(self.wallets.payer, domain.chain_id, tools),
+                    tools=tools,
+                    progress=progress,
+                )
+            )
+
+    def _opened(self) -> tuple[Journal, SqliteStore]:
+        """The home's databases, which stay open: closing one folds its log into it, which takes as long as a commit."""
+        if self._journal is None:
+            self._journal = Journal(self.home.journal, self.settings.domain, self.wallets.publisher, self.tools.now)
+        if self._store is None:
+            self._store = SqliteStore(self.home.store)
+        return self._journal, self._store
 
 
 @contextmanager
@@ -129,7 +145,8 @@ def open_publisher(
     settings = settings or home.chain()
     with connected(settings.endpoints, settings.need) as (reader, writer):
         tools = Tools(writer, Waiting(), time.time, policy or FeePolicy(), waits or Waits())
-        yield Publisher(home, settings, wallets, reader, tools, allow_unproved=allow_unproved)
+        with closing(Publisher(home, settings, wallets, reader, tools, allow_unproved=allow_unproved)) as publisher:
+            yield publisher
 
 
 @contextmanager

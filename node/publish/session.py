@@ -9,19 +9,19 @@ that goes on, or nothing that a reader sees.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from dkg.chain.commit import ZERO_HASH, Commit
+from dkg.chain.commit import Commit
 from dkg.client.anchored import State
-from dkg.client.chainread import FinalityError
 from dkg.dataset import build_dataset, update_dataset
 from dkg.errors import InputError
 from dkg.page import CID_PREFIX
 from dkg.pages import StoredPages
 from node.publish.errors import JournalError, StuckError
-from node.publish.goals import CommitGoal, MovedError, foreign, require_signer
+from node.publish.goals import CommitGoal, MovedError, require_signer
 from node.publish.journal import JobState
 from node.publish.published import Places, Published
+from node.publish.reconcile import FINAL_AT_ONCE, Reconciler, root_digest
 from node.publish.waits import Pace, Patience
 
 if TYPE_CHECKING:
@@ -38,13 +38,10 @@ if TYPE_CHECKING:
     from node.publish.waits import Progress
     from node.publish.wallet import Wallets
 
-RECOVERED: Final = "recovered commit"
-"""What the id and the label of a job begin with whose journal was lost; the commit's number follows."""
-
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a session works with; all of it is its own."""
+    """What a session works with."""
 
     home: Home
     settings: ChainSettings
@@ -69,38 +66,51 @@ class Session:
         self._pace = Pace(parts.tools.waits, parts.tools.waiting)
         self._patience = Patience(self._pace, parts.progress)
         self._places = Places(parts.reader, parts.tools.writer, parts.settings.first_block)
-        self._brought: set[int] = set()
+        self._reconciler = Reconciler(
+            home=parts.home,
+            settings=parts.settings,
+            publisher=parts.wallets.publisher,
+            store=parts.store,
+            journal=parts.journal,
+            client=parts.client,
+            places=self._places,
+            patience=self._patience,
+            at=parts.tools.at,
+        )
 
     def publish(self, request: Request, wanted: Wanted) -> Published:
         """See `Publisher.publish`."""
-        head = self._settle(self._head())
+        head = self._settled(self._head())
         job = self._journal.job(request.id)
         if job is None or job.state is JobState.FAILED:
             job = self._planned(request, head)
             if job is None:
                 return self._unchanged(request, head, wanted)
-            head = self._settle(head)
+            head = self._settled(head)
         return self._published(job, head, wanted)
 
     def resume(self, wanted: Wanted) -> Published | None:
         """See `Publisher.resume`."""
-        before = {job.id for job in self._journal.open_jobs()}
-        head = self._settle(self._head())
-        wanted_jobs = before | self._brought if wanted == "final" else self._brought
-        jobs = [job for job in self._journal.jobs() if job.id in wanted_jobs and job.state is not JobState.FAILED]
+        before = {job.id for job in self._journal.open_jobs()} if wanted == "final" else set()
+        head = self._settled(self._head())
+        ids = before | self._reconciler.brought
+        jobs = [job for job in self._journal.jobs() if job.id in ids and job.state is not JobState.FAILED]
         newest = max(jobs, key=lambda job: job.commit.seq, default=None)
-        return None if newest is None else self._published(newest, head, wanted)
+        if newest is None:
+            self._reconciler.finish(head)
+            return None
+        return self._published(newest, head, wanted)
 
-    # --- the journal and the chain -------------------------------------------------------------------------
+    # --- to the chain --------------------------------------------------------------------------------------
 
     def _head(self) -> ClientHead:
         head = self._patience(self._client.head)
         self._at("head")
         return head
 
-    def _settle(self, head: ClientHead) -> ClientHead:
+    def _settled(self, head: ClientHead) -> ClientHead:
         """Bring every commit that is not on the chain there, in order; the publisher's head after that."""
-        while (job := self._first_loose(head)) is not None:
+        while (job := self._reconciler.first_loose(head)) is not None:
             try:
                 head = self._carried(job, head)
             except MovedError:
@@ -108,103 +118,40 @@ class Session:
         if head.committed is not None and self._store.head() != head.root:
             self._store.set_head(head.root)
             self._at("stored")
+        self._reconciler.finish(head, FINAL_AT_ONCE)
         return head
 
-    def _first_loose(self, head: ClientHead) -> Job | None:
-        """Bring the journal up to what the chain shows; the first job whose commit is not there."""
-        seq = head.anchored.head.seq
-        self._require_ours(head)
-        final = self._final_seq(head)
-        for job in self._journal.open_jobs():
-            if job.commit.seq <= seq:
-                self._arrived(job, head, final=job.commit.seq <= final)
-            elif job.state is JobState.MINED:
-                block = head.anchored.block.number
-                self._journal.move(
-                    job, JobState.DROPPED, f"a reorganisation took it off the chain, seen at block {block}"
-                )
-        return self._next_job(seq + 1, head)
-
-    def _next_job(self, seq: int, head: ClientHead) -> Job | None:
-        """The job of the commit that comes after the head, if this home has one."""
-        job = self._journal.at_seq(seq) or self._recovered(seq)
-        if job is None:
-            return None
-        if job.state is JobState.FINAL:
-            raise FinalityError(
-                f"commit {seq} was final and is not on the chain any more: do not trust this chain before you know why"
-            )
-        if job.commit.previous != _root(head):
-            if job.state is not JobState.PLANNED:
-                raise foreign(self._parts.wallets.publisher, seq - 1)
-            self._journal.move(job, JobState.FAILED, "it was not signed, and the chain has another commit before it")
-            return None
-        return job
-
-    def _require_ours(self, head: ClientHead) -> None:
-        """Raise `ForeignCommitError` unless this home made the latest commit, or has its pages at least."""
-        if head.committed is None:
-            return
-        commit = head.committed.commit
-        kept = self._kept(commit.seq)
-        if kept is None and self._store.get(head.root) is not None:
-            return
-        if kept is None or kept.commit != commit:
-            raise foreign(self._parts.wallets.publisher, commit.seq)
-
-    def _kept(self, seq: int) -> SignedCommit | None:
-        """The signed commit with a number, which is of this publisher and registry."""
-        kept = self._parts.home.commit(seq)
-        ours = self._parts.settings.domain, self._parts.wallets.publisher
-        if kept is not None and (kept.domain, kept.commit.publisher) != ours:
+    def _carried(self, job: Job, head: ClientHead) -> ClientHead:
+        """Bring a job's commit to the chain; the head that shows it."""
+        if self._store.get(CID_PREFIX + job.commit.root) is None:
             raise JournalError(
-                f"{self._parts.home.path} has commits of another publisher or for another registry: a home publishes "
-                "for one publisher at one registry; use another home (--home DIR)"
+                f"the pages of commit {job.commit.seq} are not in {self._parts.home.store}: bring the store back that "
+                "it was made with"
             )
-        return kept
+        job, signed = self._signed(job)
+        goal = CommitGoal(job, signed, head, self._client, self._parts.wallets, self._journal)
+        found = self._parts.sender.drive(goal, self._parts.progress)
+        self._at("proved")
+        return found
 
-    def _recovered(self, seq: int) -> Job | None:
-        """A job for a commit that was signed and is not in the journal, which was lost."""
-        kept = self._kept(seq)
-        if kept is None:
-            return None
-        return self._journal.plan(f"{RECOVERED} {seq}", f"{RECOVERED} {seq}", kept.commit, JobState.SIGNED)
-
-    def _arrived(self, job: Job, head: ClientHead, *, final: bool) -> None:
-        """Note that a job's commit is on the chain."""
-        kept = self._kept(job.commit.seq)
+    def _signed(self, job: Job) -> tuple[Job, SignedCommit]:
+        """A job with its signed commit, which is signed once: what is kept stays."""
+        kept = self._reconciler.kept(job.commit.seq)
         if kept is None and job.state is JobState.PLANNED:
-            self._journal.move(job, JobState.FAILED, "it was not signed, and the chain has another commit in its place")
-            return
+            kept = self._parts.wallets.signer.sign_commit(self._parts.settings.domain, job.commit)
+            self._parts.home.keep_commit(kept)
+            self._at("kept")
         if kept is None or kept.commit != job.commit:
             raise JournalError(
-                f"the journal and the signed commit {job.commit.seq} in {self._parts.home.path} differ: one of them is "
-                "damaged. If the commit's file is as it was, move the journal jobs.db away"
+                f"the signed commit {job.commit.seq} in {self._parts.home.path} is missing or another than in the "
+                "journal: bring the folder `commits` back"
             )
-        latest = head.committed if head.committed and head.committed.commit == job.commit else None
-        outcome = None
-        if job.outcome is None or job.state is not JobState.MINED or (latest and latest.block != job.outcome.block):
-            sent = [attempt.hash for attempt in self._journal.attempts(job)]
-            outcome = self._patience(lambda: self._places.outcome(kept.commit, sent, head))
-        if job.state is not JobState.MINED:
-            self._brought.add(job.id)
-        if job.state is not JobState.MINED or outcome is not None:
-            job = self._journal.move(job, JobState.MINED, outcome=outcome)
-            self._at("mined")
-        if final:
-            self._journal.move(job, JobState.FINAL)
-            self._at("final")
+        if job.state is JobState.PLANNED:
+            job = self._journal.move(job, JobState.SIGNED)
+            self._at("signed")
+        return job, kept
 
-    def _final_seq(self, head: ClientHead) -> int:
-        """The number of the latest commit that is final, 0 if that is of no interest to any job."""
-        if head.state is State.FINAL:
-            return head.anchored.head.seq
-        deep = head.anchored.block.number - self._parts.settings.finality_depth
-        if any(job.outcome and job.outcome.block <= deep for job in self._journal.open_jobs()):
-            return self._patience(lambda: self._client.head(final=True)).anchored.head.seq
-        return 0
-
-    # --- one job -------------------------------------------------------------------------------------------
+    # --- planning ------------------------------------------------------------------------------------------
 
     def _planned(self, request: Request, head: ClientHead) -> Job | None:
         """A job for a request, its pages in the store; None if it changes nothing."""
@@ -222,7 +169,7 @@ class Session:
             seq=head.anchored.head.seq + 1,
             root=root.removeprefix(CID_PREFIX),
             count=self._pages.root(root).count,
-            previous=_root(head),
+            previous=root_digest(head),
             created=int(self._parts.tools.now()),
         )
         job = self._journal.plan(request.id, request.label, commit)
@@ -242,45 +189,16 @@ class Session:
                     self._store.set_head(base)
         return root
 
-    def _carried(self, job: Job, head: ClientHead) -> ClientHead:
-        """Bring a job's commit to the chain; the head that shows it."""
-        if self._store.get(CID_PREFIX + job.commit.root) is None:
-            raise JournalError(
-                f"the pages of commit {job.commit.seq} are not in {self._parts.home.store}: bring the store back that "
-                "it was made with"
-            )
-        job, signed = self._signed(job)
-        goal = CommitGoal(job, signed, head, self._client, self._parts.wallets, self._journal)
-        found = self._parts.sender.drive(goal, self._parts.progress)
-        self._at("proved")
-        return found
-
-    def _signed(self, job: Job) -> tuple[Job, SignedCommit]:
-        """A job with its signed commit, which is signed once: what is kept stays."""
-        kept = self._kept(job.commit.seq)
-        if kept is None and job.state is JobState.PLANNED:
-            kept = self._parts.wallets.signer.sign_commit(self._parts.settings.domain, job.commit)
-            self._parts.home.keep_commit(kept)
-            self._at("kept")
-        if kept is None or kept.commit != job.commit:
-            raise JournalError(
-                f"the signed commit {job.commit.seq} in {self._parts.home.path} is missing or another than in the "
-                "journal: bring the folder `commits` back"
-            )
-        if job.state is JobState.PLANNED:
-            job = self._journal.move(job, JobState.SIGNED)
-            self._at("signed")
-        return job, kept
-
     # --- what came of it -----------------------------------------------------------------------------------
 
     def _published(self, job: Job, head: ClientHead, wanted: Wanted) -> Published:
+        """A job whose commit is on the chain."""
         if wanted == "final":
-            self._await_final(job.commit.seq, head)
-        job = self._journal.at_seq(job.commit.seq) or job
+            head = self._final(job.commit.seq, head)
+        job = self._noted(job.commit.seq, head) or job
         if job.outcome is None:
             raise RuntimeError(f"job {job.id} is {job.state} without an outcome")
-        final, changed = job.state is JobState.FINAL, job.id in self._brought
+        final, changed = job.state is JobState.FINAL, job.id in self._reconciler.brought
         return Published.of(job.label, job.commit, job.outcome, final=final, changed=changed)
 
     def _unchanged(self, request: Request, head: ClientHead, wanted: Wanted) -> Published:
@@ -289,46 +207,53 @@ class Session:
             raise InputError(f"{request.label}: there is nothing to publish, and nothing was published before")
         commit = head.committed.commit
         if wanted == "final":
-            head = self._await_final(commit.seq, head)
-        job = self._journal.at_seq(commit.seq)
+            head = self._final(commit.seq, head)
+        job = self._noted(commit.seq, head)
         outcome = job.outcome if job else None
         if outcome is None:
             outcome = self._patience(lambda: self._places.outcome(commit, (), head))
-        final = head.state is State.FINAL or (job is not None and job.state is JobState.FINAL)
-        return Published.of(request.label, commit, outcome, final=final, changed=False)
+        return Published.of(request.label, commit, outcome, final=self._is_final(commit.seq, head), changed=False)
 
-    def _await_final(self, seq: int, head: ClientHead) -> ClientHead:
+    def _noted(self, seq: int, head: ClientHead) -> Job | None:
+        """The job of a commit that is on the chain, with the block that it is in now."""
+        job = self._journal.at_seq(seq)
+        if job is None or job.state is JobState.FINAL:
+            return job
+        job = self._reconciler.current(job, head)
+        if job.outcome and job.outcome.block <= head.anchored.block.number - self._parts.settings.finality_depth:
+            self._reconciler.finish(head)
+        return self._journal.at_seq(seq)
+
+    def _final(self, seq: int, head: ClientHead) -> ClientHead:
         """Wait until a commit is final; one that a reorganisation drops is sent again. The head that shows it."""
         self._pace.reset()
-        quiet_since, depth = self._pace.now(), self._parts.settings.finality_depth
+        since, waits = self._pace.now(), self._pace.waits
         while not self._is_final(seq, head):
             if head.anchored.head.seq < seq:
                 raise StuckError(f"commit {seq} is not on the chain any more, and this home has no signed commit of it")
-            block = head.anchored.block
-            self._parts.progress(f"waiting until commit {seq} is final", self._depth_of(seq, head), depth)
-            if self._pace.now() - quiet_since >= self._pace.waits.patience_s:
+            if self._pace.now() - since >= waits.patience_s:
                 raise StuckError(
-                    f"commit {seq} is on the chain and not final, and no block came in {self._pace.waits.patience_s:g} "
-                    "s: does the chain stand still? Publish again to go on waiting"
+                    f"commit {seq} is on the chain and not final, and no block came in {waits.patience_s:g} s: does "
+                    "the chain stand still? Publish again to go on waiting"
                 )
+            self._tell(seq, head)
             self._pace.pause()
-            head = self._settle(self._head())
-            if head.anchored.block.hash != block.hash:
-                quiet_since = self._pace.now()
+            block = head.anchored.block.hash
+            head = self._settled(self._head())
+            if head.anchored.block.hash != block:
+                since = self._pace.now()
                 self._pace.reset()
         return head
 
     def _is_final(self, seq: int, head: ClientHead) -> bool:
+        """Whether a commit is final as of a head, which shows it."""
+        if head.anchored.head.seq >= seq:
+            self._reconciler.finish(head)
         job = self._journal.at_seq(seq)
         return head.state is State.FINAL or (job is not None and job.state is JobState.FINAL)
 
-    def _depth_of(self, seq: int, head: ClientHead) -> int:
-        """How many blocks are on top of a commit's."""
+    def _tell(self, seq: int, head: ClientHead) -> None:
         job = self._journal.at_seq(seq)
         block = job.outcome.block if job and job.outcome else head.committed.block if head.committed else 0
-        return max(0, head.anchored.block.number - block)
-
-
-def _root(head: ClientHead) -> bytes:
-    """The digest of the root that the next commit follows from: zeros for the first."""
-    return head.committed.commit.root if head.committed else ZERO_HASH
+        done, depth = max(0, head.anchored.block.number - block), self._parts.settings.finality_depth
+        self._parts.progress(f"waiting until commit {seq} is final", min(done, depth), depth)

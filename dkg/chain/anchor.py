@@ -3,7 +3,7 @@
 What the answer of an endpoint is checked with, in order; the first that fails ends it with a `ProofError`:
 
 1. The header hashes to the block hash asked for (`header.header_of_json`): it fixes number, time and state root.
-2. The registry's account is in that state root (`trie.verify_account`).
+2. The registry's account is in that state root, and has code (`trie.verify_account`).
 3. The publisher's head word is in the account's storage: who signs, the latest seq, its position in the log.
 4. The log's entry at that position is in the same storage.
 5. The fields of the commit, which may come from anyone, hash to that entry.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg.chain.secp import checksum
-from dkg.chain.trie import verify_account, verify_storage
+from dkg.chain.trie import EMPTY_CODE, verify_account, verify_storage
 from dkg.errors import ProofError
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ PROOF_NODES_MAX: Final = 64
 
 PROOF_NODE_BYTES_MAX: Final = 1024
 """Longest node, in bytes: a branch has 17 items of 33 bytes at most, or a value; ours are shorter."""
+
+
+class NoContractError(ProofError):
+    """It is proved that there is no contract at the registry's address in a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,16 @@ def check_commit(domain: Domain, header: Header, head: Head, entry: int, committ
 
 
 def verify_slots(header: Header, registry: bytes, slots: Sequence[bytes], proof: object) -> list[int]:
-    """The values of slots of the registry's storage, from one answer of eth_getProof; raises `ProofError`."""
+    """The values of slots of the registry's storage, from one answer of eth_getProof.
+
+    Raises `ProofError`; `NoContractError` if the address has no code.
+    """
     found = _object(proof, "the answer of eth_getProof")
     account = verify_account(header.state_root, registry, _nodes(found, "accountProof"))
-    if account is None:
-        raise ProofError(f"there is no contract at {checksum(registry)} in block {header.number}: a wrong registry?")
+    if account is None or account.code_hash == EMPTY_CODE:
+        raise NoContractError(
+            f"there is no contract at {checksum(registry)} in block {header.number}: a wrong registry?"
+        )
     storage = found.get("storageProof")
     if not isinstance(storage, list) or len(storage) != len(slots):
         raise ProofError("the answer of eth_getProof does not have the slots that were asked for")

@@ -35,6 +35,12 @@ class Domain:
     chain_id: int
     registry: bytes
 
+    def __post_init__(self) -> None:
+        if type(self.chain_id) is not int or not 1 <= self.chain_id <= UINT64_MAX:
+            raise InputError(f"the id of a chain is between 1 and 2^64 - 1, not {self.chain_id!r}")
+        if type(self.registry) is not bytes or len(self.registry) != ADDRESS_BYTES:
+            raise InputError(f"the address of a registry has {ADDRESS_BYTES} bytes")
+
     def separator(self) -> bytes:
         """The EIP-712 domain separator, 32 bytes."""
         return keccak256(

@@ -14,8 +14,11 @@ from dkg.chain.rlp import encode, number
 from dkg.chain.secp import keccak256
 from dkg.errors import ProofError
 
-EXTRA_BYTES_MAX: Final = 1024
-"""Longest extraData, in bytes: 32 on Ethereum, more on chains with proof of authority."""
+EXTRA_BYTES_MAX: Final = 16 * 1024
+"""Longest extraData, in bytes: 32 on Ethereum, thousands where it names the validators (Polygon, BNB Chain)."""
+
+HEIGHT_MAX: Final = 2**64 - 1
+"""Largest number and timestamp of a block: clients of the chain have 64 bits for each."""
 
 _DATA: Final = -1
 _NUMBER: Final = -2
@@ -49,8 +52,8 @@ _LATER: Final = (
 )
 """Fields that forks added, in order: a header has the first few of them."""
 
-_QUANTITY: Final = re.compile(r"0x(?:0|[1-9a-f][0-9a-f]{0,63})")
-_BYTES: Final = re.compile(r"0x(?:[0-9a-f]{2})*")
+_QUANTITY: Final = re.compile(r"0x(?:0|[1-9a-fA-F][0-9a-fA-F]{0,63})")
+_BYTES: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
 class HeaderError(ProofError):
@@ -77,23 +80,19 @@ def header_of_json(block: object, expected_hash: bytes | None = None) -> Header:
         raise HeaderError("the endpoint has no such block")
     fields = [*_FIELDS, *_later(block)]
     values = [_field(block, name, kind) for name, kind in fields]
+    by_name = dict(zip((name for name, _ in fields), values, strict=True))
+    height, timestamp = _int(by_name["number"]), _int(by_name["timestamp"])
+    if max(height, timestamp) > HEIGHT_MAX:
+        raise HeaderError("the number or the time of a block is beyond 64 bits: no chain has that")
     found = keccak256(encode([number(v) if isinstance(v, int) else v for v in values]))
-    named = _field(block, "hash", 32)
-    if found != named:
+    if found != _field(block, "hash", 32):
         raise HeaderError(
-            f"the header of block {block['number']} hashes to 0x{found.hex()}, which is not the hash that the endpoint "
-            "names: it altered the block, or the chain has headers of another kind"
+            f"the header of block {height} hashes to 0x{found.hex()}, which is not the hash that the endpoint names: "
+            "it altered the block, or the chain has headers of another kind"
         )
     if expected_hash is not None and found != expected_hash:
         raise HeaderError(f"the endpoint gave the block 0x{found.hex()} for 0x{expected_hash.hex()}")
-    by_name = dict(zip((name for name, _ in fields), values, strict=True))
-    return Header(
-        number=_int(by_name["number"]),
-        hash=found,
-        parent=_bytes(by_name["parentHash"]),
-        state_root=_bytes(by_name["stateRoot"]),
-        timestamp=_int(by_name["timestamp"]),
-    )
+    return Header(height, found, _bytes(by_name["parentHash"]), _bytes(by_name["stateRoot"]), timestamp)
 
 
 def _later(block: dict[str, object]) -> list[tuple[str, int]]:

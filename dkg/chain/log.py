@@ -54,6 +54,15 @@ class _Undo:
     publishers: dict[bytes, PublisherState | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a log was; see `RegistryLog.mark`."""
+
+    length: int
+    publishers: dict[bytes, PublisherState]
+    undo: tuple[_Undo, ...]
+
+
 class RegistryLog:
     """All commits so far, and each publisher's state. `kept_blocks`: how many blocks can be rolled back."""
 
@@ -98,6 +107,16 @@ class RegistryLog:
             raise LogError(f"cannot go back to block {number}: what is kept begins at {self._undo[0].block.number}")
         while self._undo and self._undo[-1].block.number > number:
             self._revert(self._undo.pop())
+
+    def mark(self) -> Mark:
+        """What the log is now, to come back to with `restore` however many blocks are applied in between."""
+        return Mark(len(self.entries), self.publishers.copy(), tuple(self._undo))
+
+    def restore(self, mark: Mark) -> None:
+        """Make the log what it was; not after a `rollback` to before that."""
+        del self.entries[mark.length :]
+        self.publishers = mark.publishers.copy()
+        self._undo = list(mark.undo)
 
     def head_at(self, publisher: bytes, position: int) -> Committed | None:
         """The publisher's latest commit among the log's first `position` entries; None if it has none there."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dkg.chain.commit import NUMBER_MAX, Commit
+from dkg.chain.commit import NUMBER_MAX, UINT64_MAX, Commit
 from dkg.chain.secp import ADDRESS_BYTES, keccak256
 from dkg.errors import InputError, ProofError
 
@@ -38,6 +38,11 @@ def head_slot(publisher: bytes) -> bytes:
 def entry_slot(position: int) -> bytes:
     """Where the log's entry at a position is stored: 32 bytes."""
     return keccak256(LOG_SLOT.to_bytes(_WORD) + position.to_bytes(_WORD))
+
+
+def nonce_slot(publisher: bytes) -> bytes:
+    """Where it is stored how often the publisher's keys changed: 32 bytes."""
+    return keccak256(NONCES_SLOT.to_bytes(_WORD) + publisher.rjust(_WORD, b"\0"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,13 @@ class Committed:
     """Position of the same publisher's commit before; 0 for the first."""
     block: int
     time: int
+
+    def __post_init__(self) -> None:
+        for number in (self.position, self.prior_position):
+            if not 0 <= number <= NUMBER_MAX:  # in `numbers` it would run into the next one
+                raise InputError(f"a position in the log is between 0 and 2^48 - 1, not {number}")
+        if not 0 <= self.block <= UINT64_MAX or not 0 <= self.time <= UINT64_MAX:
+            raise InputError("the number and the time of a block are between 0 and 2^64 - 1")
 
     @property
     def publisher(self) -> bytes:

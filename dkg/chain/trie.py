@@ -100,6 +100,8 @@ class _Walk:
                     break
                 if not matches:
                     break
+                if fields[1] == b"":
+                    raise TrieError("an extension of the trie leads nowhere")
                 node, path = fields[1], path[len(prefix) :]
             if node == b"":
                 break

@@ -1,31 +1,39 @@
 """The client that trusts the chain and nothing else: whose head it is, in what state, and answers checked against it.
 
-`Client.head` learns a publisher's head from an endpoint, checks it (see `dkg.chain.anchor`), and compares it with what
+`Client.head` learns a publisher's head from endpoints, checks it (see `dkg.chain.anchor`), and compares it with what
 this client has seen before:
 
-1. The chain is the one expected, and its head block hashes to what the endpoints agree on.
-2. The head's storage and entry are proved from that block hash; an endpoint without `eth_getProof` is taken at its
-   word only if `allow_unproved` says so, and every answer then says `anchor: rpc`.
+1. The chain is the one expected, and its newest block is one that as many endpoints as needed agree on.
+2. The head's storage and entry are proved from that block's hash; an endpoint without `eth_getProof` is taken at its
+   word only if `allow_unproved` says so. Every answer then says `anchor: rpc`, and nothing of it is remembered.
 3. The log still has, at its place, the commit that this client last saw final.
 4. The head is not behind that commit.
-5. It is as final, and the block as young, as the caller asks for.
+5. A commit that is older than the newest, because only what is final is wanted, is in the newest block's log too.
+6. The block whose state is told is as young as the caller asks for, by a clock that cannot be behind it.
 
 `Client.verify` then checks a proof against that head's root, and nothing else.
+
+What is trusted is the endpoints' word for which block is the chain's newest; a proof binds everything else to that
+block. One endpoint alone can make up a chain: a block with any number, time and state that hashes to what it says. Ask
+several, of different companies (`dkg.client.quorum`); `endpoints` in every answer says how many had to agree. An
+endpoint that hides the newest blocks is not found out, but what it shows ages: see `max_age`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
-from dkg.chain.anchor import AnchoredHead, check_commit
-from dkg.chain.registry import COMMITTED, Committed, Head, decode_event, entry_slot, head_slot
+from dkg.chain.anchor import AnchoredHead, NoContractError, check_commit
+from dkg.chain.registry import LOG_STATE_SLOT, Committed, Head, LogState, entry_slot, head_slot
 from dkg.chain.secp import checksum
 from dkg.client.chainread import FinalityError, UnprovableError
+from dkg.client.search import find_commit
 from dkg.client.trusted import TrustedHeads
-from dkg.errors import ProofError
-from dkg.limits import DEFAULT_BUDGET
+from dkg.errors import InputError, ProofError
+from dkg.evaluate import ALL_GRAPHS
+from dkg.limits import DEFAULT_BUDGET, FINALITY_DEPTH
 from dkg.page import CID_PREFIX
 from dkg.proof import VerifiedAnswer, verify
 
@@ -35,10 +43,11 @@ if TYPE_CHECKING:
     from dkg.chain.commit import Domain
     from dkg.chain.header import Header
     from dkg.client.chainread import ChainReader
+    from dkg.evaluate import Dataset
     from dkg.limits import Budget
 
-FIRST_WINDOW: Final = 1_000
-"""Blocks, back from the head, in which a publisher's commit is looked for first; each next window is twice as long."""
+CLOCK_BEHIND_MAX_S: Final = 60
+"""How far the device's clock may be behind a block's time before ages mean nothing, in seconds."""
 
 
 class RollbackError(ProofError):
@@ -46,7 +55,20 @@ class RollbackError(ProofError):
 
 
 class StaleError(ProofError):
-    """The newest block that the endpoints show is older than the caller accepts."""
+    """The block that an answer is as of is older than the caller accepts, or one cannot tell how old it is."""
+
+
+class PendingError(ProofError):
+    """What was asked for as final is not final yet."""
+
+
+class Claim(StrEnum):
+    """What an answer claims (DESIGN, section 5)."""
+
+    AUTHENTIC = "L0"
+    """The publisher signed it; whether it is the latest is not said."""
+    COMPLETE_FOR_PUBLISHER = "L1"
+    """And it is all that the publisher says about it, as of a block."""
 
 
 class State(StrEnum):
@@ -71,10 +93,12 @@ class ClientHead:
     state: State
     anchor: Anchor
     age: int
-    """Seconds from the time of the head block to now, by the device's clock; never below 0."""
+    """Seconds from the time of the block to now, by the device's clock; below 0 if that clock is behind."""
     finality_depth: int
+    endpoints: int
+    """How many endpoints had to agree on the block: all that is trusted."""
     went_back: bool = False
-    """Whether a head that was pending before is gone: the chain was reorganised."""
+    """Whether a head that was pending before is gone, or not shown any more."""
 
     @property
     def committed(self) -> Committed | None:
@@ -91,11 +115,14 @@ class ClientHead:
 
     def describe(self) -> dict[str, object]:
         """Claim, state, publisher, commit, block and age, for programs. The claim is L1: complete for the publisher."""
-        committed, block = self.committed, self.anchored.block
+        committed, block, domain = self.committed, self.anchored.block, self.anchored.domain
         return {
-            "claim": "L1",
+            "claim": str(Claim.COMPLETE_FOR_PUBLISHER),
             "state": str(self.state),
             "anchor": str(self.anchor),
+            "endpoints": self.endpoints,
+            "chain_id": domain.chain_id,
+            "registry": checksum(domain.registry),
             "publisher": checksum(self.anchored.head.publisher),
             "seq": committed.commit.seq if committed else 0,
             "position": committed.position if committed else None,
@@ -106,18 +133,25 @@ class ClientHead:
             "block_time": block.timestamp,
             "age_seconds": self.age,
             "finality_depth": self.finality_depth,
+            "went_back": self.went_back,
         }
 
     def sentence(self) -> str:
         """The same for people."""
-        committed, block = self.committed, self.anchored.block
-        which = f"commit {committed.commit.seq}" if committed else "no commit"
-        proved = "proved from the block hash" if self.anchor is Anchor.PROVED else "on the endpoint's word"
-        back = "; a later commit seen before is gone: the chain was reorganised" if self.went_back else ""
+        committed, number = self.committed, self.anchored.block.number
+        who = checksum(self.anchored.head.publisher)
+        what = f"signed by {who}, complete as of commit {committed.commit.seq}" if committed else f"{who} has no commit"
+        said = f"{self.endpoints} endpoint" + ("s agree on" if self.endpoints > 1 else " names")
+        proved = f"proved from the block hash that {said}" if self.anchor is Anchor.PROVED else "on the endpoint's word"
+        age = f"{self.age} s old" if self.age >= 0 else f"{-self.age} s ahead of this device's clock"
+        back = f"; {self._back(committed)}" if self.went_back else ""
         return (
-            f"signed by {checksum(self.anchored.head.publisher)}, complete as of {which}, {self.state} "
-            f"at block {block.number} ({proved}; {self.age} s old; final after {self.finality_depth} blocks){back}"
+            f"{what}, {self.state} at block {number} ({proved}; {age}; final after {self.finality_depth} blocks){back}"
         )
+
+    def _back(self, committed: Committed | None) -> str:
+        shown = f"commit {committed.commit.seq}" if committed else "no commit"
+        return f"a later commit seen before is gone, {shown} is shown: the chain was reorganised, or blocks are hidden"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +161,17 @@ class AnchoredAnswer:
     answer: VerifiedAnswer
     head: ClientHead
 
+    def describe(self) -> dict[str, object]:
+        """See `ClientHead.describe`."""
+        return self.head.describe()
+
+    def sentence(self) -> str:
+        """See `ClientHead.sentence`."""
+        return self.head.sentence()
+
 
 class Client:
-    """Reads the head of one publisher from the chain and verifies answers against it."""
+    """Reads the head of one publisher from the chain and verifies answers against it. Closes its reader."""
 
     def __init__(
         self,
@@ -139,7 +181,7 @@ class Client:
         *,
         trusted: TrustedHeads | None = None,
         clock: Callable[[], float],
-        finality_depth: int = 12,
+        finality_depth: int = FINALITY_DEPTH,
         allow_unproved: bool = False,
     ) -> None:
         """`clock`: Unix seconds. `finality_depth`: blocks above a commit's block until it counts as final."""
@@ -150,31 +192,50 @@ class Client:
         self._clock = clock
         self._depth = finality_depth
         self._allow_unproved = allow_unproved
+        self._last_final: ClientHead | None = None
 
-    def head(self, *, final: bool = False, max_age: float | None = None) -> ClientHead:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the reader."""
+        self._reader.close()
+
+    def head(self, *, final: bool = False, max_age: float | None = None, shown: Committed | None = None) -> ClientHead:
         """The publisher's head now. `final`: the newest that is final, instead of the newest.
 
-        `max_age`: seconds; an older head block is a `StaleError`. Raises `ProofError` (`RollbackError`,
-        `FinalityError`, `StaleError`) if it cannot be trusted, and `ChainError` if it cannot be read.
+        `max_age`: seconds; an older block is a `StaleError`. `shown`: a commit that somebody shows, such as the node
+        that serves the data; if it is the one (its hash says so), events need not be searched. Raises `ProofError`
+        (`RollbackError`, `FinalityError`, `StaleError`, `PendingError`) if the head cannot be trusted, and
+        `ChainError` if it cannot be read.
         """
-        found = self._reader.chain_id()
+        found = self._reader.chain_id()  # step 1
         if found != self._domain.chain_id:
             raise ProofError(f"the endpoint is of chain {found}, not {self._domain.chain_id}")
         tip = self._reader.header("latest")
-        block = tip
-        anchored, anchor = self._read(block)
+        known = self._trusted.get(self._domain, self._publisher, final=True)
+        anchored, anchor = self._read(tip, known, shown)
+        went_back = self._went_back(anchored)
         if final and not self._is_final(anchored, tip):
-            block = self._reader.header(max(0, tip.number - self._depth))
-            anchored, anchor = self._read(block)
+            anchored, anchor = self._read_final(tip, known, shown)
         state = State.FINAL if self._is_final(anchored, tip) else State.PENDING
-        went_back = block is tip and self._went_back(anchored)
-        age = max(0, int(self._clock() - tip.timestamp))
-        if max_age is not None and age > max_age:
-            raise StaleError(f"block {tip.number}, the newest that is shown, is {age} s old; {max_age:g} s is accepted")
-        self._remember(anchored, final=state is State.FINAL, latest=block is tip)
-        return ClientHead(anchored, state, anchor, age, self._depth, went_back)
+        head = ClientHead(anchored, state, anchor, 0, self._depth, self._reader.need, went_back)
+        head = self._aged(head, max_age)
+        if anchor is Anchor.PROVED:
+            self._remember(head, latest=anchored.block is tip)
+        return head
 
-    def verify(
+    def last_final(self) -> ClientHead | None:
+        """The newest final head that this object has learned, as old as it is now; None before. Asks nobody.
+
+        For when the endpoints are down: what was final stays so, only older.
+        """
+        return None if self._last_final is None else self._aged(self._last_final, None)
+
+    def verify(  # noqa: PLR0913 - what is asked, what is accepted, and the arguments of `dkg.verify`
         self,
         proof: bytes,
         query: str,
@@ -182,45 +243,101 @@ class Client:
         head: ClientHead | None = None,
         final: bool = False,
         max_age: float | None = None,
+        dataset: Dataset = ALL_GRAPHS,
+        base_iri: str | None = None,
+        now: str | None = None,
         budget: Budget = DEFAULT_BUDGET,
     ) -> AnchoredAnswer:
-        """Check a proof (a CAR file) against the publisher's head. `head`: one just learned; else it is read now.
+        """Check a proof (a CAR file) against the publisher's head. `head`: one learned before; else it is read now.
 
-        Raises `ProofError` if the answer is not proved, or the proof is of another root than the head's.
+        `final` and `max_age` hold for both. Raises `ProofError` if the answer is not proved, or the proof is of
+        another root than the head's; the others as for `dkg.verify` and `head`.
         """
-        head = self.head(final=final, max_age=max_age) if head is None else head
-        answer = verify(proof, query, head.root, limits=budget)
+        head = self.head(final=final, max_age=max_age) if head is None else self._again(head, final, max_age)
+        answer = verify(proof, query, head.root, limits=budget, dataset=dataset, base_iri=base_iri, now=now)
         return AnchoredAnswer(answer, head)
+
+    # --- accepting -----------------------------------------------------------------------------------------
+
+    def _again(self, head: ClientHead, final: bool, max_age: float | None) -> ClientHead:  # noqa: FBT001
+        """A head learned before, if it is what is asked for now."""
+        if (head.anchored.domain, head.anchored.head.publisher) != (self._domain, self._publisher):
+            raise InputError("this head is of another publisher, registry or chain than this client's")
+        if head.anchor is Anchor.RPC and not self._allow_unproved:
+            raise InputError("this head was not proved, and this client does not allow that")
+        if final and head.state is not State.FINAL:
+            raise PendingError("this head is not final: learn a final one")
+        return self._aged(head, max_age)
+
+    def _aged(self, head: ClientHead, max_age: float | None) -> ClientHead:
+        """The head with its age now (step 6)."""
+        block = head.anchored.block
+        age = int(self._clock() - block.timestamp)
+        if max_age is None:
+            return replace(head, age=age)
+        if not max_age >= 0:
+            raise InputError(f"an age is 0 seconds or more, not {max_age}")
+        if age < -CLOCK_BEHIND_MAX_S:
+            raise StaleError(
+                f"block {block.number} is {-age} s ahead of this device's clock, so its age cannot be told: "
+                "set the clock, or ask other endpoints"
+            )
+        if age > max_age:
+            raise StaleError(f"block {block.number}, as of which this is, is {age} s old; {max_age:g} s is accepted")
+        return replace(head, age=age)
 
     # --- reading -------------------------------------------------------------------------------------------
 
-    def _read(self, block: Header) -> tuple[AnchoredHead, Anchor]:
-        """The head as of a block, checked against what was final."""
-        known = self._trusted.get(self._domain, self._publisher, final=True)
+    def _read(self, block: Header, known: Committed | None, shown: Committed | None) -> tuple[AnchoredHead, Anchor]:
+        """The head as of a block, checked against what was final (steps 2 to 4)."""
         kept = [] if known is None else [entry_slot(known.position)]
         words, anchor = self._slots(block, [head_slot(self._publisher), *kept])
         head = Head.unpack(self._publisher, words[0])
-        who = checksum(self._publisher)
         if known is not None:
-            if head.seq < known.commit.seq:
-                raise RollbackError(
-                    f"block {block.number} has commit {head.seq} of {who} as the latest; commit {known.commit.seq} was "
-                    "final before: the endpoint shows an old or another chain"
-                )
-            if words[1].to_bytes(32) != known.entry():
-                raise FinalityError(
-                    f"commit {known.commit.seq} of {who} was final and is not in the log any more: "
-                    "do not trust this chain before you know why"
-                )
+            self._check_known(head, words[1], known, block)
         if head.seq == 0:
             return AnchoredHead(self._domain, head, None, block, proved=anchor is Anchor.PROVED), anchor
         if known is not None and head.position == known.position:
             entry, committed = words[1], known
         else:
-            entry = self._slots(block, [entry_slot(head.position)])[0][0]
-            committed = self._commit_at(head, entry, block)
+            (entry, state), _ = self._slots(block, [entry_slot(head.position), LOG_STATE_SLOT.to_bytes(32)])
+            committed = self._commit_of(head, entry.to_bytes(32), LogState.unpack(state).first_block, block, shown)
         anchored = check_commit(self._domain, block, head, entry, committed)
         return replace(anchored, proved=anchor is Anchor.PROVED), anchor
+
+    def _read_final(self, tip: Header, known: Committed | None, shown: Committed | None) -> tuple[AnchoredHead, Anchor]:
+        """The newest head that is final where the newest one is not (step 5)."""
+        block = self._reader.header(max(0, tip.number - self._depth))
+        if known is not None and known.block > block.number:
+            known = None  # it was final for a client that wanted fewer blocks
+        try:
+            anchored, anchor = self._read(block, known, shown)
+        except NoContractError as error:
+            raise PendingError(f"nothing of the registry is final yet, with {self._depth} blocks: {error}") from error
+        committed = anchored.committed
+        if not self._is_final(anchored, tip):
+            raise PendingError(f"nothing is final yet: block {tip.number} is the newest, {self._depth} must be on top")
+        if committed is not None:
+            (entry,), _ = self._slots(tip, [entry_slot(committed.position)])
+            if entry.to_bytes(32) != committed.entry():
+                raise FinalityError(
+                    f"commit {committed.commit.seq} is in the log of block {block.number} and not in that of block "
+                    f"{tip.number}: the endpoint mixes two chains, or one was reorganised while it was read"
+                )
+        return anchored, anchor
+
+    def _check_known(self, head: Head, entry: int, known: Committed, block: Header) -> None:
+        who, seq = checksum(self._publisher), known.commit.seq
+        if head.seq < seq:
+            raise RollbackError(
+                f"block {block.number} has commit {head.seq} of {who} as the latest; commit {seq} was final before: "
+                f"the endpoint shows an old or another chain (what was final is kept in {self._trusted.where})"
+            )
+        if entry.to_bytes(32) != known.entry():
+            raise FinalityError(
+                f"commit {seq} of {who} was final and is not in the log any more: do not trust this chain before you "
+                f"know why (what was final is kept in {self._trusted.where})"
+            )
 
     def _slots(self, block: Header, slots: list[bytes]) -> tuple[list[int], Anchor]:
         registry = self._domain.registry
@@ -231,32 +348,22 @@ class Client:
                 raise
         return [self._reader.storage(registry, slot, block) for slot in slots], Anchor.RPC
 
-    def _commit_at(self, head: Head, entry: int, block: Header) -> Committed:
-        """The commit of a head: the one kept, or from the newest events backwards. Not believed: its hash counts."""
+    def _commit_of(
+        self, head: Head, entry: bytes, first_block: int, block: Header, shown: Committed | None
+    ) -> Committed:
+        """The commit of a head: one that is known or shown, else from the events. Not believed: its hash counts."""
         latest = self._trusted.get(self._domain, self._publisher, final=False)
-        if latest is not None and latest.entry() == entry.to_bytes(32):
-            return latest
-        topics = [COMMITTED, self._publisher.rjust(32, b"\0")]
-        end, window = block.number, FIRST_WINDOW
-        while end >= 0:
-            start = max(0, end - window + 1)
-            for log in reversed(self._reader.logs(self._domain.registry, start, end, topics)):
-                number = log.block_number
-                header = block if number == block.number else self._reader.header(number)
-                event = decode_event(list(log.topics), log.data, number, header.timestamp)
-                if isinstance(event, Committed) and event.position == head.position:
-                    return event
-            end, window = start - 1, 2 * window
-        raise ProofError(
-            f"the endpoint does not show commit {head.seq} of {checksum(self._publisher)}, which the registry has: "
-            "ask another endpoint, or one that keeps old events"
-        )
+        for committed in (latest, shown):
+            if committed is not None and committed.entry() == entry:
+                return committed
+        return find_commit(self._reader, self._domain.registry, head, entry, block, first_block)
 
     # --- what was seen before ------------------------------------------------------------------------------
 
     def _is_final(self, anchored: AnchoredHead, tip: Header) -> bool:
         committed = anchored.committed
-        return committed is not None and committed.block + self._depth <= tip.number
+        since = anchored.block.number if committed is None else committed.block
+        return since + self._depth <= tip.number
 
     def _went_back(self, anchored: AnchoredHead) -> bool:
         """Whether a commit seen before, not final yet, is not on the chain any more."""
@@ -265,10 +372,13 @@ class Client:
             return False
         return anchored.head.seq <= latest.commit.seq
 
-    def _remember(self, anchored: AnchoredHead, *, final: bool, latest: bool) -> None:
-        if anchored.committed is None:
-            return
-        if latest:
-            self._trusted.put(self._domain, anchored.committed, final=False)
-        if final:
-            self._trusted.put(self._domain, anchored.committed, final=True)
+    def _remember(self, head: ClientHead, *, latest: bool) -> None:
+        committed, before = head.committed, self._trusted.get(self._domain, self._publisher, final=False)
+        is_older = before is not None and before.block > head.anchored.block.number  # so it contradicts nothing
+        if latest and not is_older and committed is None:
+            self._trusted.drop(self._domain, self._publisher)
+        elif latest and not is_older and committed is not None:
+            self._trusted.put(self._domain, committed, final=False)
+        if committed is not None and head.state is State.FINAL:
+            self._trusted.put(self._domain, committed, final=True)
+            self._last_final = head

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from dkg.chain.anchor import verify_slots
 from dkg.chain.header import Header, header_of_json
-from dkg.client.rpc import RpcAnswerError, RpcRefusedError
+from dkg.client.rpc import RpcAnswerError, RpcRefusedError, RpcTooLongError
 from dkg.errors import ProofError
 
 if TYPE_CHECKING:
@@ -20,8 +20,17 @@ if TYPE_CHECKING:
 
     from dkg.client.rpc import HttpRpc
 
-LOGS_MAX: Final = 50_000
-"""Most events that one answer may hold."""
+LOGS_MAX: Final = 20_000
+"""Most events of one range of blocks; ask for the events of fewer blocks if there are more."""
+
+LOGS_REQUESTS_MAX: Final = 1_000
+"""Most requests for the events of one range of blocks: endpoints that take few blocks at once need many."""
+
+SMALL_BYTES_MAX: Final = 256 * 1024
+"""Longest answer that holds a number or a word, in bytes: endpoints that fail send pages of HTML."""
+
+HEADER_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Longest block without its transactions, in bytes: their hashes, for about 50,000 of them."""
 
 _TAGS: Final = frozenset({"latest", "finalized", "safe", "earliest"})
 _QUANTITY: Final = re.compile(r"0x(?:0|[1-9a-fA-F][0-9a-fA-F]{0,63})")
@@ -53,6 +62,10 @@ class Log:
 class ChainReader(Protocol):
     """Reads a chain. Block references: a tag, a number, or a hash of 32 bytes. All raise `ChainError`."""
 
+    @property
+    def need(self) -> int:
+        """How many endpoints say which block is the chain's: all that a client must trust."""
+
     def chain_id(self) -> int:
         """The id of the chain."""
 
@@ -60,7 +73,10 @@ class ChainReader(Protocol):
         """A block's header, which hashes to its hash, and has the number or the hash asked for."""
 
     def logs(self, address: bytes, start: int, end: int, topics: Sequence[bytes] = ()) -> list[Log]:
-        """The events of a contract in blocks `start` to `end`, both included, with these first topics."""
+        """The events of a contract in blocks `start` to `end`, both included, with these first topics.
+
+        Raises `RpcTooLongError` if they are more than `LOGS_MAX`.
+        """
 
     def slots(self, address: bytes, slots: Sequence[bytes], header: Header) -> list[int]:
         """What slots of a contract's storage hold, proved from the header's state root.
@@ -71,12 +87,27 @@ class ChainReader(Protocol):
     def storage(self, address: bytes, slot: bytes, header: Header) -> int:
         """A storage slot, on the endpoint's word."""
 
+    def close(self) -> None:
+        """Close all connections and end all threads. Whoever waits for an answer gets a `ChainError`."""
+
 
 class RpcReader:
-    """Reads a chain through one endpoint."""
+    """Reads a chain through one endpoint, which it closes."""
+
+    need: int = 1
 
     def __init__(self, rpc: HttpRpc) -> None:
         self.rpc = rpc
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """See `ChainReader`."""
+        self.rpc.close()
 
     @property
     def name(self) -> str:
@@ -85,34 +116,59 @@ class RpcReader:
 
     def chain_id(self) -> int:
         """See `ChainReader`."""
-        return _quantity(self.rpc.call("eth_chainId"), "eth_chainId")
+        return _quantity(self.rpc.call("eth_chainId", bytes_max=SMALL_BYTES_MAX), "eth_chainId")
 
     def header(self, which: str | int | bytes) -> Header:
         """See `ChainReader`."""
         if isinstance(which, bytes):
-            return header_of_json(self.rpc.call("eth_getBlockByHash", ["0x" + which.hex(), False]), which)
-        header = header_of_json(self.rpc.call("eth_getBlockByNumber", [_reference(which), False]))
+            params: list[object] = ["0x" + which.hex(), False]
+            return header_of_json(self.rpc.call("eth_getBlockByHash", params, bytes_max=HEADER_BYTES_MAX), which)
+        params = [_reference(which), False]
+        header = header_of_json(self.rpc.call("eth_getBlockByNumber", params, bytes_max=HEADER_BYTES_MAX))
         if isinstance(which, int) and header.number != which:
             raise ProofError(f"{self.name} gave block {header.number} for block {which}")
         return header
 
     def logs(self, address: bytes, start: int, end: int, topics: Sequence[bytes] = ()) -> list[Log]:
-        """See `ChainReader`. A range that the endpoint refuses is halved until it takes it."""
+        """See `ChainReader`. A range that the endpoint refuses, or has too much to say of, is halved until it fits.
+
+        The rest of the range is then asked for in pieces of that size, with `LOGS_REQUESTS_MAX` requests in all.
+        """
+        found: list[Log] = []
+        size, asked = end - start + 1, 0
+        while start <= end:
+            last = min(start + size - 1, end)
+            asked += 1
+            if asked > LOGS_REQUESTS_MAX:
+                raise RpcAnswerError(
+                    f"{self.name} gives the events of so few blocks at once that those up to block {end} would take "
+                    f"more than {LOGS_REQUESTS_MAX} requests: use another endpoint"
+                )
+            try:
+                found += self._logs(address, start, last, topics)
+            except (RpcRefusedError, RpcTooLongError):
+                if start == last:
+                    raise
+                size = (last - start + 1) // 2
+            else:
+                start = last + 1
+            if len(found) > LOGS_MAX:
+                raise RpcTooLongError(f"{self.name} gives more than {LOGS_MAX} events of the blocks up to {end}")
+        return found
+
+    def _logs(self, address: bytes, start: int, end: int, topics: Sequence[bytes]) -> list[Log]:
         question: dict[str, Any] = {"address": "0x" + address.hex(), "fromBlock": hex(start), "toBlock": hex(end)}
         if topics:
             question["topics"] = ["0x" + topic.hex() for topic in topics]
-        try:
-            found = self.rpc.call("eth_getLogs", [question])
-        except RpcRefusedError:
-            if start == end:
-                raise
-            middle = (start + end) // 2
-            return [*self.logs(address, start, middle, topics), *self.logs(address, middle + 1, end, topics)]
-        if not isinstance(found, list) or len(found) > LOGS_MAX:
-            raise RpcAnswerError(f"eth_getLogs of {self.name} gave no list of at most {LOGS_MAX} events")
+        found = self.rpc.call("eth_getLogs", [question])
+        if not isinstance(found, list):
+            raise RpcAnswerError(f"eth_getLogs of {self.name} gave no list")
         logs = [_log(one) for one in found]
-        if any(log.address != address for log in logs):
-            raise RpcAnswerError(f"eth_getLogs of {self.name} gave events of another contract")
+        wanted = tuple(topics)
+        for log in logs:
+            is_wanted = log.address == address and log.topics[: len(wanted)] == wanted
+            if not (is_wanted and start <= log.block_number <= end):
+                raise RpcAnswerError(f"eth_getLogs of {self.name} gave an event that was not asked for")
         return logs
 
     def slots(self, address: bytes, slots: Sequence[bytes], header: Header) -> list[int]:
@@ -128,7 +184,8 @@ class RpcReader:
 
     def storage(self, address: bytes, slot: bytes, header: Header) -> int:
         """See `ChainReader`."""
-        found = self.rpc.call("eth_getStorageAt", ["0x" + address.hex(), "0x" + slot.hex(), _hash(header)])
+        params = ["0x" + address.hex(), "0x" + slot.hex(), _hash(header)]
+        found = self.rpc.call("eth_getStorageAt", params, bytes_max=SMALL_BYTES_MAX)
         return int.from_bytes(_bytes(found, "eth_getStorageAt", 32))
 
 
@@ -166,7 +223,7 @@ def _log(found: object) -> Log:
     topics = found.get("topics")
     if not isinstance(topics, list) or len(topics) > _TOPICS_MAX:
         raise RpcAnswerError("the topics of an event are no list of at most 4")
-    if found.get("removed") not in {None, False}:
+    if found.get("removed") not in (None, False):
         raise RpcAnswerError("an event of eth_getLogs was removed from the chain")
     return Log(
         block_number=_quantity(found.get("blockNumber"), "blockNumber of an event"),

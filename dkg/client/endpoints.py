@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def reader_of(urls: Sequence[str], need: int) -> ChainReader:
-    """A reader over the endpoints with these URLs, of which `need` must agree. Raises `InputError`."""
+    """A reader over the endpoints with these URLs, of which `need` must agree. Close it after use.
+
+    Raises `InputError`: for a URL that is none, for one endpoint (host and port) given twice, and where `need` cannot
+    be met.
+    """
     if not urls:
         raise InputError("name an endpoint of the chain: --rpc URL")
     readers = [RpcReader(HttpRpc(url)) for url in urls]

@@ -1,11 +1,12 @@
 """Following the registry's log on a chain, through endpoints that may lie (rows B1, B3, B5 of the fault matrix).
 
 `Follower.step` brings a `RegistryLog` up to the chain's head. It believes events no further than they are proved:
-after each step the log's length, every new entry and every head that changed are read with `eth_getProof` and checked
-against the head block's state root; events that were left out, forged or reordered do not survive that. Where an
-endpoint does not offer `eth_getProof`, the log is marked as unproved.
+every new entry, the log's length, and every head and nonce are read with `eth_getProof` and checked against the head
+block's state root; events that were left out, forged or reordered do not survive that. Where an endpoint does not
+offer `eth_getProof`, the log is marked as unproved.
 
-What is left to trust is the block hash of the head. `dkg.client.quorum` asks several endpoints for it.
+What is left to trust is which block is the chain's head (`dkg.client.quorum` asks several endpoints for it), and, of
+keys that changed more than once between two steps, the signers in between: storage has the last one only.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dkg.chain.log import Block, LogError, RegistryLog
-from dkg.chain.registry import LOG_STATE_SLOT, Head, LogState, decode_event, entry_slot, head_slot
+from dkg.chain.log import Block, LogError, Mark, RegistryLog
+from dkg.chain.registry import LOG_STATE_SLOT, Head, LogState, decode_event, entry_slot, head_slot, nonce_slot
 from dkg.client.chainread import FinalityError, UnprovableError
+from dkg.client.rpc import ChainError, RpcTooLongError
 from dkg.errors import ProofError
+from dkg.limits import FINALITY_DEPTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from dkg.chain.commit import Domain
     from dkg.chain.header import Header
@@ -27,15 +30,22 @@ if TYPE_CHECKING:
     from dkg.client.chainread import ChainReader, Log
 
 BLOCKS_PER_REQUEST: Final = 2_000
-"""Blocks whose events are asked for at once."""
+"""Blocks whose events are asked for at once; fewer where there are too many events."""
+
+BLOCKS_AHEAD_MAX: Final = 2**32
+"""Most blocks between what was read and a head: no chain has that many, and reading up to one made up ends never."""
 
 SLOTS_PER_PROOF: Final = 64
 """Storage slots that one eth_getProof is asked for."""
 
 
+class BehindError(ChainError):
+    """The endpoints show a head further back than what was final before: they lag, or hide the newest blocks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step did."""
+    """What one step did. `head`: the block that the log is as of."""
 
     head: Header
     new_events: int
@@ -51,86 +61,151 @@ class Follower:
     what is final; a reorganisation deeper than that is a `FinalityError`, and nothing is rewritten.
     """
 
-    def __init__(self, reader: ChainReader, domain: Domain, *, first_block: int = 0, finality_depth: int = 12) -> None:
+    def __init__(
+        self, reader: ChainReader, domain: Domain, *, first_block: int = 0, finality_depth: int = FINALITY_DEPTH
+    ) -> None:
         self.log = RegistryLog(kept_blocks=4 * finality_depth + 64)
         self.finality_depth = finality_depth
         self.head: Header | None = None
+        """The block that the log was last checked against."""
         self._reader = reader
         self._domain = domain
         self._first = first_block
+        self._proved = False
+        self._proved_entries = 0
+        self._checked: Mark = self.log.mark()
+        self._is_whole = False
+        """Whether the log has all up to `head`: not while a reorganisation is being followed."""
+        self._known: dict[int, bytes] = {}
+        """Hashes of blocks by number: heads, and as the lowest the highest block that is final."""
+
+    @property
+    def final_block(self) -> int | None:
+        """The number of the highest block that is final; it never goes down. None before the first step."""
+        return min(self._known, default=None)
 
     @property
     def final_position(self) -> int:
-        """How many of the log's entries are buried `finality_depth` blocks deep."""
-        limit = (self.head.number if self.head else 0) - self.finality_depth
+        """How many of the log's entries are final."""
+        limit = self.final_block
         entries = self.log.entries
-        length = len(entries)
-        while length and entries[length - 1].block > limit:
+        length = len(entries) if limit is not None else 0
+        while length and entries[length - 1].block > (limit or 0):
             length -= 1
         return length
+
+    def age(self, now: float) -> int | None:
+        """Seconds from the time of the head block to `now` (Unix seconds); None before the first step.
+
+        It goes up while the endpoints are down or hide new blocks. Below 0: the device's clock is behind.
+        """
+        return None if self.head is None else int(now) - self.head.timestamp
 
     def step(self, progress: Callable[[int, int], None] | None = None) -> Step:
         """Read what is new. `progress`: called with the block reached and the head's number.
 
         Raises `LogError` or another `ProofError` for events that are not what the registry logged, `FinalityError`
-        for a reorganisation too deep, and `ChainError` if the endpoints fail. The log is then as before the step, or
-        as of a block that was read whole: the next step goes on.
+        for a reorganisation too deep, and `ChainError` if the endpoints fail. What was final before stays as it is;
+        the log is as before the step, or as of a block that was read whole, and the next step goes on.
         """
         head = self._reader.header("latest")
         rolled_back = self._back_to_common(head)
+        if self.head is not None and self._is_whole and (head.number < self.head.number or head == self.head):
+            return Step(self.head, 0, 0, self._proved)  # an endpoint that lags takes nothing back
+        final = self._final_at(head)
+        events = self._read_to(head, progress)
+        heads_are_proved = self._check(head)
+        self.head, self._checked, self._is_whole = head, self.log.mark(), True
+        self._proved = heads_are_proved and self._proved_entries == len(self.log.entries)
+        self._known = {number: known for number, known in self._known.items() if number > final[0]}
+        self._known |= {head.number: head.hash, final[0]: final[1]}
+        return Step(head, events, rolled_back, self._proved)
+
+    def _final_at(self, head: Header) -> tuple[int, bytes]:
+        """Number and hash of the block that is final when this is the head."""
+        number, before = max(0, head.number - self.finality_depth), self.final_block
+        if before is not None and before >= number:
+            return before, self._known[before]
+        return number, self._reader.header(number).hash
+
+    # --- reorganisations -----------------------------------------------------------------------------------
+
+    def _back_to_common(self, head: Header) -> int:
+        """Roll back to the latest block that the chain still has; how many blocks were forgotten."""
+        lowest = self._first if self.final_block is None else self.final_block
+        known = self._known | {block.number: block.hash for block in self.log.blocks if block.number >= lowest}
+        numbers = sorted(number for number in known if number <= head.number)
+        if known and not numbers:
+            raise BehindError(
+                f"the endpoints show block {head.number} as the newest; block {min(known)} was read before: they lag, "
+                "or hide the newest blocks"
+            )
+        low, high = 0, len(numbers)  # those before `low` are on the chain, those from `high` on are not
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._is_on_chain(numbers[middle - 1], known, head):
+                low = middle
+            else:
+                high = middle - 1
+        if low == len(numbers):
+            return 0
+        if low == 0 and self._known:
+            raise FinalityError(
+                f"block {numbers[0]} was final and is not on the chain any more: it was reorganised deeper than "
+                f"{self.finality_depth} blocks. What was final is frozen; check the endpoints, then raise the depth"
+            )
+        return self._rolled_back(numbers[low - 1] if low else self._first - 1)
+
+    def _is_on_chain(self, number: int, known: dict[int, bytes], head: Header) -> bool:
+        return known[number] == (head if number == head.number else self._reader.header(number)).hash
+
+    def _rolled_back(self, fork: int) -> int:
+        gone = sum(block.number > fork for block in self.log.blocks)
+        self.log.restore(self._checked)
+        self.log.rollback(fork)
+        self._checked, self._is_whole = self.log.mark(), False
+        self._proved_entries = min(self._proved_entries, len(self.log.entries))
+        self._known = {number: known for number, known in self._known.items() if number <= fork}
+        return gone
+
+    # --- events --------------------------------------------------------------------------------------------
+
+    def _read_to(self, head: Header, progress: Callable[[int, int], None] | None) -> int:
+        """Read the events up to a head; how many."""
         tip = self.log.tip
         start = tip.number + 1 if tip else self._first
-        events = 0
+        if head.number - start > BLOCKS_AHEAD_MAX:
+            raise LogError(f"the endpoints show block {head.number} as the newest: no chain has that many blocks")
+        events, size = 0, BLOCKS_PER_REQUEST
         while start <= head.number:
-            end = min(start + BLOCKS_PER_REQUEST - 1, head.number)
-            events += self._read(start, end, head)
+            end = min(start + size - 1, head.number)
+            try:
+                events += self._read(start, end, head)
+            except RpcTooLongError:
+                if start == end:
+                    raise
+                size = (end - start + 1) // 2
+                continue
             start = end + 1
             if progress is not None:
                 progress(end, head.number)
-        proved = self._check(head)
-        self.head = head
-        return Step(head, events, rolled_back, proved)
-
-    def _back_to_common(self, head: Header) -> int:
-        """Roll back to the latest block that the chain still has."""
-        blocks, tip = self.log.blocks, self.log.tip
-        if tip is None:
-            return 0
-        keep = len(blocks)
-        while keep and not self._is_on_chain(blocks[keep - 1], head):
-            keep -= 1
-        if keep == len(blocks):
-            return 0
-        fork = blocks[keep - 1].number if keep else self._first - 1
-        final = (self.head.number if self.head else 0) - self.finality_depth
-        if fork < final:
-            raise FinalityError(
-                f"the chain was reorganised from block {fork + 1} on, deeper than the finality depth of "
-                f"{self.finality_depth} blocks: what was final is frozen; check the endpoints, then raise the depth"
-            )
-        gone = sum(block.number > fork for block in blocks)
-        self.log.rollback(fork)
-        return gone
-
-    def _is_on_chain(self, block: Block, head: Header) -> bool:
-        if block.number > head.number:
-            return False
-        return block.hash == (head if block.number == head.number else self._reader.header(block.number)).hash
+        return events
 
     def _read(self, start: int, end: int, head: Header) -> int:
         logs = self._reader.logs(self._domain.registry, start, end)
-        by_block: dict[int, list[Log]] = {}
+        by_block: dict[int, list[Log]] = {end: []}
         for log in logs:
             if not start <= log.block_number <= end:
                 raise LogError(f"an endpoint gave an event of block {log.block_number} for blocks {start} to {end}")
             by_block.setdefault(log.block_number, []).append(log)
-        by_block.setdefault(end, [])
-        before = self.log.tip.number if self.log.tip else self._first - 1
+        before, proved = self.log.mark(), self._proved_entries
         try:
             for number in sorted(by_block):
                 self._apply(number, by_block[number], head)
-        except ProofError:
-            self.log.rollback(before)
+            self._prove_entries(head)
+        except BaseException:
+            self.log.restore(before)
+            self._proved_entries = proved
             raise
         return len(logs)
 
@@ -146,34 +221,46 @@ class Follower:
 
     # --- what the state root says --------------------------------------------------------------------------
 
-    def _check(self, head: Header) -> bool:
-        """Compare the log with the contract's storage; returns whether it could be."""
+    def _prove_entries(self, head: Header) -> None:
+        """Check the entries that are not proved yet: written once, they are in every later state."""
+        entries = self.log.entries[self._proved_entries :]
+        expected = {entry_slot(entry.position): int.from_bytes(entry.entry()) for entry in entries}
         try:
-            return self._compare(head)
+            for slot, value in self._stored(list(expected), head):
+                if value != expected[slot]:
+                    raise LogError(f"the events up to block {head.number} are not those that the registry stored")
+        except UnprovableError:
+            return
+        self._proved_entries = len(self.log.entries)
+
+    def _check(self, head: Header) -> bool:
+        """Compare the log's length, heads and nonces with the contract's storage; returns whether it could be."""
+        try:
+            self._compare(head)
         except UnprovableError:
             return False
         except ProofError:
-            self.log.rollback(self._unchecked_from(head) - 1)
+            self.log.restore(self._checked)  # any event since then may be the one that is wrong
+            self._proved_entries = min(self._proved_entries, len(self.log.entries))
             raise
+        return True
 
-    def _unchecked_from(self, head: Header) -> int:
-        checked = self.head.number + 1 if self.head else self._first
-        return min(checked, head.number)
+    def _compare(self, head: Header) -> None:
+        length = LOG_STATE_SLOT.to_bytes(32)
+        states = self.log.publishers
+        heads = {head_slot(publisher): publisher for publisher in states}
+        nonces = {nonce_slot(publisher): state.nonce for publisher, state in states.items()}
+        for slot, value in self._stored([length, *heads, *nonces], head):
+            if slot == length and LogState.unpack(value).length != len(self.log.entries):
+                raise LogError(f"the events up to block {head.number} are not all that the registry logged")
+            publisher = heads.get(slot)
+            if publisher is not None and Head.unpack(publisher, value) != states[publisher].head:
+                raise LogError(f"the signers that events tell of are not those of block {head.number}")
+            if value != nonces.get(slot, value):
+                raise LogError(f"changes of keys up to block {head.number} are missing, or made up")
 
-    def _compare(self, head: Header) -> bool:
-        first = self._unchecked_from(head)
-        entries = [entry for entry in self.log.entries if entry.block >= first] if first else self.log.entries
-        state = LOG_STATE_SLOT.to_bytes(32)
-        expected = {state: len(self.log.entries)}
-        expected |= {entry_slot(entry.position): int.from_bytes(entry.entry()) for entry in entries}
-        heads = {head_slot(publisher): state.head for publisher, state in self.log.publishers.items()}
-        slots = [*expected, *heads]
+    def _stored(self, slots: list[bytes], head: Header) -> Iterable[tuple[bytes, int]]:
+        """Slots with what is proved to be in them."""
         for at in range(0, len(slots), SLOTS_PER_PROOF):
             some = slots[at : at + SLOTS_PER_PROOF]
-            for slot, value in zip(some, self._reader.slots(self._domain.registry, some, head), strict=True):
-                found = LogState.unpack(value).length if slot == state else value
-                if slot in expected and found != expected[slot]:
-                    raise LogError(f"the events up to block {head.number} are not those that the registry stored")
-                if slot in heads and Head.unpack(heads[slot].publisher, value) != heads[slot]:
-                    raise LogError(f"the signers that events tell of are not those of block {head.number}")
-        return True
+            yield from zip(some, self._reader.slots(self._domain.registry, some, head), strict=True)

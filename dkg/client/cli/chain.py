@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dkg.chain.commit import SIGNED_COMMIT_BYTES_MAX, SignedCommit
 from dkg.chain.evidence import EVIDENCE_BYTES_MAX, check_evidence
 from dkg.chain.secp import address_from_text, checksum
 from dkg.client.anchored import Client
@@ -20,6 +21,7 @@ from dkg.client.settings import (
     home_path,
     read_settings,
 )
+from dkg.client.signed import verify_head
 from dkg.client.trusted import TrustedHeads
 from dkg.errors import InputError
 
@@ -28,26 +30,38 @@ if TYPE_CHECKING:
 
     from dkg.client.anchored import ClientHead
     from dkg.client.cli.console import Console
+    from dkg.client.signed import SignedHead
 
 
-def head_of(args: argparse.Namespace) -> ClientHead:
-    """The head of the publisher that the arguments of `dkg verify` name, checked against the chain."""
+def head_of(args: argparse.Namespace) -> ClientHead | SignedHead:
+    """The head of the publisher that the arguments of `dkg verify` name, from the chain or from a signed commit."""
     home = home_path(args.home)
+    if args.commit is not None:
+        return _signed_head(args, home)
     settings = settings_of(args, home)
-    client = Client(
+    publisher = address_from_text(args.publisher)
+    trusted = TrustedHeads(Path(args.trusted) if args.trusted else home / HEADS_FILE)
+    with Client(
         reader_of(settings.endpoints, settings.need),
         settings.domain,
-        address_from_text(args.publisher),
-        trusted=TrustedHeads(Path(args.trusted) if args.trusted else home / HEADS_FILE),
+        publisher,
+        trusted=trusted,
         clock=time.time,
         finality_depth=settings.finality_depth,
         allow_unproved=args.allow_unproved,
-    )
-    return client.head(final=args.final, max_age=args.max_age)
+    ) as client:
+        return client.head(final=args.final, max_age=args.max_age)
 
 
-def settings_of(args: argparse.Namespace, home: Path) -> ChainSettings:
-    """What the arguments say of the chain, and what they leave out as the home has it."""
+def _signed_head(args: argparse.Namespace, home: Path) -> SignedHead:
+    settings = settings_of(args, home, offline=True)
+    signed = SignedCommit.decode(read_input(args.commit, SIGNED_COMMIT_BYTES_MAX, "commit"))
+    signer = address_from_text(args.signer) if args.signer else None
+    return verify_head(signed, settings.domain, address_from_text(args.publisher), signer=signer)
+
+
+def settings_of(args: argparse.Namespace, home: Path, *, offline: bool = False) -> ChainSettings:
+    """What the arguments say of the chain, and what the home has of the rest. `offline`: no endpoint is needed."""
     kept = read_settings(home) or ChainSettings(0, "")
     said = {"chain_id": args.chain_id, "registry": args.registry, "endpoints": args.rpc, "need": args.need}
     said["finality_depth"] = args.finality_depth
@@ -57,7 +71,7 @@ def settings_of(args: argparse.Namespace, home: Path) -> ChainSettings:
     for option, value in (
         ("--registry", settings.registry),
         ("--chain-id", settings.chain_id),
-        ("--rpc", settings.endpoints),
+        ("--rpc", settings.endpoints or offline),
     ):
         if not value:
             raise InputError(f"say {option}: there is no {SETTINGS_FILE} in {home} that says it")

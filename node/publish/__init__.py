@@ -4,7 +4,9 @@
 |-------------|----------------------------------------------------------------------------------|
 | `publisher` | `Publisher`: `publish` and `resume`                                              |
 | `session`   | what one publish does while it holds the home: settle, plan, sign, anchor, wait  |
-| `goals`     | what a transaction is for, and how the chain shows that it is reached            |
+| `reconcile` | the journal and the signed commits of a home, compared with the chain            |
+| `places`    | in which block a commit is, and by which transaction                             |
+| `goals`     | the goal of a job: its commit on the chain                                       |
 | `sender`    | one goal to the chain: builds, keeps, sends, replaces transactions, and waits    |
 | `decide`    | what to do next about a goal's transactions: a pure function                     |
 | `fees`      | what a transaction pays, and the cap                                             |

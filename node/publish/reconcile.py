@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dkg.chain.commit import ZERO_HASH
-from dkg.client.anchored import State
+from dkg.client.anchored import PendingError, State
 from dkg.client.chainread import FinalityError
 from node.publish.errors import JournalError
 from node.publish.goals import foreign
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dkg.client.store import SqliteStore
     from node.home import Home
     from node.publish.journal import Job, Journal
-    from node.publish.published import Places
+    from node.publish.places import Places
     from node.publish.waits import Patience
 
 RECOVERED: Final = "recovered commit"
@@ -69,7 +69,10 @@ class Reconciler:
         ripe = [job for job in self.journal.open_jobs() if job.outcome and job.outcome.block <= deep]
         if len(ripe) < least:
             return
-        final = head if head.state is State.FINAL else self.patience(lambda: self.client.head(final=True))
+        try:
+            final = head if head.state is State.FINAL else self.patience(lambda: self.client.head(final=True))
+        except PendingError:  # a reorganisation moved what seemed deep enough
+            return
         for job in ripe:
             if job.state is JobState.MINED and job.commit.seq <= final.anchored.head.seq:
                 self.journal.move(self.current(job, head), JobState.FINAL)

@@ -20,7 +20,8 @@ from dkg.pages import StoredPages
 from node.publish.errors import JournalError, StuckError
 from node.publish.goals import CommitGoal, MovedError, require_signer
 from node.publish.journal import JobState
-from node.publish.published import Places, Published
+from node.publish.places import Places
+from node.publish.published import Published
 from node.publish.reconcile import FINAL_AT_ONCE, Reconciler, root_digest
 from node.publish.waits import Pace, Patience
 

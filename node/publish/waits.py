@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from dkg.client.anchored import RollbackError, StaleError
+from dkg.client.anchored import PendingError, RollbackError, StaleError
 from dkg.client.chainread import FinalityError, UnprovableError
 from dkg.client.rpc import ChainError, RpcRefusedError
 from dkg.errors import ProofError
@@ -24,7 +24,7 @@ FAULTS_MAX: Final = 8
 """Answers in a row that are wrong or refused before that is the error: a reorganisation under way makes a few."""
 
 _GROWTH: Final = 1.6
-_ALARMS: Final = (RollbackError, StaleError, FinalityError, UnprovableError)
+_ALARMS: Final = (RollbackError, StaleError, FinalityError, PendingError, UnprovableError)
 
 
 @dataclass(frozen=True, slots=True)

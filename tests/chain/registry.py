@@ -61,6 +61,9 @@ class Registry:
         transaction = {"from": "0x" + sender.hex(), "data": data, "gas": hex(3_000_000)}
         if to is not None:
             transaction["to"] = "0x" + to.hex()
-        receipt: dict[str, Any] = self.rpc("eth_getTransactionReceipt", self.rpc("eth_sendTransaction", transaction))
-        assert receipt["status"] == "0x1"
-        return receipt
+        digest = self.rpc("eth_sendTransaction", transaction)
+        found: dict[str, Any] | None = None
+        while found is None:  # anvil mines a moment later
+            found = self.rpc("eth_getTransactionReceipt", digest)
+        assert found["status"] == "0x1"
+        return found

@@ -11,13 +11,14 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import re
 import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 
 from dkg.client.wire import TooLongError, Wire
 from dkg.errors import InputError, StoreError
@@ -270,10 +271,9 @@ def _name(parts: SplitResult) -> str:
 
 def _secrets(parts: SplitResult) -> list[str]:
     """What must not be shown, longest first, as it stands in the URL and as it is read."""
-    found = {parts.username or "", parts.password or ""}
-    pieces = [*parts.path.split("/"), parts.query, *(value for pair in parse_qsl(parts.query) for value in pair)]
-    found |= {piece for piece in pieces if len(piece) >= _SECRET_CHARS_MIN}
-    return sorted({text for one in found for text in (one, unquote(one)) if text}, key=len, reverse=True)
+    pieces = [parts.query, *re.split("[/&=]", f"{parts.path}&{parts.query}")]
+    found = {piece for piece in pieces if len(piece) >= _SECRET_CHARS_MIN} | {parts.username, parts.password}
+    return sorted({text for one in found if one for text in (one, unquote_plus(one))}, key=len, reverse=True)
 
 
 def _strict_json(data: bytes, what: str) -> object:

@@ -214,6 +214,7 @@ class Sender:
         """No endpoint took a transaction that is new to them. If it pays too little, the next round signs another."""
         run.goal.refuse(attempt)
         run.refusals += 1
+        del run.heard[attempt.hash]  # the same transaction may be signed again
         if taken is Taken.FUNDS:
             raise EmptyWalletError(
                 f"{checksum(self._wallet.address)} cannot pay for gas: the transaction may cost up to "

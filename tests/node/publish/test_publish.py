@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=["devnet", "anvil"])
-def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:  # noqa: F811 - pytest's name
+def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     with (anvil_world if request.param == "anvil" else world)(tmp_path) as made:
         yield made
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dkg.chain.commit import Domain
-from dkg.chain.registry import Committed, decode_event
+from eth_account import Account
+
+from dkg.chain.registry import COMMITTED, Committed, decode_event
 from dkg.chain.secp import checksum
 from dkg.client.anchored import Client
 from dkg.client.chainread import RpcReader
@@ -24,8 +24,8 @@ from node.change import Change
 from node.devnet.accounts import dev_accounts
 from node.devnet.chain import Options, devnet
 from node.home import Home
-from node.publish.fees import FeePolicy
-from node.publish.journal import Entry, Job, Journal
+from node.publish.fees import GWEI, FeePolicy
+from node.publish.journal import Attempt, Entry, Job, Journal
 from node.publish.published import Request
 from node.publish.publisher import Publisher, connected
 from node.publish.sender import At, Tools
@@ -37,7 +37,9 @@ from tests.chain.rpc import Rpc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from dkg.chain.commit import Domain
     from dkg.pages import Pages
     from dkg.terms import Quad
     from node.change import Edit
@@ -136,20 +138,29 @@ class World:
             finally:
                 publisher.close()
 
+    def fund(self, address: bytes, wei: int = 10**18) -> None:
+        """Send coins from the last account."""
+        payment = {"from": "0x" + self.registry.accounts[-1].hex(), "to": "0x" + address.hex(), "value": hex(wei)}
+        digest = self.rpc("eth_sendTransaction", payment)
+        while self.rpc("eth_getTransactionReceipt", digest) is None:
+            pass
+
     # --- looking -------------------------------------------------------------------------------------------
 
     def events(self, publisher: bytes | None = None) -> list[Committed]:
         """What the registry has logged of a publisher."""
         who = publisher or self.wallets.publisher
-        found = self.rpc("eth_getLogs", {"address": "0x" + self.domain.registry.hex(), "fromBlock": "0x0"})
+        topics = ["0x" + COMMITTED.hex(), "0x" + who.rjust(32, b"\0").hex()]
+        address = "0x" + self.domain.registry.hex()
+        found = self.rpc("eth_getLogs", {"address": address, "fromBlock": "0x0", "topics": topics})
         events = []
         for log in found:
             block = self.rpc("eth_getBlockByHash", log["blockHash"], False)  # noqa: FBT003 - JSON-RPC
-            topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
             number, stamp = int(block["number"], 16), int(block["timestamp"], 16)
-            event = decode_event(topics, bytes.fromhex(log["data"][2:]), number, stamp)
-            if isinstance(event, Committed) and event.publisher == who:
-                events.append(event)
+            kinds = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
+            event = decode_event(kinds, bytes.fromhex(log["data"][2:]), number, stamp)
+            assert isinstance(event, Committed)
+            events.append(event)
         return events
 
     def client(self, publisher: bytes | None = None) -> Client:
@@ -165,6 +176,34 @@ class World:
             return jobs, {job.request: journal.history(job) for job in jobs}
         finally:
             journal.close()
+
+    def attempts(self, name: str) -> list[Attempt]:
+        """The transactions that were signed for a request."""
+        journal = Journal(self.home().journal, self.domain, self.wallets.publisher, time.time)
+        try:
+            job = journal.job(name)
+            assert job is not None
+            return journal.attempts(job)
+        finally:
+            journal.close()
+
+    def payment(self, nonce: int, wei: int = 50 * GWEI) -> str:
+        """A transaction of the publisher's own account that is not ours, in hex. `wei`: for one unit of gas."""
+        fields = {"type": 2, "chainId": self.domain.chain_id, "nonce": nonce, "gas": 21_000, "value": 1}
+        fields |= {"maxFeePerGas": wei, "maxPriorityFeePerGas": wei // 2}
+        signed = Account.sign_transaction(fields | {"to": checksum(b"\x99" * 20)}, self.key)
+        return "0x" + bytes(signed.raw_transaction).hex()
+
+    def set_automine(self, wanted: bool) -> None:  # noqa: FBT001 - as the method itself
+        """Whether each transaction is mined as it comes."""
+        self.rpc("evm_setAutomine", wanted)
+
+    def mine(self, blocks: int = 1) -> None:
+        self.rpc("anvil_mine", hex(blocks))
+
+    def nonce(self) -> int:
+        """The next nonce of the account that pays."""
+        return int(self.rpc("eth_getTransactionCount", "0x" + self.wallets.payer.address.hex(), "latest"), 16)
 
     def states(self, name: str) -> list[str]:
         """The states that the job of a request went through."""

@@ -1,0 +1,153 @@
+"""Doing a job: the same code in a worker process and in `node.workers.inprocess`."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from dkg.api import load
+from dkg.canon import nquad
+from dkg.client.files import ZSTD_MAGIC, compress, decompress, proof_file_bytes_max
+from dkg.errors import StoreError
+from dkg.evaluate import evaluate
+from dkg.pages import RecordedPages, StoredPages
+from dkg.proof import prove, root_bytes, verify
+from node.workers.jobs import Check, Facts, Parse, Plain, Prove, Query, Result
+from node.workers.views import Viewed, Views, format_for, too_large
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from dkg.answer import Results
+    from dkg.pages import Pages, PageStore
+    from node.workers.jobs import Job
+    from node.workers.settings import Settings
+
+    OpenStore = Callable[[], AbstractContextManager[PageStore]]
+    """Gives the store of pages, to be left when it is no longer needed."""
+
+    Done = tuple[bytes, str, str, int | None, int | None]
+    """Body, form, format, rows, pages."""
+
+
+class Executor:
+    """Does jobs, one at a time, and keeps pages and views between them.
+
+    The store is opened at the first job that needs one. When it fails, it is opened anew for one more try: a reader
+    may have held on to what a writer has tidied away.
+    """
+
+    def __init__(self, open_store: OpenStore, settings: Settings) -> None:
+        self._open_store = open_store
+        self._settings = settings
+        self._stored: Pages | None = None
+        self._opened = ExitStack()
+        self._views = Views(settings.views, settings.result_bytes)
+
+    def run(self, job: Job) -> Result:
+        """The result of a job. Raises what evaluation raises, `UnacceptableError` and `ResultTooLargeError`."""
+        start = time.perf_counter()
+        had_store = self._stored is not None
+        try:
+            done = self._done(job)
+        except StoreError:
+            if not had_store:
+                raise
+            self.close()
+            done = self._done(job)
+        body, form, format_, rows, pages = done
+        if len(body) > self._settings.result_bytes:
+            raise too_large(self._settings.result_bytes)
+        return Result(body, Facts(form, format_, rows, pages, time.perf_counter() - start))
+
+    def close(self) -> None:
+        """Let go of the store and of the views; the next job opens them again."""
+        self._views.close()
+        self._stored = None
+        self._opened.close()
+
+    def _pages(self) -> Pages:
+        if self._stored is None:
+            store = self._opened.enter_context(self._open_store())
+            self._stored = StoredPages(store, self._settings.cache_pages)
+        return self._stored
+
+    def _done(self, job: Job) -> Done:
+        match job:
+            case Query():
+                return self._query(job)
+            case Plain():
+                return self._plain(job)
+            case Prove():
+                return self._prove(job)
+            case Check():
+                return _check(job)
+            case Parse():
+                return _parse(job, self._settings.result_bytes)
+
+    def _query(self, job: Query) -> Done:
+        budget = job.budget
+        pages = RecordedPages(self._pages(), budget.pages, budget.proof_bytes)
+        root = root_bytes(job.root)
+        answer = evaluate(pages, root, job.text, dataset=job.dataset, budget=budget, base_iri=job.base_iri, now=job.now)
+        return *_results(answer, job), len(answer), len(pages.read)
+
+    def _plain(self, job: Plain) -> Done:
+        found = self._views.answer(job)
+        if isinstance(found, Viewed):
+            return found.body, found.form, found.format, found.rows, None
+        return self._query(
+            Query(
+                root=job.root,
+                text=job.text,
+                dataset=found,
+                now=job.now,
+                base_iri=job.base_iri,
+                budget=job.budget,
+                table=job.table,
+                graph=job.graph,
+            )
+        )
+
+    def _prove(self, job: Prove) -> Done:
+        proof = prove(
+            self._pages(),
+            job.root,
+            job.text,
+            dataset=job.dataset,
+            budget=job.budget,
+            base_iri=job.base_iri,
+            now=job.now,
+        )
+        form, rows = proof.answer.form.value, len(proof.answer)
+        if job.compressed:
+            return compress(proof.car), form, "car.zst", rows, proof.pages
+        return proof.car, form, "car", rows, proof.pages
+
+
+def _check(job: Check) -> Done:
+    car = job.car
+    if car.startswith(ZSTD_MAGIC):
+        car = decompress(car, proof_file_bytes_max(job.budget))
+    answer = verify(car, job.text, job.root, dataset=job.dataset, limits=job.budget, base_iri=job.base_iri, now=job.now)
+    return *_results(answer, job), len(answer), answer.pages
+
+
+def _results(answer: Results, job: Query | Check) -> tuple[bytes, str, str]:
+    form = answer.form.value
+    format_ = format_for(form, job.table, job.graph)
+    return answer.serialize(format_), form, format_
+
+
+def _parse(job: Parse, bytes_max: int) -> Done:
+    lines: set[bytes] = set()
+    size = 0
+    for batch in load(job.data, format=job.format, graph=job.graph, base_iri=job.base_iri):
+        fresh = set(map(nquad, batch)) - lines
+        lines.update(fresh)
+        size += sum(map(len, fresh))
+        if size > bytes_max:
+            raise too_large(bytes_max)
+    return b"".join(sorted(lines)), job.format, "nq", len(lines), None

@@ -23,11 +23,15 @@ class Artefact:
     bytecode: str
     """The creation code, 0x and hexadecimal digits; the constructor takes no arguments."""
     runtime: str
-    """The code on the chain, 0x and hexadecimal digits, without the immutables that creation appends to it."""
+    """The code on the chain, byte for byte, 0x and hexadecimal digits."""
     layout: Mapping[str, Mapping[str, str | int]]
     """Where each variable is stored: name -> {slot, n_slots, type}."""
+    userdoc: Mapping[str, Any]
+    """What the functions do, for those who call them (NatSpec)."""
+    devdoc: Mapping[str, Any]
+    """Their parameters, and how they work, for those who read the code (NatSpec)."""
     compiler: str
-    """The names and versions of all that compiled it."""
+    """The name and version of what compiled it."""
     source_sha256: str
     """Of the contract's own source file, in hexadecimal."""
 

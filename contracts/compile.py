@@ -1,6 +1,6 @@
 """Writes the contracts' artefacts, or says whether they are current: `python -m contracts.compile [--check]`.
 
-Needs the extra `contracts`. The same source, compiler and snekmate give the same bytes on every machine.
+Needs the extra `contracts`. The same source and compiler give the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import argparse
 import hashlib
 import json
 import sys
-from importlib.metadata import distribution, version
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 FOLDER: Final = Path(__file__).resolve().parent
 NAMES: Final = ("registry",)
 
-_OUTPUTS: Final = ("abi", "bytecode", "bytecode_runtime", "layout")
+_OUTPUTS: Final = ("abi", "bytecode", "bytecode_runtime", "layout", "userdoc", "devdoc")
 
 
 def compiled(name: str) -> str:
@@ -25,22 +25,18 @@ def compiled(name: str) -> str:
     from vyper import compiler  # type: ignore[import-untyped]  # noqa: PLC0415
     from vyper.compiler.input_bundle import FilesystemInputBundle  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    bundle = FilesystemInputBundle([Path(str(distribution("snekmate").locate_file("")))])
     source = FOLDER / f"{name}.vy"
+    bundle = FilesystemInputBundle([FOLDER])
     made = compiler.compile_from_file_input(bundle.load_file(source), input_bundle=bundle, output_formats=_OUTPUTS)
-    return _text(
-        made, source.read_bytes(), compiler_version=f"vyper {version('vyper')}, snekmate {version('snekmate')}"
-    )
-
-
-def _text(made: dict[str, Any], source: bytes, *, compiler_version: str) -> str:
     artefact = {
         "abi": made["abi"],
         "bytecode": made["bytecode"],
         "runtime": made["bytecode_runtime"],
         "layout": made["layout"]["storage_layout"],
-        "compiler": compiler_version,
-        "source_sha256": hashlib.sha256(source).hexdigest(),
+        "userdoc": made["userdoc"],
+        "devdoc": made["devdoc"],
+        "compiler": f"vyper {version('vyper')}",
+        "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
     }
     return json.dumps(artefact, indent=1, sort_keys=True) + "\n"
 

@@ -35,13 +35,42 @@
 
      Signatures are of EIP-712, domain ("DKG Registry", "1", chain id, this
      address), with low s and v in {27, 28}. None serves as an identifier: what
-     stops a replay is `seq` for a commit, and the nonce for the others.
+     stops a replay is `seq` for a commit, and the nonce for the others. The
+     signed type of a commit says uint64 where functions take uint48: the word
+     is the same.
+
+     An entry holds `block.number` and `block.timestamp` as the opcodes give
+     them. On a chain where these are not those of the block's header (some
+     rollups give their base chain's number) clients cannot check entries.
+@custom:security A commit counts, for ever, if its signer was the publisher's
+     signer when it was logged, even if the signer's key had been stolen by
+     then: revoke at once. The publisher goes on from the last commit in the
+     log, whoever made it.
+
+     What a signer signed and nobody relayed stays valid while its `seq` is the
+     next and it is the signer: relayers may hold a commit back. It dies with
+     the commit that takes its `seq`, and with a rotation or revocation, but it
+     comes back to life if the same signer is named again at the same `seq`.
+     So never name a signer again whose key may have been stolen.
+
+     A signer may revoke itself, so that whoever finds a leak can stop it. A
+     thief who does so stops the publisher, once, until it names another
+     signer, and the nonce that this uses up makes worthless what the publisher
+     had signed with it; a transaction of the publisher's own takes no nonce.
+
+     A relayed call does the same whoever sends it, because all that matters is
+     signed or compared with the log. Whoever copies it from the mempool does
+     the relayer's work; the relayer's own then reverts.
+
+     A publisher that is a contract sends transactions; it cannot sign
+     (no EIP-1271). `count` and `created` are the publisher's claims. Anyone
+     may fill the log with commits of its own, at their price.
 """
 
 
-# @dev `numbers` is the word that is hashed into the entry: 48 bits each, from
-#      the top: seq, position, prior_position, count, created. A word of an
-#      event costs 256 gas.
+# @dev `numbers` is the word that is hashed into the entry, 48 bits each: seq,
+#      position, prior_position, count, created. One word and not five, because
+#      a word of an event costs 256 gas.
 event Committed:
     publisher: indexed(address)
     root: bytes32
@@ -126,7 +155,7 @@ nonces: public(HashMap[address, uint256])
 @deploy
 def __init__():
     """
-    @dev Keeps the block's number. Nothing here can be changed afterwards.
+    @dev Keeps the block's number. There is nothing else to set up.
     """
     self.log_state = block.number << _FIRST_BLOCK_SHIFT
 
@@ -137,8 +166,10 @@ def commit(
 ):
     """
     @notice Anchors a publisher's next commit. Only its signer may call this.
-    @dev The commit's `seq` is the one after the latest; `prior` says which
-         that is, so that a transaction that is sent twice commits once.
+    @dev The commit's `seq` is the one after the latest. `prior` says which
+         that is, so that a transaction that is sent twice commits once. It
+         differs if a reorganisation moves the commit before to another block
+         or position: this then reverts, and is to be sent again.
     @param publisher The publisher's address.
     @param root The digest in the CID of the dataset's root; not zero.
     @param count How many quads the dataset has, as the publisher says.
@@ -205,8 +236,8 @@ def rotate_signed(publisher: address, signer: address, nonce: uint64, r: bytes32
     @param publisher The publisher's address.
     @param signer The new signer; not the address 0, 1 or 2.
     @param nonce The publisher's nonce.
-    @param r The publisher's signature over Rotate(publisher, signer, nonce), first 32
-           bytes.
+    @param r The publisher's signature over Rotate(publisher, signer, nonce),
+           first 32 bytes.
     @param s The next 32 bytes.
     @param v The last byte.
     """

@@ -57,6 +57,11 @@ class Model:
     publishers: dict[str, Publisher] = field(default_factory=dict)
     log: list[Entry] = field(default_factory=list)
 
+    def copy(self) -> Model:
+        """A model that can go another way."""
+        publishers = {name: replace(state, commits=state.commits.copy()) for name, state in self.publishers.items()}
+        return Model(publishers, self.log.copy())
+
     def of(self, publisher: str) -> Publisher:
         return self.publishers.setdefault(publisher, Publisher(publisher))
 

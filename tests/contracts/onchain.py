@@ -10,6 +10,7 @@ from eth_abi.abi import decode, encode
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
+from hypothesis import settings
 
 from contracts import registry
 from contracts.statements import TYPES, parts, typed_data
@@ -50,13 +51,17 @@ _EVENTS: Final = {keccak(text=signature_of(dict(part))): part for part in regist
 
 
 class OnChain:
-    """A fresh registry. Calls raise `RevertedError`."""
+    """A fresh registry. Calls raise `RevertedError`.
 
-    def __init__(self, env: Any = None) -> None:  # noqa: ANN401 - titanoboa has no types
+    `bytecode`: what to deploy instead, with the same interface. `logs`: topics and data of the latest call's events.
+    """
+
+    def __init__(self, env: Any = None, bytecode: str | None = None) -> None:  # noqa: ANN401 - titanoboa has no types
         self.env = env or boa.Env()
         self.env.evm.patch.chain_id = CHAIN_ID
-        address, self.runtime = self.env.deploy_code(bytecode=bytes.fromhex(registry().bytecode[2:]))
+        address, _ = self.env.deploy_code(bytecode=bytes.fromhex((bytecode or registry().bytecode)[2:]))
         self.address = str(address)
+        self.logs: list[tuple[list[bytes], bytes]] = []
 
     @property
     def block(self) -> tuple[int, int]:
@@ -79,8 +84,12 @@ class OnChain:
         """Call a function: the events that it emits. The last value of a relayed one is a signature of 65 bytes."""
         if name.endswith("_signed"):
             values = (*values[:-1], *parts(values[-1]))
+        self.logs = []
         made = self.raw(sender, self.calldata(name, *values))
-        return [_event(topics, data) for _, _, topics, data in made.get_raw_log_entries()]
+        self.logs = [
+            ([topic.to_bytes(32) for topic in topics], data) for _, _, topics, data in made.get_raw_log_entries()
+        ]
+        return [_event(topics, data) for topics, data in self.logs]
 
     def view(self, name: str, *values: Any) -> Any:  # noqa: ANN401 - values of an ABI
         """What a view returns."""
@@ -104,20 +113,22 @@ class OnChain:
         return sign(key, CHAIN_ID, self.address, kind, *values)
 
 
+def examples(ci: int, deep: int) -> int:
+    """How many examples to try, by the profile (`tests/conftest.py`)."""
+    return ci if settings().max_examples <= 100 else deep
+
+
 def sign(key: LocalAccount, chain_id: int, registry_address: str, kind: str, *values: Any) -> bytes:  # noqa: ANN401
     """A statement's signature by eth-account, its fields in order."""
     statement = typed_data(chain_id, registry_address, kind, dict(zip(TYPES[kind], values, strict=True)))
     return bytes(key.sign_message(encode_typed_data(full_message=statement)).signature)
 
 
-def _event(topics: list[int], data: bytes) -> Event:
-    abi = _EVENTS[topics[0].to_bytes(32)]
+def _event(topics: list[bytes], data: bytes) -> Event:
+    abi = _EVENTS[topics[0]]
     indexed = [given for given in abi["inputs"] if given["indexed"]]
     plain = [given for given in abi["inputs"] if not given["indexed"]]
-    found = {
-        given["name"]: decode([given["type"]], topic.to_bytes(32))[0]
-        for given, topic in zip(indexed, topics[1:], strict=True)
-    }
+    found = {given["name"]: decode([given["type"]], topic)[0] for given, topic in zip(indexed, topics[1:], strict=True)}
     found |= dict(
         zip([given["name"] for given in plain], decode([given["type"] for given in plain], data), strict=True)
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.statements import parts
 from dkg.chain.commit import Commit, Domain, Retire, Revoke, Rotate
 from dkg.chain.log import Block, RegistryLog
 from dkg.chain.registry import Committed, Event, Head, decode_event, entry_slot, head_slot
@@ -17,9 +16,9 @@ RELAYER = KEYS[6].address
 
 def read(chain: OnChain, name: str, *values: Any) -> Event:  # noqa: ANN401 - values of an ABI
     """Call a function, and read its event as a client does. The last value is a signature of 65 bytes."""
-    made = chain.raw(RELAYER, chain.calldata(name, *values[:-1], *parts(values[-1])))
-    ((_, _, topics, data),) = made.get_raw_log_entries()
-    return decode_event([topic.to_bytes(32) for topic in topics], data, *chain.block)
+    chain.call(RELAYER, name, *values)
+    ((topics, data),) = chain.logs
+    return decode_event(topics, data, *chain.block)
 
 
 def test_signatures_made_by_the_library_are_taken_and_its_log_follows(chain: OnChain) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from eth_account import Account
-from eth_account.messages import encode_defunct, encode_typed_data
-from eth_utils.crypto import keccak
+from eth_account.messages import encode_typed_data
 
 from contracts.statements import TYPES, parts, typed_data
 from tests.contracts.onchain import (
@@ -21,9 +19,6 @@ from tests.contracts.onchain import (
     Step,
     sign,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 OWNER, HOT, RELAYER = KEYS[:3]
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -166,22 +161,6 @@ def test_dirty_bits_above_a_value_rejected(chain: OnChain, place: int) -> None:
 # --- for one statement, one contract, one chain -----------------------------------------------------------------
 
 
-def test_signature_for_another_chain_id_rejected(chain: OnChain) -> None:
-    assert (
-        refused(chain, FIRST, sign(OWNER, CHAIN_ID + 1, chain.address, "Commit", *FIRST.signed_part))
-        == "not the signer"
-    )
-
-
-def test_signature_for_another_contract_rejected(chain: OnChain) -> None:
-    other = OnChain(chain.env)
-    assert other.address != chain.address
-    signature = other.sign(OWNER, "Commit", *FIRST.signed_part)
-    assert refused(chain, FIRST, signature) == "not the signer"
-    relay(other, FIRST, signature)
-    assert other.view("log_length") == 1
-
-
 def test_signature_from_before_a_fork_of_the_chain_rejected_on_the_other_branch(chain: OnChain) -> None:
     signature = chain.sign(OWNER, "Commit", *FIRST.signed_part)
     separator = chain.view("domain_separator")
@@ -259,57 +238,3 @@ def test_signature_for_a_publisher_that_is_the_zero_address_rejected(chain: OnCh
     # ecrecover gives 0 for a bad signature: it must not pass for the publisher 0.
     step = replace(FIRST, publisher="0x" + "00" * 20)
     assert refused(chain, step, join(0, 0, 27)) == "signature"
-
-
-def _personal(chain: OnChain, digest: bytes) -> bytes:
-    del chain
-    return bytes(OWNER.sign_message(encode_defunct(primitive=digest)).signature)
-
-
-def _struct_only(chain: OnChain, digest: bytes) -> bytes:
-    del chain
-    return bytes(Account.unsafe_sign_hash(digest, OWNER.key).signature)
-
-
-def _no_prefix(chain: OnChain, digest: bytes) -> bytes:
-    return bytes(Account.unsafe_sign_hash(keccak(chain.view("domain_separator") + digest), OWNER.key).signature)
-
-
-@pytest.mark.parametrize("made", [_personal, _struct_only, _no_prefix])
-def test_cross_protocol_signature_rejected(chain: OnChain, made: Callable[[OnChain, bytes], bytes]) -> None:
-    values = dict(zip(TYPES["Commit"], FIRST.signed_part, strict=True))
-    body = bytes(encode_typed_data(full_message=typed_data(CHAIN_ID, chain.address, "Commit", values)).body)
-    assert refused(chain, FIRST, made(chain, body)) == "not the signer"
-
-
-def test_signature_of_a_transaction_that_commits_rejected(chain: OnChain) -> None:
-    signed = OWNER.sign_transaction(
-        {
-            "to": bytes.fromhex(chain.address[2:]),
-            "data": chain.calldata("commit", *FIRST.arguments),
-            "gas": 100_000,
-            "gasPrice": 1,
-            "nonce": 0,
-            "value": 0,
-            "chainId": CHAIN_ID,
-        }
-    )
-    for v in (27, 28):
-        assert refused(chain, FIRST, join(signed.r, signed.s, v)) == "not the signer"
-
-
-def test_revocation_as_a_retirement_rejected(chain: OnChain) -> None:
-    # The same fields in another type.
-    signature = chain.sign(OWNER, "Revoke", OWNER.address, 0)
-    with pytest.raises(RevertedError, match=r"^not the publisher$"):
-        chain.call(RELAYER.address, "retire_signed", OWNER.address, 0, signature)
-    chain.call(RELAYER.address, "revoke_signed", OWNER.address, 0, signature)
-    assert chain.view("nonces", OWNER.address) == 1
-
-
-def test_retirement_as_a_revocation_rejected(chain: OnChain) -> None:
-    signature = chain.sign(OWNER, "Retire", OWNER.address, 0)
-    with pytest.raises(RevertedError, match=r"^not the signer$"):
-        chain.call(RELAYER.address, "revoke_signed", OWNER.address, 0, signature)
-    chain.call(RELAYER.address, "retire_signed", OWNER.address, 0, signature)
-    assert chain.view("nonces", OWNER.address) == 1

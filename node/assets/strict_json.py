@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 DOCUMENT_BYTES_MAX: Final = 1024 * 1024
 """Longest signed document, in bytes."""
 
-VALUES_MAX: Final = 10_000
-"""Most JSON values of a signed document: PyLD takes time that grows with their square, 15 s for so many."""
+VALUES_MAX: Final = 5_000
+"""Most JSON values of a signed document: PyLD takes time that grows with their square, 5 s for so many."""
 
 DEPTH_MAX: Final = 64
 """Most JSON values inside each other."""

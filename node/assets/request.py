@@ -1,0 +1,225 @@
+"""What `dkg publish` and `dkg retract` ask for, from files and options to an edit that can be applied.
+
+A request has an identifier: a digest of the asset, its content and what is said about it, and not of the time. The
+same command gives the same one, so that it can find its own unfinished work; whether anything is left to do, only the
+edit knows.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from dkg.chain.ual import Ual
+from dkg.client.files import read_input
+from dkg.client.load import format_of
+from dkg.errors import DkgError, InputError
+from dkg.rdf import parse_quads
+from node.assets.edits import Details, content, put, retract
+from node.assets.errors import AssetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dkg.chain.ual import Publisher
+    from dkg.terms import Quad
+    from node.assets.integrity import IntegrityChecked
+    from node.assets.report import ShapesReport
+    from node.change import Edit
+
+STANDARD_INPUT: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOptions:
+    """What to publish, and as what. None: what was said about the asset before stays. Empty: it is said no more."""
+
+    name: str
+    """The asset's name, or its UAL."""
+    files: tuple[str, ...]
+    """Paths of RDF files; `-` is standard input. Together they are the asset's content."""
+    format: str | None = None
+    """A name of `dkg.rdf.FORMATS`, for all files; by default what their names tell."""
+    base: str | None = None
+    """What relative IRIs are relative to."""
+    title: str | None = None
+    authors: tuple[str, ...] | None = None
+    """IRIs."""
+    licence: str | None = None
+    """An IRI."""
+    derived_from: tuple[str, ...] | None = None
+    """IRIs."""
+    supersedes: tuple[str, ...] | None = None
+    """Names or UALs of assets of the same publisher."""
+    shapes: str | None = None
+    """Path of a file of SHACL shapes, in the format that its name tells."""
+    credential: bool = False
+    """The one file is JSON-LD with a Data Integrity proof, which is checked; its statements are the content."""
+    signer: str | None = None
+    """The did:key that must have signed it, if that is known."""
+    contexts: tuple[tuple[str, str], ...] = ()
+    """JSON-LD contexts that it may name besides those that are known here: URLs, and paths of their files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A change that somebody asked for. `id`: 32 bytes, see above. `label`: what to call it."""
+
+    id: bytes
+    label: str
+    edit: Edit
+    ual: Ual
+    quads: int = 0
+    """Quads of the content."""
+    report: ShapesReport | None = None
+    """What the shapes found, if there were any: warnings at most, or the request would have been refused."""
+    signed: IntegrityChecked | None = None
+    """Whose signature was checked."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the publisher should know before it is published."""
+        if self.report is None:
+            return []
+        nothing = [] if self.report.nodes else ["the shapes have no target in this asset: nothing was checked"]
+        return nothing + [f"{finding.severity.lower()}: {finding}" for finding in self.report.others]
+
+
+def publish_request(publisher: Publisher, options: PublishOptions, now: int) -> Request:
+    """Read the files, check them, and make the request. `now`: Unix seconds.
+
+    Raises `InputError` for what cannot be read or published, `ShapesViolated` with the report of the shapes,
+    `IntegrityError` for a proof that does not hold, `LimitError`. Errors in RDF files name the file.
+    """
+    ual = asset_of(options.name, publisher)
+    older = options.supersedes
+    details = Details(
+        options.title,
+        options.authors,
+        options.licence,
+        options.derived_from,
+        None if older is None else tuple(asset_of(name, publisher) for name in older),
+    )
+    checked = _credential(options, now) if options.credential else None
+    if not options.credential and (options.signer or options.contexts):
+        raise AssetError(
+            "a signer and contexts are for documents with a Data Integrity proof, and none is given as one"
+        )
+    batches = _signed(checked, ual) if checked else _files(options, ual)
+    quads = content(batches, ual)
+    report = _checked(quads, options.shapes) if options.shapes else None
+    signed = checked.recorded(now) if checked else None
+    said = {**details.given(), **({"signed": [signed.method, signed.proof_value, signed.source]} if signed else {})}
+    return Request(
+        _digest("publish", ual, said, quads),
+        f"publish {ual.name} ({len(quads)} quads)",
+        put(ual, quads, details, now, signed),
+        ual,
+        len(quads),
+        report,
+        checked,
+    )
+
+
+def retract_request(publisher: Publisher, name: str, now: int, reason: str | None = None) -> Request:
+    """The request to take an asset's content back. `name`: its name or UAL. `now`: Unix seconds."""
+    ual = asset_of(name, publisher)
+    said: dict[str, object] = {} if reason is None else {"reason": reason}
+    return Request(_digest("retract", ual, said, ()), f"retract {ual.name}", retract(ual, now, reason), ual)
+
+
+def asset_of(name: str, publisher: Publisher) -> Ual:
+    """The asset of a publisher with a name, which may be given as its UAL. Raises `AssetError`."""
+    if not name.startswith("did:"):
+        return Ual(publisher, name)
+    ual = Ual.parse(name)
+    if ual.publisher != publisher:
+        raise AssetError(
+            f"{name} is not an asset of {publisher.did} in this registry, whose assets {publisher.prefix}*"
+        )
+    return ual
+
+
+def _digest(what: str, ual: Ual, said: dict[str, object], quads: Iterable[Quad]) -> bytes:
+    head = json.dumps([f"dkg {what} 1", str(ual), said], sort_keys=True, separators=(",", ":"))
+    digest = sha256(head.encode() + b"\n")
+    for quad in sorted(quads):
+        digest.update(b"%b %b %b %b .\n" % quad)
+    return digest.digest()
+
+
+# --- files ---------------------------------------------------------------------------------------------------
+
+
+def _files(options: PublishOptions, ual: Ual) -> Iterator[list[Quad]]:
+    if not options.files:
+        raise AssetError(f"there is no file to publish as {ual.name!r}")
+    for name in options.files:
+        form = options.format or (None if name == STANDARD_INPUT else format_of(Path(name)))
+        if form is None:
+            raise AssetError("standard input has no name that tells its format: say it")
+        with _named(name), _opened(name) as file:
+            yield from parse_quads(file, format=form, base_iri=options.base, graph=ual.graph)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Every error about what is in a file names it."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{name} does not decompress: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {name}: {error.strerror or error}") from error
+    except DkgError as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    if name == STANDARD_INPUT:
+        yield sys.stdin.buffer
+        return
+    with Path(name).open("rb") as file:
+        if name.lower().endswith(".gz"):
+            with gzip.open(file) as unpacked:
+                yield cast("BinaryIO", unpacked)
+        else:
+            yield file
+
+
+def _credential(options: PublishOptions, now: int) -> IntegrityChecked:
+    from node.assets.integrity import verify  # noqa: PLC0415 - PyLD takes 0.1 s to import, and few need it
+    from node.assets.jsonld import bundled_contexts  # noqa: PLC0415 - as above
+    from node.assets.strict_json import DOCUMENT_BYTES_MAX  # noqa: PLC0415 - as above
+
+    if len(options.files) != 1:
+        raise AssetError(f"a signed document is one file, not {len(options.files)}")
+    if options.format or options.base:
+        raise AssetError("a signed document is JSON-LD and says itself what its IRIs are: give neither format nor base")
+    (name,) = options.files
+    own = {url: read_input(path, DOCUMENT_BYTES_MAX, "context") for url, path in options.contexts}
+    document = read_input(name, DOCUMENT_BYTES_MAX, "signed document")
+    with _named(name):
+        return verify(document, now, signer=options.signer, contexts={**bundled_contexts(), **own})
+
+
+def _signed(checked: IntegrityChecked, ual: Ual) -> Iterator[list[Quad]]:
+    return parse_quads(checked.canonical, format="nq", graph=ual.graph)
+
+
+def _checked(quads: frozenset[Quad], shapes: str) -> ShapesReport:
+    from node.assets.shapes import check_shapes  # noqa: PLC0415 - pySHACL takes 0.3 s to import, and few need it
+    from node.assets.shapes_graph import SHAPES_BYTES_MAX  # noqa: PLC0415 - as above
+
+    path = Path(shapes)
+    with _named(shapes), _opened(shapes) as file:
+        form, data = format_of(path), file.read(SHAPES_BYTES_MAX + 1)
+    return check_shapes(quads, data, form, base_iri=path.resolve().as_uri())

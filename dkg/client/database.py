@@ -1,9 +1,17 @@
-"""The SQLite database of a page store: finding it, making it, and saying what went wrong with it."""
+"""A SQLite database in a directory: finding it, making it, and saying what went wrong with it.
+
+WAL mode with `synchronous=FULL`: a transaction is on the disk when its commit returns, and after a crash or a power
+cut at any point the database is as of a transaction that was committed. A write or a sync that the disk refuses is
+not tried again: what the system keeps of it is not known then, so the database takes no more writes until it is
+opened anew (`broken`).
+"""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -16,32 +24,64 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "pages.db"
 STORE_VERSION: Final = 1
 
-_APPLICATION: Final = 0x646B6731
 _WAIT_SECONDS: Final = 1.0
-_DATABASE_PAGE_BYTES: Final = 32768  # a pack is about 2 kB: smaller pages of the database would be a fifth empty
 _CACHE_KIB: Final = 32 * 1024
 _WAL_BYTES_KEPT: Final = 16 * 1024 * 1024
+_INCREMENTAL: Final = 2  # of PRAGMA auto_vacuum
+_BREAKS: Final = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_IOERR_TRUNCATE")
 
-_SCHEMA: Final = """
+
+class FullError(StoreError):
+    """There is no room for what was to be written; nothing was changed. It can be tried again when there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a database is for. `schema`: statements without comments, separated by semicolons."""
+
+    file: str
+    what: str
+    """As errors call it, after "the"."""
+    missing: str
+    """What an error adds when there is none."""
+    application: int
+    version: int
+    page_bytes: int
+    schema: str
+
+
+PAGES: Final = Kind(
+    file=FILE_NAME,
+    what="store",
+    missing="`dkg load FILE... --store DIR` makes one",
+    application=0x646B6731,
+    version=STORE_VERSION,
+    page_bytes=32768,  # a pack is about 2 kB: smaller pages of the database would be a fifth empty
+    schema="""
 CREATE TABLE packs (id INTEGER PRIMARY KEY, dictionary INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE TABLE pages (id INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 CREATE TABLE clashes (cid BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE dictionaries (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE heads (seq INTEGER PRIMARY KEY AUTOINCREMENT, root BLOB NOT NULL)
-"""
+""",
+)
+"""The database of a page store (`dkg.client.store`)."""
 
 
 class Database:
     """An open database. Every failure of it is a `StoreError` when it happens inside `guard`."""
 
-    def __init__(self, directory: Path, *, read_only: bool) -> None:
+    def __init__(self, directory: Path, *, read_only: bool, kind: Kind = PAGES) -> None:
         """Open the database in `directory`; it is created if it is missing, unless `read_only`.
 
         Raises `StoreError` when there is none to read, or none that this release can use.
         """
         self.directory = directory
         self.read_only = read_only
-        self._file = directory / FILE_NAME
+        self.kind = kind
+        self.file = directory / kind.file
+        self.broken = ""
+        """Why no more is written; empty while all is well."""
         self.connection = self._open()
         try:
             with self.guard("open"):
@@ -52,21 +92,18 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         if self.directory.exists() and not self.directory.is_dir():
-            raise StoreError(f"{self.directory} is a file; a store is a directory, so name another")
+            raise StoreError(f"{self.directory} is a file; a {self.kind.what} is a directory, so name another")
         if self.read_only:
-            if not self._file.is_file():
-                raise StoreError(f"there is no store in {self.directory}; `dkg load FILE... --store DIR` makes one")
+            if not self.file.is_file():
+                raise StoreError(f"there is no {self.kind.what} in {self.directory}; {self.kind.missing}")
             return self._connect("mode=ro")
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot create the store directory {self.directory}: {error.strerror}") from error
+        make_directory(self.directory, self.kind.what)
         return self._connect("mode=rwc")
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         with self.guard("open"):
             return sqlite3.connect(
-                f"file:{quote(str(self._file.absolute()))}?{mode}",
+                f"file:{quote(str(self.file.absolute()))}?{mode}",
                 uri=True,
                 timeout=_WAIT_SECONDS,
                 isolation_level=None,
@@ -75,42 +112,49 @@ class Database:
 
     def _prepare(self) -> None:
         try:
-            application, version = self._pragma("application_id"), self._pragma("user_version")
+            application, version = self.pragma("application_id"), self.pragma("user_version")
         except sqlite3.OperationalError:
             # WAL needs a shared-memory file, which a directory that cannot be written to cannot have. Without a
             # WAL file nobody writes, and the database can be read as it is.
-            if not self.read_only or Path(f"{self._file}-wal").exists():
+            if not self.read_only or self._wal.exists():
                 raise
             self.connection.close()
             self.connection = self._connect("immutable=1")
-            application, version = self._pragma("application_id"), self._pragma("user_version")
-        if application == version == 0 and not self.read_only and not self._pragma("schema_version"):
+            application, version = self.pragma("application_id"), self.pragma("user_version")
+        if application == version == 0 and not self.read_only and not self.pragma("schema_version"):
             self._create()
-        elif application != _APPLICATION:
-            raise StoreError(f"{self._file} is not a store of dkg; nothing was changed in it")
-        elif version != STORE_VERSION:
+        elif application != self.kind.application:
+            raise StoreError(f"{self.file} is not a {self.kind.what} of dkg; nothing was changed in it")
+        elif version != self.kind.version:
             raise StoreError(
-                f"the store in {self.directory} has format version {version}, and this release of dkg reads "
-                f"{STORE_VERSION}; nothing was changed. Use the release that wrote it, or load the data anew"
+                f"the {self.kind.what} in {self.directory} has format version {version}, and this release of dkg reads "
+                f"{self.kind.version}; nothing was changed. Use the release that wrote it, or load the data anew"
             )
         self.connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         if not self.read_only:
+            self.connection.execute("PRAGMA journal_mode=WAL")  # a copy that a backup made is in another mode
             self.connection.execute("PRAGMA synchronous=FULL")
             self.connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES_KEPT}")
 
-    def _pragma(self, name: str) -> int:
+    @property
+    def _wal(self) -> Path:
+        return Path(f"{self.file}-wal")
+
+    def pragma(self, name: str) -> int:
+        """The value of a pragma that is a number."""
         value: int = self.connection.execute(f"PRAGMA {name}").fetchone()[0]
         return value
 
     def _create(self) -> None:
-        self.connection.execute(f"PRAGMA page_size={_DATABASE_PAGE_BYTES}")
+        self.connection.execute(f"PRAGMA page_size={self.kind.page_bytes}")
+        self.connection.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")  # so that `shrink` can give space back
         self.connection.execute("PRAGMA journal_mode=WAL")
         self.connection.execute("BEGIN IMMEDIATE")
-        if not self._pragma("schema_version"):  # else another process was faster
-            for statement in _SCHEMA.split(";"):
+        if not self.pragma("schema_version"):  # else another process was faster
+            for statement in self.kind.schema.split(";"):
                 self.connection.execute(statement)
-            self.connection.execute(f"PRAGMA application_id={_APPLICATION}")
-            self.connection.execute(f"PRAGMA user_version={STORE_VERSION}")
+            self.connection.execute(f"PRAGMA application_id={self.kind.application}")
+            self.connection.execute(f"PRAGMA user_version={self.kind.version}")
         self.connection.execute("COMMIT")
 
     def close(self) -> None:
@@ -126,6 +170,60 @@ class Database:
             return [str(error)]
         return [] if lines == ["ok"] else lines
 
+    # Space
+
+    def bytes_in_all(self) -> int:
+        """Bytes of the database, free ones included: what its file has once the write-ahead log is in it."""
+        with self.guard("read"):
+            return self.pragma("page_count") * self.pragma("page_size")
+
+    def bytes_used(self) -> int:
+        """Bytes of the database that hold something, those of a running transaction included."""
+        with self.guard("read"):
+            return (self.pragma("page_count") - self.pragma("freelist_count")) * self.pragma("page_size")
+
+    def bytes_free(self) -> int:
+        """Bytes inside the database file that hold nothing: what is written next goes there, before the file grows."""
+        with self.guard("read"):
+            return self.pragma("freelist_count") * self.pragma("page_size")
+
+    def log_bytes(self) -> int:
+        """Bytes of the write-ahead log beside the database."""
+        try:
+            return self._wal.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def shrink(self, pages: int) -> bool:
+        """Give free pages back to the disk, so many at most, in one transaction. False: there are no more to give.
+
+        A database that was made before this could be done keeps its free pages, for what is written next.
+        """
+        self.require_writable()
+        with self.guard("write to"):
+            free = self.pragma("freelist_count")
+            if not free or self.pragma("auto_vacuum") != _INCREMENTAL:
+                return False
+            self.connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+            return self.pragma("freelist_count") > 0
+
+    def fold(self) -> None:
+        """Bring the write-ahead log into the database and empty it, as far as readers let it go."""
+        with self.guard("write to"):
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    # What went wrong
+
+    def require_writable(self) -> None:
+        """Raises `StoreError` after a write that the disk refused, and when the database was opened to be read."""
+        if self.read_only:
+            raise StoreError(f"the {self.kind.what} in {self.directory} was opened to be read only")
+        if self.broken:
+            raise StoreError(
+                f"the {self.kind.what} in {self.directory} takes no more writes, because one failed ({self.broken}). "
+                "Look after the disk, open it anew, and check it with `dkg fsck`"
+            )
+
     @contextmanager
     def guard(self, doing: str) -> Iterator[None]:
         """What SQLite raises inside is raised as a `StoreError` that says what was being done."""
@@ -137,15 +235,37 @@ class Database:
     def failure(self, doing: str, error: sqlite3.Error) -> StoreError:
         """The `StoreError` for an error of SQLite."""
         name = getattr(error, "sqlite_errorname", None) or ""
-        where = f"cannot {doing} the store in {self.directory}"
+        where = f"cannot {doing} the {self.kind.what} in {self.directory}"
         if name == "SQLITE_FULL":
-            return StoreError(f"{where}: the disk is full. Nothing was changed; free space and try again")
+            return FullError(f"{where}: the disk is full. Nothing was changed; free space and try again")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return StoreError(f"{where}: another process is writing to it. Try again when it is done")
         if name == "SQLITE_NOTADB":
-            return StoreError(f"{where}: {FILE_NAME} is not a database")
+            return StoreError(f"{where}: {self.file.name} is not a database")
         if name.startswith("SQLITE_CORRUPT"):
-            return StoreError(f"{where}: {FILE_NAME} is damaged ({error}). Restore it, or load the data anew")
+            return StoreError(f"{where}: {self.file.name} is damaged ({error}). Restore it, or load the data anew")
         if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
             return StoreError(f"{where}: {error}. Check that you may read and write there")
+        if name in _BREAKS:
+            self.broken = f"{error}, {name}"
         return StoreError(f"{where}: {error}. Nothing was changed")
+
+
+def make_directory(directory: Path, what: str) -> None:
+    """Make a directory that survives a power cut, with those above it. Raises `StoreError`."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for path in missing:
+            sync_directory(path.parent)
+    except OSError as error:
+        raise StoreError(f"cannot create the {what} directory {directory}: {error.strerror}") from error
+
+
+def sync_directory(directory: Path) -> None:
+    """Make new names in a directory durable. Raises `OSError`."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -10,7 +10,7 @@ from dkg.page import cid_text
 from dkg.pages import StoredPages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from dkg.client.store import SqliteStore
 
@@ -23,7 +23,7 @@ class StoreChecked(NamedTuple):
     heads: int
     """How many roots the store has had."""
     quads: int
-    """Of the current dataset."""
+    """Of the current dataset; the first of `roots` where nothing was loaded."""
     pages: int
     """In the store, those of older datasets included."""
     problems: list[str]
@@ -33,11 +33,12 @@ def check_store(
     store: SqliteStore,
     *,
     all_heads: bool = False,
+    roots: Iterable[bytes] = (),
     progress: Callable[[str, int, int], None] | None = None,
 ) -> StoreChecked:
     """Check the database, every page in it, and the current dataset, with all that `check_dataset` checks.
 
-    `all_heads`: older datasets too. `progress` is told what is being checked, how much was, and of how much. Nothing
+    `all_heads`: older datasets too. `roots`: of more datasets to check. `progress` is told what is being checked, how much was, and of how much. Nothing
     is changed. Raises `StoreError` when the database cannot be read at all.
     """
     tell = progress or (lambda _what, _done, _total: None)
@@ -53,7 +54,7 @@ def check_store(
             break
     quads = 0
     with FileSpill(None if store.read_only else store.directory) as spill:
-        for at, root in enumerate(dict.fromkeys(heads if all_heads else heads[:1])):
+        for at, root in enumerate(dict.fromkeys([*(heads if all_heads else heads[:1]), *roots])):
             checked = check_dataset(
                 StoredPages(store), root, spill=spill, progress=lambda done, total: tell("indexes", done, total)
             )

@@ -8,16 +8,17 @@
 | `dictionaries` | what packs are compressed with                                                                    |
 | `heads`        | the roots that this store has had, the last one the current                                       |
 
-Pages are never changed and never removed: an old root stays readable. A head is written in the transaction of the
-last of its pages, in WAL mode with `synchronous=FULL`: after a crash or a power cut at any point the store holds
-the old head with all its pages or the new one with all its pages. There is one writer; readers go on beside it.
+Pages are never changed, and only `dkg.client.collect` removes any: until then an old root stays readable. A head is
+written in the transaction of the last of its pages, in WAL mode with `synchronous=FULL`: after a crash or a power cut
+at any point the store holds the old head with all its pages or the new one with all its pages. There is one writer;
+readers go on beside it.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -29,7 +30,7 @@ from dkg.errors import StoreError
 from dkg.page import cid_of, cid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from backports.zstd import ZstdDict
@@ -37,10 +38,14 @@ if TYPE_CHECKING:
 
 _FIND: Final = "SELECT at FROM pages WHERE id=?"
 _FIND_CLASH: Final = "SELECT at FROM clashes WHERE cid=?"
-_SLOTS: Final = 16  # per pack, in `at`
+_FIND_PACK: Final = "SELECT dictionary, data FROM packs WHERE id=?"
 _STAGED_MAX: Final = 400_000  # index entries kept back to be inserted in order
 _PACKS_CACHED: Final = 128
 _ASKED_AT_ONCE: Final = 500
+_ROOM_ASKED_BYTES: Final = 256 * 1024  # of packs written, before it is asked again whether there is room
+
+SLOTS: Final = 16
+"""Per pack, in the numbers of places: 16 times the pack, plus the slot."""
 
 Packed = tuple[int, bytes, list[bytes]]
 """A pack on its way into the store: its dictionary's number, its bytes, the CIDs of its pages."""
@@ -72,15 +77,18 @@ class SqliteStore:
         """
         self.directory = Path(directory)
         self.read_only = read_only
-        self._database = Database(self.directory, read_only=read_only)
-        self._db = self._database.connection
-        self._guard = self._database.guard
+        self.admit: Callable[[int], None] | None = None
+        """Asked before so many bytes are written, and with 0 before a transaction; raises `FullError` to refuse."""
+        self.database = Database(self.directory, read_only=read_only)
+        self._db = self.database.connection
+        self._guard = self.database.guard
         self._packs: OrderedDict[int, Pack] = OrderedDict()
         self._dictionaries: dict[int, ZstdDict | None] = {0: None}
         self._packer = Packer(b"")
         self._dictionary = 0  # the number of the packer's
         self._staged: dict[int, int] = {}
         self._writing = False
+        self._freeing = False
         with self._guard("open"):
             self._refresh()
 
@@ -95,7 +103,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the store. What was put inside an unfinished `writing` is gone."""
-        self._database.close()
+        self.database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -112,16 +120,31 @@ class SqliteStore:
         try:
             row = self._db.execute(_FIND, (index_key(cid),)).fetchone()
             if row is not None and type(row[0]) is int:
-                page = self._page(row[0])
-                if sha256(page).digest() == cid[4:]:
-                    return page
-            return self._search(cid)
+                with suppress(StoreError):  # it was moved between the two questions, or `_search` says what is wrong
+                    page = self._page(row[0])
+                    if sha256(page).digest() == cid[4:]:
+                        return page
+            with self._snapshot():
+                return self._search(cid)
         except sqlite3.Error as error:
-            raise self._database.failure("read", error) from error
+            raise self.database.failure("read", error) from error
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """The database as of one moment, whatever is collected meanwhile."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
 
     def _search(self, cid: bytes) -> bytes | None:
         """The page, if it is not where pages usually are."""
         for at in self._places(cid):
+            self._packs.pop(at // SLOTS, None)  # another pack may have got the number of one that was collected
             page = self._page(at)
             if cid_of(page) == cid:
                 return page
@@ -148,12 +171,12 @@ class SqliteStore:
         return row
 
     def _page(self, at: int) -> bytes:
-        return self._pack(at // _SLOTS).page(at % _SLOTS)
+        return self._pack(at // SLOTS).page(at % SLOTS)
 
     def _pack(self, number: int) -> Pack:
         pack = self._packs.get(number)
         if pack is None:
-            row = self._db.execute("SELECT dictionary, data FROM packs WHERE id=?", (number,)).fetchone()
+            row = self._db.execute(_FIND_PACK, (number,)).fetchone()
             dictionary, data = self._intact(row, int, bytes)
             pack = self._packs[number] = Pack(data, self._dictionary_of(dictionary))
             if len(self._packs) > _PACKS_CACHED:
@@ -187,7 +210,7 @@ class SqliteStore:
 
     def integrity_problems(self) -> list[str]:
         """What SQLite finds wrong with the database."""
-        return self._database.integrity_problems()
+        return self.database.integrity_problems()
 
     def check_pages(self) -> Iterator[PagesChecked]:
         """Read every pack, and find every page in it by its CID."""
@@ -202,7 +225,7 @@ class SqliteStore:
                     for slot in range(pack.count):
                         page = pack.page(slot)
                         cid, found = cid_of(page), found + 1
-                        if number * _SLOTS + slot in self._places(cid):
+                        if number * SLOTS + slot in self._places(cid):
                             indexed += 1
                         elif self.get(cid) != page:
                             problems.append(f"page {slot} of pack {number} is not found by its CID")
@@ -217,16 +240,23 @@ class SqliteStore:
 
     # Writing
 
+    @property
+    def in_writing(self) -> bool:
+        """Whether `writing` is under way."""
+        return self._writing
+
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, *, freeing: bool = False) -> Iterator[None]:
         """One transaction: all that is put and set inside is there when it ends, and nothing of it after an error.
 
-        Raises `StoreError` at once when another process is writing.
+        `freeing`: in the end less is kept than before, so `admit` is not asked. Raises `StoreError` at once when
+        another process is writing.
         """
         if self._writing:
             raise RuntimeError("this store is already inside `writing`")
-        if self.read_only:
-            raise StoreError(f"the store in {self.directory} was opened to be read only")
+        self.database.require_writable()
+        self._freeing = freeing
+        self._require_room(0)
         with self._guard("write to"):
             self._db.execute("BEGIN IMMEDIATE")
             self._writing = True
@@ -240,6 +270,10 @@ class SqliteStore:
                 raise
             finally:
                 self._writing = False
+
+    def _require_room(self, size: int) -> None:
+        if self.admit is not None and not self._freeing:
+            self.admit(size)
 
     def _begin(self) -> None:
         self._refresh()  # another process may have written since this store was opened
@@ -317,11 +351,16 @@ class SqliteStore:
 
     def _numbered(self, packs: Iterable[Packed]) -> Iterator[tuple[int, int, bytes]]:
         staged = self._staged
+        size = 0
         for dictionary, data, cids in packs:
+            size += len(data)
+            if size >= _ROOM_ASKED_BYTES:
+                self._require_room(size)
+                size = 0
             number = self._next_pack
             self._next_pack += 1
             yield number, dictionary, data
-            for at, cid in enumerate(cids, number * _SLOTS):
+            for at, cid in enumerate(cids, number * SLOTS):
                 if staged.setdefault(index_key(cid), at) != at:
                     self._clash(cid, at)
 
@@ -357,16 +396,98 @@ class SqliteStore:
         with self._guard("write to"):
             self._db.execute("INSERT INTO heads (root) VALUES (?)", (root,))
 
+    # Collecting, and mending
+
+    def last_pack(self) -> int:
+        """The number of the newest pack; 0 when there is none."""
+        with self._guard("read"):
+            row = self._db.execute("SELECT max(id) FROM packs").fetchone()
+        return int(row[0] or 0)
+
+    def packs_between(self, low: int, high: int) -> list[int]:
+        """Numbers of the packs above `low` up to `high`."""
+        with self._guard("read"):
+            rows = self._db.execute("SELECT id FROM packs WHERE id>? AND id<=? ORDER BY id", (low, high))
+            return [int(row[0]) for row in rows]
+
+    def locate(self, cids: list[bytes]) -> list[int | None]:
+        """The place of each of a few pages, None for one that is not here. Nothing is read but the index.
+
+        A page that is not here may be given the place of another with the same 56 bits of its hash.
+        """
+        marks = ",".join("?" * len(cids))
+        ask = f"SELECT id, at FROM pages WHERE id IN ({marks}) UNION ALL SELECT cid, at FROM clashes WHERE cid IN ({marks})"  # noqa: E501, S608
+        with self._guard("read"):
+            found = dict(self._db.execute(ask, [*map(index_key, cids), *cids]))
+        return [found.get(cid, found.get(index_key(cid))) for cid in cids]
+
+    def pack_pages(self, number: int) -> list[tuple[bytes, bytes]]:
+        """The pages of a pack, with their CIDs. Raises `StoreError` when there is no such pack, or it is damaged."""
+        with self._guard("read"):
+            pack = self._pack(number)
+        pages = [pack.page(slot) for slot in range(pack.count)]
+        return [(cid_of(page), page) for page in pages]
+
+    def remove_pack(self, number: int) -> None:
+        """Take a pack out, with the places of its pages, inside `writing`; the caller puts those again that count."""
+        first = number * SLOTS
+        try:
+            cids = [cid for cid, _ in self.pack_pages(number)]
+        except StoreError:
+            cids = []
+        with self._guard("write to"):
+            if cids:
+                at = range(first, first + len(cids))
+                here = zip(map(index_key, cids), at, strict=True)
+                self._db.executemany("DELETE FROM pages WHERE id=? AND at=?", here)
+                self._db.executemany("DELETE FROM clashes WHERE cid=? AND at=?", zip(cids, at, strict=True))
+            else:  # it cannot be read: whatever the index says of it
+                for table in ("pages", "clashes"):
+                    places = first, first + SLOTS
+                    self._db.execute(f"DELETE FROM {table} WHERE at>=? AND at<?", places)  # noqa: S608
+            self._db.execute("DELETE FROM packs WHERE id=?", (number,))
+        self._packs.pop(number, None)
+
+    def replace_many(self, pages: Iterable[tuple[bytes, bytes]]) -> int:
+        """Put pages again that cannot be read here any more, from a source that has them; gives how many it took.
+
+        Raises `ValueError` for bytes that are not those of their CID.
+        """
+        taken: dict[bytes, bytes] = {}
+        with self.writing():
+            for cid, raw in pages:
+                if cid_of(raw) != cid:
+                    raise ValueError(f"the bytes given for page {cid_text(cid)} are those of another page")
+                if self._forget_damaged(cid):
+                    taken[cid] = raw
+            self.put_many(taken.items())
+        return len(taken)
+
+    def _forget_damaged(self, cid: bytes) -> bool:
+        """Drop places that should hold a page and do not. False: the page is there."""
+        try:
+            return self.get(cid) is None
+        except StoreError:
+            for at in list(self._places(cid)):
+                try:
+                    key = index_key(cid_of(self._page(at)))
+                except StoreError:
+                    key = -1
+                if key != index_key(cid):  # else it is another page, which has the same key
+                    self._db.execute("DELETE FROM pages WHERE id=? AND at=?", (index_key(cid), at))
+                    self._db.execute("DELETE FROM clashes WHERE cid=? AND at=?", (cid, at))
+        return True
+
     # Beside the writer
 
     def reopen_in_child(self) -> None:
         """In a forked process: read through a connection of its own, and never touch the parent's."""
-        _PARENTS.append(self._database)
+        _PARENTS.append(self.database)
         self.read_only = True
         self._writing = False
-        self._database = Database(self.directory, read_only=True)
-        self._db = self._database.connection
-        self._guard = self._database.guard
+        self.database = Database(self.directory, read_only=True)
+        self._db = self.database.connection
+        self._guard = self.database.guard
 
 
 _PARENTS: Final[list[Database]] = []  # of a parent process: closing one here would take its locks away

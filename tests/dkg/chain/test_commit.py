@@ -233,10 +233,11 @@ def test_the_first_commit_has_no_previous_root() -> None:
 
 @pytest.mark.parametrize("name", ["seq", "count", "created"])
 def test_numbers_have_48_bits(name: str) -> None:
-    # The registry packs them.
-    assert getattr(replace(COMMIT, **{name: 2**48 - 1}), name) == 2**48 - 1
+    most: dict[str, Any] = {name: 2**48 - 1}  # the registry packs them
+    assert getattr(replace(COMMIT, **most), name) == 2**48 - 1
+    beyond: dict[str, Any] = {name: 2**48}
     with pytest.raises(InputError, match=f"{name} of a Commit is between [01] and 2\\^48 - 1"):
-        replace(COMMIT, **{name: 2**48})
+        replace(COMMIT, **beyond)
 
 
 @pytest.mark.parametrize("change", [{"count": 2**64}, {"count": -1}, {"publisher": b"x"}, {"root": b""}], ids=str)

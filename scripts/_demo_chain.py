@@ -14,7 +14,6 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from _demo_core import NEWS
 from _demo_stage import PREFIXES, REFUSED, ROOT, Attack, Stage
 
 from dkg.chain.commit import SignedCommit
@@ -42,6 +41,11 @@ CASE: Final = """\
 @prefix hpoa: <https://example.org/hpoa#> .
 <https://lab.example/patient/17> hpoa:shows hp:0001250 , hp:0000252 .
 """
+FOUND: Final = """\
+<https://omim.org/entry/312750> <https://example.org/hpoa#phenotype> <https://clinic.example/finding/new> .
+"""
+"""What the clinic adds."""
+
 LICENCE: Final = "https://creativecommons.org/licenses/by/4.0/"
 
 
@@ -184,7 +188,7 @@ class OnChain(Stage):
         with closing(HttpRpc(self.url)) as rpc:
             self.snapshot = rpc.call("evm_snapshot")
         with (self.work / "rett.nt").open("a") as file:
-            file.write(NEWS)
+            file.write(FOUND)
         self.publish("clinic", "rett.nt", "rett")
         after = self.verified("clinic", self.ask("clinic", FINDINGS, "findings-2"))
         self.tell(after, f"findings of Rett syndrome: {value(after)}")

@@ -27,3 +27,8 @@ def test_the_demo_proves_and_refuses(tmp_path: Path) -> None:
         "proof.car.zst",
         "question.rq",
     ]
+    chain = said["chain"]
+    assert [made["changed"] for made in chain["publish"]] == [True, True]
+    assert chain["after"] == chain["before"] + 1
+    assert [attack["exit"] for attack in chain["attacks"]] == [2, 2, 2, 1, 2]
+    assert [attack["name"] for attack in chain["attacks"]][3] == "a revoked key"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dkg.answer import Results
     from dkg.client.anchored import ClientHead
     from dkg.client.cli.console import Console
+    from dkg.client.signed import SignedHead
 
 QUERY_BYTES_MAX = 4 * 1024 * 1024
 """Longest file that is read as a query; the parser has its own, smaller limits."""
@@ -87,11 +88,11 @@ def verify(args: argparse.Namespace, console: Console) -> int:
     cost = f"{grouped(answer.pages)} pages, {size(answer.proof_bytes)}, {duration(seconds)}"
     console.say(f"verified: {found} for root {root} ({cost})", "green")
     if head is not None:
-        console.say(head.sentence(), "yellow" if head.went_back else "")
+        console.say(head.sentence(), "yellow" if getattr(head, "went_back", False) else "")
     return 0
 
 
-def _head(args: argparse.Namespace) -> ClientHead:
+def _head(args: argparse.Namespace) -> ClientHead | SignedHead:
     from dkg.client.cli.chain import head_of  # noqa: PLC0415 - `--root` needs no chain
 
     return head_of(args)

@@ -57,6 +57,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         command.error("give either a QUERY or -f FILE")
     if "publisher" in args and "root" in args and (args.root is None) == (args.publisher is None):
         command.error("give either the --root that you trust, or the --publisher")
+    if "commit" in args and args.signer and not args.commit:
+        command.error("--signer goes with --commit: from a chain it is known who signs")
     return args
 
 
@@ -217,6 +219,8 @@ def _trust(command: Parser) -> None:
     trust.add_argument("--max-age", metavar="S", type=_seconds, help="refuse if the newest block is older, in seconds")
     trust.add_argument("--home", metavar="DIR", help="where chain.json and heads.json are (default: $DKG_HOME, ~/.dkg)")
     trust.add_argument("--trusted", metavar="FILE", help="heads seen before, never gone behind (default: in the home)")
+    trust.add_argument("--commit", metavar="FILE", help="a signed commit of the publisher, in place of a chain")
+    trust.add_argument("--signer", metavar="ADDRESS", help="who signs for the publisher (default: its own key)")
     trust.add_argument("--allow-unproved", action="store_true", help="believe an endpoint without eth_getProof")
 
 

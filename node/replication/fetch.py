@@ -1,0 +1,236 @@
+"""Fetching a dataset's pages from several peers at once.
+
+Each peer that may have the dataset gets a few requests at a time. Whoever sends what is not asked for is penalised and
+asked no more; whoever has not the pages, is busy or is gone, leaves them to the others; what takes long is asked of
+another peer too, and whichever answer is first counts. In memory are the pages of requests under way and what the walk
+keeps (`node.replication.walk`), nothing that grows with the dataset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dkg.errors import DkgError
+from dkg.page import cid_text
+from node.replication.acquaintance import STALLED_S, STRANGER_S
+from node.replication.errors import BusyError, NobodyError, NotHeldError, PeerError, UnreachableError
+from node.replication.ledger import LIE, STALL
+from node.replication.runtime import wait_at_most
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from node.replication.acquaintance import Acquaintances
+    from node.replication.ask import Asker
+    from node.replication.runtime import Event, Nursery, Runtime
+    from node.replication.transport import Transport
+    from node.replication.walk import Walk
+
+LANE: Final = "fetch"
+"""Where pages are checked and stored (`Runtime.blocking`)."""
+
+PEERS_MAX: Final = 6
+"""Most peers that one dataset is fetched from at a time."""
+
+REQUESTS_MAX: Final = 2
+"""Requests to one peer at a time."""
+
+BATCH_FIRST: Final = 32
+"""Pages of the first request to a peer; each next one may have twice as many."""
+
+BATCH_MAX: Final = 256
+"""Most pages of a request."""
+
+SHARE_MIN: Final = 8
+"""Fewest pages to leave to a request when there are not enough for all."""
+
+HEDGE_S: Final = 1.0
+"""Time after which a request is made to another peer too, in seconds."""
+
+PATIENCE_S: Final = 10.0
+"""How long to look for somebody to ask before giving up, in seconds."""
+
+_TICK_S: Final = 0.5
+
+
+class Fetched(NamedTuple):
+    """How far a fetch is."""
+
+    pages: int
+    bytes: int
+    """Of pages, uncompressed."""
+    quads: int
+    waiting: int
+    """Pages that are known and not there yet."""
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A request under way."""
+
+    peer: str
+    cids: list[bytes]
+    since: float
+    hedged: bool = False
+
+
+class _Step(NamedTuple):
+    cids: list[bytes]
+    done: bool
+    waiting: int
+
+
+class Fetch:
+    """Brings all pages of a walk. For one use."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        transport: Transport,
+        asker: Asker,
+        acquaintances: Acquaintances,
+        walk: Walk,
+        root: bytes,
+        *,
+        progress: Callable[[Fetched], None] | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._transport = transport
+        self._asker = asker
+        self._acquaintances = acquaintances
+        self._walk = walk
+        self._root = root
+        self._progress = progress or (lambda _: None)
+        self._workers: dict[str, int] = {}
+        self._liars: set[str] = set()
+        self._flights: list[_Flight] = []
+        self._changed: Event = runtime.event()
+        self._failure: DkgError | None = None
+        self._over = False
+
+    async def run(self) -> None:
+        """Fetch until all is there and stored.
+
+        Raises `NobodyError` when nobody has what is missing, `MalformedError` for a dataset that breaks the format,
+        and `StoreError`. Whatever the end, pages that came are stored.
+        """
+        async with self._runtime.nursery() as nursery:
+            await self._hire(nursery)
+            nursery.cancel()
+        await self._runtime.blocking(LANE, self._walk.flush)
+        if self._failure is not None:
+            raise self._failure
+
+    def _end(self, failure: DkgError | None = None) -> None:
+        self._failure = self._failure or failure
+        self._over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = self._runtime.event()
+
+    async def _hire(self, nursery: Nursery) -> None:
+        """Give work to peers as they come, until it is over."""
+        alone_since = self._runtime.now()
+        while not self._over:
+            now = self._runtime.now()
+            for peer in self._acquaintances.order(self._root, self._transport.peers(), now):
+                if peer not in self._liars and peer not in self._workers and len(self._workers) < PEERS_MAX:
+                    self._workers[peer] = REQUESTS_MAX
+                    for _ in range(REQUESTS_MAX):
+                        nursery.start_soon(self._work, peer)
+            if self._workers:
+                alone_since = now
+            elif now - alone_since > PATIENCE_S:
+                self._end(NobodyError(f"nobody has the missing pages of the dataset {cid_text(self._root)}"))
+                return
+            await wait_at_most(self._runtime, self._changed, _TICK_S)
+
+    async def _work(self, peer: str) -> None:
+        """Ask one peer, again and again, until it is over or the peer is of no more use."""
+        batch = BATCH_FIRST
+        try:
+            while not self._over:
+                cids = await self._next(peer, batch)
+                if cids and not await self._ask(peer, cids):
+                    return
+                batch = min(BATCH_MAX, 2 * batch)
+        except DkgError as error:
+            self._end(error)
+        finally:
+            self._workers[peer] -= 1
+            if not self._workers[peer]:
+                del self._workers[peer]
+            self._wake()
+
+    async def _next(self, peer: str, batch: int) -> list[bytes]:
+        """What to ask a peer for; nothing after a while when there is nothing."""
+        share = max(SHARE_MIN, self._walk.waiting // (len(self._flights) + 1))
+        step = await self._runtime.blocking(LANE, lambda: self._take(min(batch, share)))
+        if step.done:
+            self._end()
+        elif not step.cids and not step.waiting:
+            late = self._late(peer)
+            if late is None:
+                await wait_at_most(self._runtime, self._changed, _TICK_S)
+                return []
+            late.hedged = True
+            return late.cids
+        return step.cids
+
+    def _take(self, pages_max: int) -> _Step:
+        cids = self._walk.take(pages_max)
+        return _Step(cids, self._walk.done, self._walk.waiting)
+
+    def _late(self, peer: str) -> _Flight | None:
+        """The request to somebody else that has been under way longest, if that is too long."""
+        limit = self._runtime.now() - HEDGE_S
+        flights = [f for f in self._flights if f.peer != peer and not f.hedged and f.since < limit]
+        return min(flights, key=lambda flight: flight.since, default=None)
+
+    async def _ask(self, peer: str, cids: list[bytes]) -> bool:
+        """Ask for pages; whether to go on with this peer."""
+        flight = _Flight(peer, cids, self._runtime.now())
+        self._flights.append(flight)
+        try:
+            return await self._asked(peer, cids)
+        except PeerError as error:
+            self._transport.penalise(peer, LIE, str(error))
+            self._liars.add(peer)
+        except NotHeldError:
+            self._acquaintances.lacks(peer, self._root, self._runtime.now())
+        except BusyError as error:
+            self._acquaintances.away(peer, self._runtime.now() + max(0.1, error.retry_after_s))
+        except UnreachableError as error:
+            self._transport.penalise(peer, STALL, str(error))
+            self._acquaintances.away(peer, self._runtime.now() + STALLED_S)
+            self._acquaintances.gone(peer)
+        finally:
+            self._flights.remove(flight)
+        await self._runtime.blocking(LANE, lambda: self._walk.put_back(cids))
+        return False
+
+    async def _asked(self, peer: str, cids: list[bytes]) -> bool:
+        if self._acquaintances.hello(peer) is None:
+            try:
+                self._acquaintances.greeted(peer, await self._asker.hello(peer))
+            except NotHeldError:
+                self._acquaintances.away(peer, self._runtime.now() + STRANGER_S)
+                raise
+        answer = await self._asker.pages(peer, cids)
+        lacking = await self._runtime.blocking(LANE, lambda: self._give(cids, answer))
+        self._progress(Fetched(self._walk.fetched, self._walk.fetched_bytes, self._walk.quads, self._walk.waiting))
+        self._wake()
+        if lacking:
+            raise NotHeldError(f"the peer {peer} does not have {lacking} of {len(cids)} pages")
+        return True
+
+    def _give(self, cids: list[bytes], answer: list[tuple[bytes, bytes | None]]) -> int:
+        """Take an answer in; how many pages the peer does not have."""
+        for cid, raw in answer:
+            if raw is not None:
+                self._walk.give(cid, raw)
+        self._walk.put_back(cids)
+        return sum(raw is None for _, raw in answer)

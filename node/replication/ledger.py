@@ -1,0 +1,62 @@
+"""Penalties: points for what a peer did, which fade. Who has too many is shut out until they have faded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+SHUT_OUT_AT: Final = 100.0
+"""Points from which on a peer is shut out."""
+
+LET_IN_AT: Final = 50.0
+"""Points below which it is let in again."""
+
+HALF_LIFE_S: Final = 600.0
+"""Time in which points fade to half, in seconds."""
+
+REMEMBERED_MAX: Final = 4_096
+"""Most peers whose points are remembered; those that were penalised longest ago are forgotten first."""
+
+LIE: Final = 60
+"""Points for bytes that are not what was asked for."""
+
+BROKEN: Final = 40
+"""Points for a message that breaks the protocol."""
+
+NOISE: Final = 5
+"""Points for more announcements than anybody needs, and for announcements of another network."""
+
+STALL: Final = 4
+"""Points for an answer that did not come."""
+
+
+class Ledger:
+    """The points of all peers. Times are seconds of a clock that never goes back."""
+
+    def __init__(self) -> None:
+        self._points: OrderedDict[str, tuple[float, float]] = OrderedDict()  # points, and when they were counted
+        self._out: set[str] = set()
+
+    def points(self, peer: str, now: float) -> float:
+        """The points that a peer has now."""
+        points, since = self._points.get(peer, (0.0, now))
+        return float(points * 0.5 ** (max(0.0, now - since) / HALF_LIFE_S))
+
+    def penalise(self, peer: str, points: int, now: float) -> bool:
+        """Count points against a peer; whether it is shut out by these."""
+        total = self.points(peer, now) + points
+        self._points[peer] = total, now
+        self._points.move_to_end(peer)
+        if len(self._points) > REMEMBERED_MAX:
+            gone, _ = self._points.popitem(last=False)
+            self._out.discard(gone)
+        if total < SHUT_OUT_AT or peer in self._out:
+            return False
+        self._out.add(peer)
+        return True
+
+    def is_out(self, peer: str, now: float) -> bool:
+        """Whether a peer is shut out."""
+        if peer in self._out and self.points(peer, now) < LET_IN_AT:
+            self._out.discard(peer)
+        return peer in self._out

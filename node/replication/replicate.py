@@ -1,0 +1,162 @@
+"""Bringing one dataset over, from nothing or from an older one, to the root that is anchored.
+
+1. The root page, from anyone: it hashes to the anchored root and is of as many quads as the commit says.
+2. If an older dataset is here, peers are asked for the change as quads (`node.replication.change`). It counts if the
+   tree of spog that it makes is the one the root page names.
+3. Else the tree of spog is fetched page by page (`node.replication.fetch`), without what the older dataset has of it.
+4. The other trees are made here, and the whole must have the anchored root (`node.replication.complete`).
+
+Only then is it the caller's to move the head. Everything up to there can be broken off at any point, and costs no page
+twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from dkg.errors import PageError
+from dkg.page import DatasetRoot, cid_of, cid_text, decode
+from node.replication.acquaintance import STALLED_S, STRANGER_S
+from node.replication.change import check_change, unpack_change
+from node.replication.complete import MalformedError, complete_dataset
+from node.replication.errors import BusyError, NotHeldError, PeerError, UnreachableError
+from node.replication.fetch import LANE, Fetch
+from node.replication.ledger import LIE, STALL
+from node.replication.walk import Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeVar
+
+    from dkg.pages import PageStore
+    from node.replication.acquaintance import Acquaintances
+    from node.replication.ask import Asker
+    from node.replication.change import Keys
+    from node.replication.complete import Builder
+    from node.replication.fetch import Fetched
+    from node.replication.messages import Anchored
+    from node.replication.runtime import Runtime
+    from node.replication.transport import Transport
+
+    Result = TypeVar("Result")
+
+CHANGE_PEERS_MAX: Final = 3
+"""Most peers that are asked for a change before its pages are fetched instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What bringing a dataset over took."""
+
+    head: Anchored
+    by_change: bool
+    """Whether it came as a change in quads."""
+    pages: int
+    """Fetched from peers."""
+    page_bytes: int
+    """Of these pages, uncompressed."""
+    seconds: float
+
+
+class Replication:
+    """Brings datasets into one store. Several may come at the same time."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        transport: Transport,
+        asker: Asker,
+        acquaintances: Acquaintances,
+        store: PageStore,
+        *,
+        builder: Builder,
+        progress: Callable[[Anchored, Fetched], None],
+    ) -> None:
+        """`store` is used in the lane `node.replication.fetch.LANE` alone."""
+        self._runtime = runtime
+        self._transport = transport
+        self._asker = asker
+        self._acquaintances = acquaintances
+        self._store = store
+        self._builder = builder
+        self._progress = progress
+
+    async def run(self, head: Anchored, old: bytes | None) -> Report:
+        """Make the dataset of a head whole in the store. `old`: the root of one that is whole already.
+
+        Raises `MalformedError` when the publisher's data is not a dataset, `NobodyError` when no peer has what is
+        missing, and `StoreError`.
+        """
+        since = self._runtime.now()
+        keys = await self._change(head, old) if old is not None and old != head.root else None
+        walk = None
+        if keys is None and old != head.root:
+            walk = await self._blocking(lambda: Walk(self._store, head.root, head.count, old))
+            await Fetch(
+                self._runtime, self._transport, self._asker, self._acquaintances, walk, head.root,
+                progress=lambda fetched: self._progress(head, fetched),
+            ).run()  # fmt: skip
+        if old != head.root:
+            await self._blocking(
+                lambda: complete_dataset(self._store, old, head.root, change=keys, builder=self._builder)
+            )
+        taken = (walk.fetched, walk.fetched_bytes) if walk else (0, 0)
+        return Report(head, keys is not None, *taken, self._runtime.now() - since)
+
+    async def _blocking(self, work: Callable[[], Result]) -> Result:
+        return await self._runtime.blocking(LANE, work)
+
+    # --- as a change -------------------------------------------------------------------------------------------------
+
+    async def _change(self, head: Anchored, old: bytes) -> Keys | None:
+        """What must change in the old dataset, checked; None if nobody tells."""
+        order = self._acquaintances.order(head.root, self._transport.peers(), self._runtime.now())
+        for peer in order[:CHANGE_PEERS_MAX]:
+            keys = await self._forgiving(peer, lambda peer=peer: self._change_of(peer, head, old))  # type: ignore[misc]
+            if keys is not None:
+                return keys
+        return None
+
+    async def _forgiving(self, peer: str, ask: Callable[[], Awaitable[Result]]) -> Result | None:
+        """What a peer answers; None when it does not, which is remembered."""
+        now = self._runtime.now()
+        try:
+            return await ask()
+        except PeerError as error:
+            self._transport.penalise(peer, LIE, str(error))
+            self._acquaintances.away(peer, now + STRANGER_S)
+        except NotHeldError:
+            pass  # of the change, perhaps because the old dataset is gone there: it may still have the pages
+        except BusyError as error:
+            self._acquaintances.away(peer, now + error.retry_after_s)
+        except UnreachableError as error:
+            self._transport.penalise(peer, STALL, str(error))
+            self._acquaintances.away(peer, now + STALLED_S)
+            self._acquaintances.gone(peer)
+        return None
+
+    async def _change_of(self, peer: str, head: Anchored, old: bytes) -> Keys:
+        page = await self._root_page(peer, head)
+        message = await self._asker.change(peer, old, head.root)
+
+        def checked() -> Keys:
+            keys = unpack_change(message)
+            check_change(self._store, old, page, keys)
+            return keys
+
+        return await self._blocking(checked)
+
+    async def _root_page(self, peer: str, head: Anchored) -> DatasetRoot:
+        ((_, raw),) = await self._asker.pages(peer, [head.root])
+        if raw is None:
+            raise NotHeldError(f"the peer {peer} does not have the dataset {cid_text(head.root)}")
+        if cid_of(raw) != head.root:
+            raise PeerError(f"the peer {peer} sent another page than {cid_text(head.root)}")
+        try:
+            page = decode(head.root, raw)
+        except PageError as error:
+            raise MalformedError(f"the dataset {cid_text(head.root)} is malformed: {error}") from error
+        if type(page) is not DatasetRoot or page.count != head.count:
+            raise MalformedError(f"the dataset {cid_text(head.root)} is not one of {head.count} quads")
+        return page

@@ -63,7 +63,8 @@ def quads_of(document: dict[str, Any], contexts: Mapping[str, bytes]) -> list[Ra
     processor = JsonLdProcessor(on_property_dropped=lambda name: dropped.append(str(name)))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # PyLD warns of what it ignores
+            for kind in (SyntaxWarning, UserWarning):  # what PyLD ignores, it warns of in these
+                warnings.simplefilter("error", kind)
             expanded = processor.expand(document, options)
             _check_expanded(expanded, dropped)
             dataset = processor.to_rdf(expanded, options)
@@ -84,7 +85,7 @@ class _Loader:
     def __call__(self, url: str, _: object) -> dict[str, Any]:
         if url not in self._contexts:
             self.refusal = (
-                f"the context {url[:200]} is not among the {len(self._contexts)} that are known here, and is never "
+                f"the context {url[:200]!r} is not among the {len(self._contexts)} that are known here, and is never "
                 "fetched: give its file, or write the names out as IRIs"
             )
             raise IntegrityError(self.refusal)
@@ -97,7 +98,7 @@ def _told(error: Exception) -> str:
     while isinstance(cause, JsonLdError) and isinstance(cause.__cause__, Exception):
         cause = cause.__cause__
     said = cause.args[0] if isinstance(cause, JsonLdError) and cause.args else f"{type(cause).__name__}: {cause}"
-    return str(said)[:300]
+    return repr(str(said)[:300])[1:-1]  # what it quotes may hold anything
 
 
 def _check_expanded(expanded: object, dropped: list[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import pyoxigraph as ox
 from rdflib.namespace import RDF, SH, XSD
 from rdflib.term import BNode, Literal, URIRef
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 SHOWN_MAX: Final = 20
 """Most findings that a text tells one by one; it says how many there are."""
 
-_EXPECTED_CHARACTERS_MAX: Final = 300
+_SHOWN_CHARACTERS_MAX: Final = 300
 _ITEMS_MAX: Final = 8
 _DEPTH_MAX: Final = 16
 _COMPONENT: Final = "ConstraintComponent"
@@ -50,10 +51,10 @@ class Finding:
     """The shape, if it has a name."""
 
     def __str__(self) -> str:
-        focus = "a node without a name" if self.focus.startswith("_:") else self.focus
-        where = f"{focus}, {self.path}" if self.path else focus
-        found = f" has {self.value}" if self.value and self.value != self.focus else ""
-        message = f" ({self.message})" if self.message else ""
+        focus = "a node without a name" if self.focus.startswith("_:") else _cut(self.focus)
+        where = f"{focus}, {_cut(self.path)}" if self.path else focus
+        found = f" has {_cut(self.value)}" if self.value and self.value != self.focus else ""
+        message = f" ({_cut(self.message)})" if self.message else ""
         return f"{where}{found}: {self.expected} is expected{message}"
 
 
@@ -90,6 +91,10 @@ class ShapesViolated(ShapesError):  # noqa: N818 - it says what happened
     def __init__(self, report: ShapesReport) -> None:
         self.report = report
         super().__init__(f"the asset does not conform to its shapes: {told(report.violations, 'violation')}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS_MAX else f"{text[:_SHOWN_CHARACTERS_MAX]}..."
 
 
 def told(findings: list[Finding], noun: str) -> str:
@@ -133,7 +138,7 @@ def term_text(node: Node | None) -> str:
     if node is None:
         return ""
     if isinstance(node, Literal):
-        return node._quote_encode() + _suffix(node)  # noqa: SLF001 - n3() would write numbers without their type
+        return str(ox.Literal(str(node))) + _suffix(node)  # rdflib would leave line ends as they are
     return f"<{node}>" if isinstance(node, URIRef) else f"_:{node}"
 
 
@@ -195,7 +200,7 @@ def _expected(shapes: Graph, shape: Node | None, kind: str) -> str:
     """What a shape says that a kind of constraint checks: its parameters and their values."""
     names = _PARAMETERS.get(kind, (kind[:1].lower() + kind[1:],))
     said = [f"sh:{name} {_value_text(shapes, value)}" for name in names for value in shapes.objects(shape, SH[name])]
-    return " ; ".join(sorted(said))[:_EXPECTED_CHARACTERS_MAX] or f"sh:{names[0]}"
+    return _cut(" ; ".join(sorted(said))) or f"sh:{names[0]}"
 
 
 _PARAMETERS: Final = {

@@ -205,10 +205,20 @@ def _credential(options: PublishOptions, now: int) -> IntegrityChecked:
     if options.format or options.base:
         raise AssetError("a signed document is JSON-LD and says itself what its IRIs are: give neither format nor base")
     (name,) = options.files
-    own = {url: read_input(path, DOCUMENT_BYTES_MAX, "context") for url, path in options.contexts}
+    own = {url: _context(path, DOCUMENT_BYTES_MAX) for url, path in options.contexts}
     document = read_input(name, DOCUMENT_BYTES_MAX, "signed document")
     with _named(name):
         return verify(document, now, signer=options.signer, contexts={**bundled_contexts(), **own})
+
+
+def _context(path: str, bytes_max: int) -> bytes:
+    data = read_input(path, bytes_max, "context")
+    try:
+        if "@context" in json.loads(data):
+            return data
+    except (ValueError, TypeError) as error:
+        raise AssetError(f"{path} is no JSON-LD context: {error}") from error
+    raise AssetError(f"{path} is no JSON-LD context: it has no member @context")
 
 
 def _signed(checked: IntegrityChecked, ual: Ual) -> Iterator[list[Quad]]:

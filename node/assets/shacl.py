@@ -61,7 +61,7 @@ def validated(data: Graph, shapes: Graph) -> tuple[Graph, int]:
     try:
         validator = Validator(DataGraph.from_rdflib(data), shacl_graph=shapes, options=options)
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # pySHACL only warns when it gives up on shapes that lead to themselves
+            warnings.simplefilter("error", ShapeRecursionWarning)  # it only warns when it gives up on such shapes
             _, report, _ = validator.run()  # type: ignore[no-untyped-call]
         shape_list = [shape for shape in validator.shacl_graph.shapes if not shape.deactivated]
         nodes = {node for shape in shape_list for node in shape.focus_nodes(data)}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -357,7 +358,7 @@ def test_its_twin_at_the_right_time_is_taken(changes: dict[str, str | None]) -> 
         ({"type": ["VerifiableCredential"]}, "signature is not of this key"),
         ({"credentialSubject": {"id": "did:example:abcdefgh"}}, "signature is not of this key"),
         ({"@context": CONTEXT[:1]}, "no context says what 'alumniOf' means"),
-        ({"@context": [*CONTEXT, "https://example.org/mine"]}, "https://example.org/mine is not among the 7 that are"),
+        ({"@context": [*CONTEXT, "https://example.org/mine"]}, "'https://example.org/mine' is not among the 7 that"),
         ({"@context": [*CONTEXT, "file:///etc/passwd"]}, "is never fetched"),
         ({"@context": [*CONTEXT, "http://127.0.0.1/c"]}, "is never fetched"),
         ({"@context": [*CONTEXT, "c.jsonld"]}, "is never fetched"),
@@ -439,7 +440,7 @@ def test_a_context_that_the_caller_knows_is_taken() -> None:
     document = {**inline, "@context": [*CONTEXT, url]}
     assert check(document, contexts=known).canonical == check(inline).canonical
     assert b"<urn:shoe>" in check(inline).canonical
-    refused(document, "https://example.org/c is not among")
+    refused(document, "'https://example.org/c' is not among")
 
 
 def test_poison_is_refused_within_the_bound_of_canonicalization() -> None:
@@ -594,6 +595,25 @@ def test_a_flipped_byte_is_seen_or_changes_nothing_that_is_signed(part: str, at:
     except IntegrityError:
         return
     assert found.canonical == check(GOOD).canonical
+
+
+def refuse_network(*_: Any) -> NoReturn:  # noqa: ANN401
+    raise AssertionError("a socket was opened")
+
+
+def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", refuse_network)
+    for url in ("https://example.org/c", "http://127.0.0.1:1/c", "file:///etc/passwd", "//127.0.0.1/c", "c", ""):
+        for context in (url, {"@import": url}, {"x": {"@id": "urn:x", "@context": url}}):
+            refused({**GOOD, "@context": [*CONTEXT, context], "x": {"name": "n"}}, "fetched|cannot be read")
+    assert check(GOOD).signer == DID
+
+
+def test_a_document_cannot_write_to_the_terminal() -> None:
+    for change in ({"@context": [*CONTEXT, "\x1b[31m"]}, {"id": "\x1b[31m"}, {"\x1b[31m": 1}, {"@id": ["\x1b[31m"]}):
+        with pytest.raises(IntegrityError) as caught:
+            check({**GOOD, **change})
+        assert "\x1b" not in str(caught.value)
 
 
 # --- contexts --------------------------------------------------------------------------------------------------

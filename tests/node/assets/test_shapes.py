@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdflib.graph import Graph
 from rdflib.namespace import SH
@@ -101,6 +101,13 @@ def test_many_violations_are_counted_and_the_first_are_shown() -> None:
     assert len(error.report.findings) == report.SHOWN_MAX + 1
     error = violated(" ".join(f":a{i} a :P ; :mail :m ." for i in range(report.SHOWN_MAX)))
     assert "more" not in str(error)
+
+
+def test_a_value_is_shown_in_one_line_and_not_at_any_length() -> None:
+    error = violated(f":a a :P ; :mail :m ; :name 'A' ; :age '{'a' * 299}\\n\\u001b[31m' .")
+    assert [len(line) < 600 for line in str(error).splitlines()] == [True] * 3
+    assert "\x1b" not in str(error)
+    assert error.report.findings[0].value == '"' + "a" * 299 + '\\n\\u001B[31m"'
 
 
 def test_blank_nodes_are_blank_to_shapes_and_have_their_iris_in_the_report() -> None:
@@ -262,6 +269,7 @@ TERMS = st.sampled_from(
 PARAMETERS = st.sampled_from(sorted(shapes_graph._CORE))
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(PARAMETERS, TERMS), max_size=5), st.lists(st.tuples(PARAMETERS, TERMS), max_size=4))
 def test_any_shapes_are_used_or_refused(outer: list[tuple[str, str]], inner: list[tuple[str, str]]) -> None:
     """No other error comes out, whatever terms of SHACL are put together."""

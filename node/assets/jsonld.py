@@ -2,8 +2,8 @@
 
 JSON-LD says nothing about what it leaves out: a name that no context defines, an IRI that is relative or broken, a
 text's direction. In a signed document that would be a part that the signature does not cover but a reader sees, so it
-is an error here. The engine's own JSON-LD reader is not used: it loses statements below nested type-scoped contexts
-(pyoxigraph 0.5.13, on the W3C vector `employ`).
+is an error here. The engine's own JSON-LD reader is not used: of a node with several types it applies the context of
+one, and loses what only the others define (pyoxigraph 0.5.13; the W3C vector `employ` is such a document).
 """
 
 from __future__ import annotations
@@ -94,10 +94,7 @@ class _Loader:
 
 
 def _told(error: Exception) -> str:
-    cause = error
-    while isinstance(cause, JsonLdError) and isinstance(cause.__cause__, Exception):
-        cause = cause.__cause__
-    said = cause.args[0] if isinstance(cause, JsonLdError) and cause.args else f"{type(cause).__name__}: {cause}"
+    said = error.args[0] if isinstance(error, JsonLdError) and error.args else f"{type(error).__name__}: {error}"
     return repr(str(said)[:300])[1:-1]  # what it quotes may hold anything
 
 

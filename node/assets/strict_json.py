@@ -51,8 +51,6 @@ def read_json(document: bytes) -> dict[str, Any]:
         )
     except InputError as error:
         raise IntegrityError(str(error)) from error
-    except UnicodeDecodeError as error:
-        raise IntegrityError(f"the document is not UTF-8: {error.reason} at byte {error.start}") from error
     except ValueError as error:
         raise IntegrityError(f"the document is not JSON: {error}") from error
     if not isinstance(found, dict):

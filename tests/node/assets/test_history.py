@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkg.errors import LimitError, StoreError
+from dkg.chain.commit import Commit
+from dkg.chain.registry import Committed
+from dkg.errors import LimitError, PageError, StoreError
+from dkg.page import DatasetRoot, Inner, Leaf
+from dkg.pages import MemoryPageStore, PageSink, StoredPages
+from dkg.terms import key_of
 from node.assets import provenance
 from node.assets.edits import Details, put, retract, supersede
 from node.assets.graphs import diff_graph, has_graph, quads_of_graph
@@ -121,6 +126,27 @@ def test_a_difference_is_that_of_the_sets(old: Quads, new: Quads, union: object)
         assert diff_graph(world.pages, None, world.now, graph) == (frozenset(), now)
         assert quads_of_graph(world.pages, world.now, graph, len(now)) == now
         assert has_graph(world.pages, world.now, graph) == bool(now)
+
+
+def test_a_point_is_a_commit_in_the_log() -> None:
+    commit = Commit(b"\xbb" * 20, 2, b"\1" * 32, 5, b"\2" * 32, NOW)
+    assert Point.of(Committed(commit, 7, 3, 100, NOW)) == Point(2, b"\x01\x71\x12\x20" + b"\1" * 32, 100, NOW)
+
+
+def test_trees_with_leaves_at_different_depths_are_refused() -> None:
+    """As in tests/dkg/test_diff.py: each side says that it was not built by the rules."""
+    keys = [key_of((b"<urn:s>", b"<urn:p>", b"<urn:o%d>" % i, b"<urn:g>"), "gspo") for i in range(3)]
+    store = MemoryPageStore()
+    sink = PageSink(store)
+    leaves = [sink.add(Leaf([key])) for key in keys]
+    low = sink.add(Inner(leaves[:2], [keys[1]], [1, 1]))
+    deep_first = sink.add(Inner([low, leaves[2]], [keys[2]], [2, 1]))
+    deep_last = sink.add(Inner([leaves[0], low], [keys[1]], [1, 2]))
+    roots = [sink.add(DatasetRoot([tree] * 4, 3)) for tree in (deep_first, deep_last)]
+    sink.flush()
+    for root in roots:
+        with pytest.raises(PageError, match=r"leaves at different depths|outside the range"):
+            diff_graph(StoredPages(store), None, root, b"<urn:g>")
 
 
 def test_what_anyone_writes_into_a_provenance_graph_is_read_without_trust() -> None:

@@ -475,6 +475,23 @@ def test_literals_and_numbers_are_signed_as_json_ld_defines_them() -> None:
     }
 
 
+def test_every_type_of_a_node_has_its_context() -> None:
+    """The engine's reader loses `q` here."""
+    contexts = {"T": {"@id": "urn:T", "@context": {"p": "urn:p"}}, "U": {"@id": "urn:U", "@context": {"q": "urn:q"}}}
+    quads = quads_of({"@context": contexts, "@id": "urn:a", "@type": ["T", "U"], "p": "1", "q": "2"}, {})
+    assert {quad[1] for quad in quads} >= {b"<urn:p>", b"<urn:q>"}
+
+
+@pytest.mark.parametrize(
+    ("thing", "reason"),
+    [(None, "a list holds a value"), ({"type": "literal", "value": 5, "datatype": "urn:d"}, "5 is no text")],
+)
+def test_what_pyld_makes_of_odd_values_is_refused(thing: object, reason: str) -> None:
+    node = {"type": "IRI", "value": "urn:s"}
+    with pytest.raises(IntegrityError, match=reason):
+        list(jsonld._raw_quads({"@default": [{"subject": node, "predicate": node, "object": thing}]}))
+
+
 # --- step 6: the signature -------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdflib.graph import Graph
 from rdflib.namespace import SH
+from rdflib.term import URIRef
 
 from dkg.errors import InputError, LimitError
 from node.assets import report, shacl, shapes, shapes_graph
@@ -137,6 +138,12 @@ def test_paths_are_told_as_sparql_writes_them() -> None:
         document = f":S a sh:NodeShape ; sh:targetNode :x ; sh:property [ sh:path {path} ; sh:minCount 9 ] ."
         (finding,) = violated(":y :z 1 .", document).report.findings
         assert finding.path == expected.replace(":", "https://example.org/")
+
+
+def test_paths_that_are_none_are_told_as_they_are() -> None:
+    graph = Graph().parse(data="@prefix : <urn:> . :s :path [ :odd 1 ] .", format="turtle")
+    (path,) = graph.objects(None, URIRef("urn:path"))
+    assert report.path_text(graph, path) == f"_:{path}"
 
 
 def test_what_is_expected_is_told_with_all_its_parameters() -> None:

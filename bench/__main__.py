@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench import measure, report
+from bench import chain, measure, report
 from bench.curve import curve
 from bench.data import ROOT
 from bench.profiled import profiled
@@ -39,10 +39,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["all", "curve", "profile"],
+        choices=["all", "chain", "curve", "profile"],
         default="all",
-        help="all: the report (default); curve: page sizes against sizes of proofs; profile: where the time of a "
-        "question goes, after a run of all",
+        help="all: the report (default); chain: gas, publishing and cold clients; curve: page sizes against sizes of "
+        "proofs; profile: where the time of a question goes, after a run of all",
     )
     parser.add_argument("question", nargs="?", help="for profile: DATA/QUESTION, such as university/star")
     size = parser.add_mutually_exclusive_group()
@@ -92,6 +92,7 @@ def measured(plan: Plan, date: str, outs: list[Path]) -> Json:
         keep("install", measure.footprint())
         plan.say("rdflib")
         keep("rdflib", measure.against_rdflib(plan.seconds / 2))
+        keep("chain", chain.measured(plan.say))
     if plan.full:
         plan.say("build of 10^7")
         keep("big build", measure.big_build(10_000_000))
@@ -107,6 +108,10 @@ def written(found: Json, outs: list[Path]) -> None:
         out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
+def _today(args: argparse.Namespace) -> str:
+    return args.date or datetime.now(UTC).date().isoformat()
+
+
 def main() -> int:
     """Run it."""
     parser = arguments()
@@ -114,6 +119,11 @@ def main() -> int:
     triples = 100_000 if args.quick else 1_000_000
     if args.what == "curve":
         sys.stdout.write(curve(triples) + "\n")
+        return 0
+    if args.what == "chain":
+        rows, details = chain.measured(say)
+        found = report.as_json(rows, [], {"chain": details, "refused": {}}, measure.machine(_today(args)))
+        sys.stdout.write((json.dumps(found) if args.json else report.table(rows)) + "\n")
         return 0
     if args.what == "profile":
         if not args.question or "/" not in args.question:
@@ -125,7 +135,7 @@ def main() -> int:
     data = tuple(args.data or measure.DATA)
     plan = measure.Plan(triples, 1 if args.quick else 3, 0.4 if args.quick else 1.5, args.full, data, say)
     outs = [out for out in (args.out, RESULTS / f"{args.name}.json" if args.name else None) if out]
-    found = measured(plan, args.date or datetime.now(UTC).date().isoformat(), outs)
+    found = measured(plan, _today(args), outs)
     if args.json:
         sys.stdout.write(json.dumps(found) + "\n")
         return 0

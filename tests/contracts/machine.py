@@ -155,9 +155,10 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(publisher=publishers, fault=faults)
     def commit_by_the_signer(self, publisher: LocalAccount, fault: str) -> None:
+        # By the publisher itself if nobody may.
         signer = self.model.of(publisher.address).signer
         step = self._next(publisher.address, fault)
-        sender = RELAYER if signer in {REVOKED, RETIRED} else signer
+        sender = publisher.address if signer in {REVOKED, RETIRED} else signer
         expected = outcome(lambda: self.model.commit(sender, step, self.chain.block))
         if self._call(expected, sender, "commit", *step.arguments) and sender != publisher.address:
             self._reach("commit by a signer that was named")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from vyper import compiler  # type: ignore[import-untyped]
 
 import contracts
 import contracts.compile
@@ -15,6 +17,7 @@ from tests.contracts.onchain import KEYS, OnChain, signature_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+SOURCE = contracts.compile.FOLDER / "registry.vy"
 FUNCTIONS = {
     "commit(address,bytes32,uint48,bytes32,uint48,bytes32)",
     "commit_signed(address,uint48,bytes32,uint48,bytes32,uint48,bytes32,bytes32,bytes32,uint8)",
@@ -55,8 +58,7 @@ def test_the_artefact_is_current() -> None:
 
 
 def test_the_artefact_is_of_the_source_beside_it() -> None:
-    source = (contracts.compile.FOLDER / "registry.vy").read_bytes()
-    assert contracts.registry().source_sha256 == hashlib.sha256(source).hexdigest()
+    assert contracts.registry().source_sha256 == hashlib.sha256(SOURCE.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("change", ["source", "artefact", "no artefact"])
@@ -111,9 +113,36 @@ def test_what_is_deployed_is_the_runtime_byte_for_byte(chain: OnChain) -> None:
 
 
 def test_the_code_has_no_way_out() -> None:
-    # No CALL but to the precompile of ecrecover and no DELEGATECALL: the source says neither.
-    source = (contracts.compile.FOLDER / "registry.vy").read_text()
-    assert not [word for word in ("raw_call", "extcall", "delegatecall", "selfdestruct", "send(") if word in source]
+    # No call but to the precompile of ecrecover, in the source and in what the compiler makes of it.
+    words = set(str(compiler.compile_code(SOURCE.read_text(), output_formats=("asm",))["asm"]).split())
+    assert "STATICCALL" in words
+    assert not {"CALL", "CALLCODE", "DELEGATECALL", "CREATE", "CREATE2", "SELFDESTRUCT"} & words
+
+
+def test_nothing_of_others_is_compiled_in() -> None:
+    # What is shipped under Apache-2.0 is ours: no import, of snekmate (AGPL-3.0-only) or of anything else.
+    words = [line.split()[0] for line in SOURCE.read_text().splitlines() if line.strip()]
+    assert not {"from", "import", "initializes:", "uses:", "exports:"} & set(words)
+    assert contracts.registry().compiler == "vyper 0.4.3"
+
+
+def test_every_function_is_documented_for_users_and_developers() -> None:
+    userdoc, devdoc = contracts.registry().userdoc["methods"], contracts.registry().devdoc["methods"]
+    getters = {"heads(address)", "entries(uint256)", "nonces(address)"}  # of variables: Vyper takes no NatSpec there
+    assert set(userdoc) == FUNCTIONS - getters
+    for part in contracts.registry().abi:
+        name = signature_of(dict(part)) if part["type"] == "function" else ""
+        if name in userdoc:
+            documented = devdoc.get(name, {})
+            assert set(documented.get("params", {})) == {given["name"] for given in part["inputs"]}
+            assert len(documented.get("returns", {})) == len(part["outputs"])
+    assert "revoke at once" in contracts.registry().devdoc["custom:security"]
+
+
+def test_the_readme_lists_every_reason_for_a_refusal() -> None:
+    said = set(re.findall(r'assert [^\n]*, "([^"]+)"', SOURCE.read_text()))
+    table = (SOURCE.parent / "README.md").read_text().partition("## Reasons for a refusal")[2]
+    assert set(re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)))) == said
 
 
 def test_two_deployments_differ_in_nothing_but_their_domain(chain: OnChain) -> None:

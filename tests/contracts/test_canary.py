@@ -102,5 +102,5 @@ def test_planted_bug_found(name: str) -> None:
     with pytest.raises((AssertionError, LogError) if "followers" in Machine.checks else AssertionError):
         run_state_machine_as_test(
             Machine,
-            settings=settings(max_examples=200, stateful_step_count=40, phases=[Phase.generate], print_blob=False),
+            settings=settings(max_examples=1000, stateful_step_count=40, phases=[Phase.generate], print_blob=False),
         )

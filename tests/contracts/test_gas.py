@@ -39,6 +39,44 @@ def test_the_first_commit_of_a_registry_costs_what_others_do(figures: dict[str, 
     assert figures["commit, first of the registry, direct"] == figures["commit, first, direct, 1 assets"]
 
 
+def test_the_tables_for_readers_have_the_figures(figures: dict[str, int]) -> None:
+    readme = (SNAPSHOT.parent / "README.md").read_text()
+    for row, name in (
+        ("a publisher's first, direct", "commit, first, direct"),
+        ("later, direct", "commit, later, direct"),
+        ("a publisher's first, relayed", "commit, first, relayed"),
+        ("later, relayed", "commit, later, relayed"),
+    ):
+        gas = " | ".join(f"{figures[f'{name}, {assets} assets']:,}" for assets in ASSETS)
+        assert f"\n| {row} | {gas} |\n" in readme
+    for row, name in (
+        ("rotate, first", "rotate, first"),
+        ("rotate, later", "rotate, later"),
+        ("revoke", "revoke"),
+        ("retire", "retire"),
+        ("commit, a publisher's first, after a rotation", "commit, first, by a rotated signer"),
+    ):
+        gas = " | ".join(f"{figures[f'{name}, {how}']:,}" for how in ("direct", "relayed"))
+        assert f"\n| {row} | {gas} |\n" in readme
+
+
+def test_the_floor_of_a_commit_adds_up(figures: dict[str, int]) -> None:
+    readme = (SNAPSHOT.parent / "README.md").read_text()
+    columns = list(zip(*_arithmetic(readme), strict=True))
+    assert [sum(column[:-2]) for column in columns] == [column[-2] for column in columns]
+    measured = [figures[f"commit, first, {how}, 1 assets"] for how in ("direct", "relayed")]
+    assert [column[-2] + column[-1] for column in columns] == measured
+    assert columns[1][-2] > TARGET
+
+
+def _arithmetic(readme: str) -> list[tuple[int, int]]:
+    """The rows of the table that ends with `instructions`."""
+    table = readme.partition("### Why a relayed first commit")[2].partition("\n\nThe head is fresh")[0]
+    rows = [line.strip("|").split("|")[1:] for line in table.splitlines() if line.startswith("|")][2:]
+    made = [tuple(int(cell.strip().replace(",", "") or 0) for cell in row) for row in rows]
+    return [(direct, relayed) for direct, relayed in made]
+
+
 @pytest.mark.parametrize("how", ["direct", "relayed"])
 @pytest.mark.parametrize("which", ["first", "later"])
 def test_a_commit_costs_the_same_whatever_its_number_of_assets(figures: dict[str, int], which: str, how: str) -> None:

@@ -116,7 +116,7 @@ def _truth(value: Any) -> bool:  # noqa: ANN401
 
 
 def _code(value: Any) -> Code:  # noqa: ANN401
-    return Code(_text(_NAME_BYTES_MAX)(value))
+    return value if isinstance(value, Code) else Code(_text(_NAME_BYTES_MAX)(value))
 
 
 _ADDRESS: Final = _octets(ADDRESS_BYTES, ADDRESS_BYTES)

@@ -225,8 +225,10 @@ class Loop:
 class SimRuntime:
     """See `node.replication.runtime.Runtime`. Each node has its own chance."""
 
-    def __init__(self, loop: Loop, name: str = "") -> None:
+    def __init__(self, loop: Loop, name: str = "", disk_s: float = 0.0) -> None:
+        """`disk_s`: how long anything takes that is done in `blocking`."""
         self._loop = loop
+        self._disk_s = disk_s
         self._random = random.Random(f"{name} {loop.rng.random()}")
 
     @property
@@ -263,7 +265,7 @@ class SimRuntime:
             raise mine
 
     async def blocking(self, lane: str, work: Callable[[], Result]) -> Result:
-        """Done at once; others get their turn before."""
+        """Done after a while, in one step; others get their turn before."""
         del lane
-        await self.sleep(0.0)
+        await self.sleep(self._disk_s)
         return work()

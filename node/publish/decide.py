@@ -5,9 +5,10 @@ In order:
 1. None of them can be mined any more: a fresh one, with the account's next nonce.
 2. The chain changed, and with it what must be sent (a commit shows the block of the one before): replace the newest.
 3. The newest has not been sent by this process: send it. A pool that has it says so, and that is all.
-4. A block came without it: send it again, as pools and reorganisations lose transactions.
-5. It waits for too long: if another transaction holds the nonce before it, that is an error, or a gap to be filled;
-   otherwise replace it, a bounded number of times.
+4. It waits for a nonce that no transaction has: fill the gap.
+5. A block came without it: send it again, as pools and reorganisations lose transactions.
+6. It waits for too long: if somebody else's transaction is before it, that is an error; otherwise replace it, a
+   bounded number of times.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from node.publish.fees import FeePolicy, Fees
-    from node.publish.journal import Attempt
+    from node.publish.jobs import Attempt
 
 NONCES_MAX: Final = 8
 """Nonces that transactions of one goal may use up in one run, by reverting or to another wallet that uses the key."""
@@ -107,10 +108,13 @@ def decide(
     known = heard.get(newest.hash)
     if known is None:
         return Send(newest, again=False)
-    if chain.block - known.block < policy.stuck_blocks or chain.now - known.time < policy.stuck_s:
+    is_old = chain.now - known.time >= policy.stuck_s
+    if is_old and chain.pending <= chain.nonce < newest.nonce:
+        return Fill(chain.nonce)
+    if not is_old or chain.block - known.block < policy.stuck_blocks:
         return Wait() if known.last_block == chain.hash else Send(newest, again=True)
     if newest.nonce > chain.nonce:
-        return _behind(newest, chain)
+        raise _behind(newest, chain)
     same = [attempt for attempt in live if attempt.nonce == newest.nonce and attempt.data == data]
     if len(same) > policy.replacements_max:
         raise StuckError(
@@ -140,11 +144,9 @@ def _replace(newest: Attempt, attempts: Sequence[Attempt], heard: Mapping[bytes,
     return Replace(newest, highest, outdated)
 
 
-def _behind(newest: Attempt, chain: Chain) -> Step:
+def _behind(newest: Attempt, chain: Chain) -> StuckError:
     """Something that this goal did not send comes before its transaction."""
-    if chain.pending <= chain.nonce:
-        return Fill(chain.nonce)
-    raise StuckError(
+    return StuckError(
         f"the transaction 0x{newest.hash.hex()} has nonce {newest.nonce} and waits for another one with nonce "
         f"{chain.nonce}, which was not sent from here: speed that one up or cancel it in the wallet that sent it, "
         "then publish again"

@@ -9,7 +9,7 @@ from dkg.chain.commit import ZERO_HASH, verify_commit
 from dkg.chain.secp import SignatureError, checksum
 from node.publish import calls
 from node.publish.errors import ForeignCommitError, SignerError
-from node.publish.journal import JobState
+from node.publish.jobs import JobState
 from node.publish.sender import View
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from dkg.chain.registry import Head
     from dkg.client.anchored import Client, ClientHead
     from node.publish.calls import Call
-    from node.publish.journal import Attempt, Job, Journal
+    from node.publish.jobs import Attempt, Job
+    from node.publish.journal import Journal
     from node.publish.wallet import Wallets
 
 

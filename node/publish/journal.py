@@ -21,22 +21,32 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from dkg.chain.commit import Commit
-from dkg.chain.secp import checksum, keccak256
+from dkg.chain.secp import checksum
 from dkg.errors import InputError
 from node.publish.errors import JournalError
-from node.publish.fees import Fees
+from node.publish.jobs import (
+    ATTEMPT_COLUMNS,
+    JOB_COLUMNS,
+    Attempt,
+    Entry,
+    Job,
+    JobState,
+    Outcome,
+    attempt_of,
+    attempt_row,
+    job_of,
+    job_row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from dkg.chain.commit import Domain
+    from dkg.chain.commit import Commit, Domain
 
 FINISHED_MAX: Final = 1_000
 """Finished jobs that are kept; a request older than that is not recognised any more."""
@@ -62,7 +72,7 @@ CREATE TABLE jobs (
     seq INTEGER NOT NULL, root BLOB NOT NULL, count INTEGER NOT NULL, previous BLOB NOT NULL, created INTEGER NOT NULL,
     state TEXT NOT NULL, reason TEXT NOT NULL,
     tx BLOB, block INTEGER, block_hash BLOB, gas INTEGER,
-    started INTEGER NOT NULL, updated INTEGER NOT NULL
+    started INTEGER NOT NULL, updated INTEGER NOT NULL, checksum BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX one_job_per_seq ON jobs (seq) WHERE state <> 'failed';
 CREATE UNIQUE INDEX one_job_in_preparation ON jobs ((1)) WHERE state IN ('planned', 'signed');
@@ -70,7 +80,7 @@ CREATE TABLE transactions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
     hash BLOB NOT NULL UNIQUE, nonce INTEGER NOT NULL, max_fee TEXT NOT NULL, tip TEXT NOT NULL, gas INTEGER NOT NULL,
-    data BLOB NOT NULL, raw BLOB NOT NULL, refused INTEGER NOT NULL
+    data BLOB NOT NULL, raw BLOB NOT NULL, checksum BLOB NOT NULL, refused INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX transactions_of_job ON transactions (job);
 CREATE TABLE entries (
@@ -81,77 +91,8 @@ CREATE TABLE entries (
 CREATE INDEX entries_of_job ON entries (job)
 """
 
-_JOB: Final = (
-    "SELECT id, request, label, seq, root, count, previous, created, state, reason, tx, block, block_hash, gas, "
-    "started, updated FROM jobs"
-)
-_ATTEMPT: Final = "SELECT hash, nonce, max_fee, tip, gas, data, raw, refused FROM transactions"
-
-
-class JobState(StrEnum):
-    """How far a job is."""
-
-    PLANNED = "planned"
-    SIGNED = "signed"
-    SENT = "sent"
-    MINED = "mined"
-    FINAL = "final"
-    DROPPED = "dropped"
-    FAILED = "failed"
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to do."""
-        return self in {JobState.FINAL, JobState.FAILED}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Where a commit is on the chain. `transaction`, `gas`: as endpoints tell; None if none does."""
-
-    transaction: bytes | None
-    block: int
-    block_hash: bytes
-    gas: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One commit on its way. `request`: what it is known by; `label`: for people. Times in Unix seconds."""
-
-    id: int
-    request: str
-    label: str
-    commit: Commit
-    state: JobState
-    reason: str
-    """Why it is `dropped` or `failed`; empty otherwise."""
-    outcome: Outcome | None
-    started: int
-    updated: int
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A signed transaction. `data`: what it calls the contract with; `raw`: what is sent."""
-
-    hash: bytes
-    nonce: int
-    fees: Fees
-    gas: int
-    data: bytes
-    raw: bytes
-    refused: bool = False
-    """Whether every endpoint refused to take it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A change of state. `at`: Unix seconds."""
-
-    at: int
-    state: JobState
-    reason: str
+_JOB: Final = f"SELECT {JOB_COLUMNS}, id FROM jobs"  # noqa: S608 - names of ours, here and below
+_ATTEMPT: Final = f"SELECT {ATTEMPT_COLUMNS}, refused FROM transactions"  # noqa: S608
 
 
 class Journal:
@@ -220,42 +161,34 @@ class Journal:
         for name, text in (("id", request), ("label", label)):
             if not 0 < len(text) <= TEXT_MAX:
                 raise InputError(f"the {name} of a request has {len(text)} characters; 1 to {TEXT_MAX} are allowed")
-        fields = (commit.seq, commit.root, commit.count, commit.previous, commit.created)
         with self._writing() as now:
             self._db.execute("DELETE FROM jobs WHERE request = ? AND state = 'failed'", (request,))
-            made = self._db.execute(
-                "INSERT INTO jobs (request, label, seq, root, count, previous, created, state, reason, started, "
-                "updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)",
-                (request, label, *fields, state, now, now),
-            )
-            self._enter(int(made.lastrowid or 0), now, state, "")
-        return Job(int(made.lastrowid or 0), request, label, commit, state, "", None, now, now)
+            job = Job(0, request, label, commit, state, "", None, now, now)
+            made = self._db.execute(f"INSERT INTO jobs ({JOB_COLUMNS}) VALUES ({_marks(JOB_COLUMNS)})", job_row(job))  # noqa: S608
+            job = replace(job, id=int(made.lastrowid or 0))
+            self._enter(job)
+        return job
 
     def move(self, job: Job, state: JobState, reason: str = "", outcome: Outcome | None = None) -> Job:
         """Change a job's state. `outcome`: replaces the one that is there, if given."""
-        reason = reason[:TEXT_MAX]
-        kept = outcome or job.outcome
-        where = (kept.transaction, kept.block, kept.block_hash, kept.gas) if kept else (None,) * 4
         with self._writing() as now:
+            job = replace(job, state=state, reason=reason[:TEXT_MAX], outcome=outcome or job.outcome, updated=now)
             self._db.execute(
-                "UPDATE jobs SET state = ?, reason = ?, tx = ?, block = ?, block_hash = ?, gas = ?, updated = ? "
-                "WHERE id = ?",
-                (state, reason, *where, now, job.id),
+                f"UPDATE jobs SET ({JOB_COLUMNS}) = ({_marks(JOB_COLUMNS)}) WHERE id = ?", (*job_row(job), job.id)
             )
-            self._enter(job.id, now, state, reason)
+            self._enter(job)
             if state.finished:
                 self._db.execute("DELETE FROM transactions WHERE job = ?", (job.id,))
                 self._forget()
-        return Job(job.id, job.request, job.label, job.commit, state, reason, kept, job.started, now)
+        return job
 
     def keep_attempt(self, job: Job, attempt: Attempt) -> None:
         """Keep a transaction that is about to be sent; one that was refused before counts as new."""
-        fees = (str(attempt.fees.max_fee), str(attempt.fees.tip))
         with self._writing():
             self._db.execute(
-                "INSERT OR REPLACE INTO transactions (job, hash, nonce, max_fee, tip, gas, data, raw, refused) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (job.id, attempt.hash, attempt.nonce, *fees, attempt.gas, attempt.data, attempt.raw, attempt.refused),
+                f"INSERT OR REPLACE INTO transactions ({ATTEMPT_COLUMNS}, refused, job) "  # noqa: S608
+                f"VALUES ({_marks(ATTEMPT_COLUMNS)}, ?, ?)",
+                (*attempt_row(attempt), attempt.refused, job.id),
             )
             self._only_newest("transactions", job.id, ATTEMPTS_KEPT)
 
@@ -314,9 +247,12 @@ class Journal:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _enter(self, job: int, now: int, state: JobState, reason: str) -> None:
-        self._db.execute("INSERT INTO entries (job, at, state, reason) VALUES (?, ?, ?, ?)", (job, now, state, reason))
-        self._only_newest("entries", job, ENTRIES_MAX)
+    def _enter(self, job: Job) -> None:
+        self._db.execute(
+            "INSERT INTO entries (job, at, state, reason) VALUES (?, ?, ?, ?)",
+            (job.id, job.updated, job.state, job.reason),
+        )
+        self._only_newest("entries", job.id, ENTRIES_MAX)
 
     def _only_newest(self, table: str, job: int, most: int) -> None:
         self._db.execute(
@@ -339,23 +275,18 @@ class Journal:
             return None if row is None else self._job(row)
 
     def _job(self, row: tuple[Any, ...]) -> Job:
-        number, request, label, seq, root, count, previous, created, state, reason, *rest = row
-        tx, block, block_hash, gas, started, updated = rest
+        *columns, number = row
         try:
-            commit = Commit(self._publisher, seq, root, count, previous, created)
-            outcome = None if block is None else Outcome(tx, block, block_hash, gas)
-            return Job(number, request, label, commit, JobState(state), reason, outcome, started, updated)
+            return job_of(columns, number, self._publisher)
         except (InputError, ValueError) as error:
-            raise self._damaged(f"job {number} makes no sense") from error
+            raise self._damaged(f"job {number} is not as it was written") from error
 
     def _attempt(self, row: tuple[Any, ...]) -> Attempt:
-        digest, nonce, max_fee, tip, gas, data, raw, refused = row
-        if keccak256(raw) != digest:
-            raise self._damaged("a transaction does not have its hash")
+        *columns, refused = row
         try:
-            return Attempt(digest, nonce, Fees(int(max_fee), int(tip)), gas, data, raw, bool(refused))
+            return attempt_of(columns, refused=bool(refused))
         except ValueError as error:
-            raise self._damaged("a transaction's fees are no numbers") from error
+            raise self._damaged("a transaction is not as it was written") from error
 
     def _damaged(self, what: str) -> JournalError:
         return JournalError(f"{self._path} is damaged: {what}. {_REMEDY}")
@@ -368,12 +299,14 @@ class Journal:
             raise RuntimeError(f"a job that must not be: {error}") from error
         except sqlite3.DatabaseError as error:
             raise self._failure(doing, error) from error
+        except UnicodeDecodeError as error:  # what SQLite says of a damaged schema quotes it
+            raise self._damaged("its text is no text") from error
         except OSError as error:
             raise JournalError(f"{self._path} cannot be {doing}: {error.strerror or error}") from error
 
     def _failure(self, doing: str, error: sqlite3.DatabaseError) -> JournalError:
         name = getattr(error, "sqlite_errorname", None) or ""
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or (not name and "decode" in str(error)):
             return self._damaged(str(error))
         if name == "SQLITE_FULL":
             return JournalError(f"{self._path} cannot be {doing}: the disk is full. Free space, then publish again")
@@ -384,3 +317,7 @@ _REMEDY: Final = (
     "Move it away with its -wal and -shm files, then publish again: commits and pages are elsewhere, and what was "
     "signed and is not on the chain is sent then"
 )
+
+
+def _marks(columns: str) -> str:
+    return ", ".join("?" * len(columns.split(",")))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dkg.client.chainread import ChainReader
     from node.publish.answers import Receipt
     from node.publish.calls import Call
-    from node.publish.journal import Attempt
+    from node.publish.jobs import Attempt
     from node.publish.publisher import Publisher
     from node.publish.sender import Tools
     from node.publish.waits import Progress

@@ -11,7 +11,7 @@ from dkg.client.chainread import UnprovableError
 from dkg.client.rpc import ChainError
 from dkg.client.search import find_commit
 from dkg.errors import ProofError
-from node.publish.journal import Outcome
+from node.publish.jobs import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from dkg.page import CID_PREFIX
 if TYPE_CHECKING:
     from dkg.chain.commit import Commit
     from node.change import Edit
-    from node.publish.journal import Outcome
+    from node.publish.jobs import Outcome
 
 Wanted = Literal["mined", "final"]
 """What to wait for."""

@@ -25,7 +25,7 @@ from node.publish.lock import home_lock
 from node.publish.sender import Sender, Tools
 from node.publish.session import Parts, Session
 from node.publish.waits import Waits, silent
-from node.publish.writer import RpcWriter
+from node.publish.writer import TIMEOUT_S, RpcWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,10 +150,15 @@ def open_publisher(
 
 
 @contextmanager
-def connected(urls: list[str], need: int, waiting: Waiting | None = None) -> Iterator[tuple[ChainReader, RpcWriter]]:
-    """A reader over endpoints of which `need` must agree, and a writer over the same; closed when the block ends."""
-    readers = [RpcReader(HttpRpc(url, waiting=waiting)) for url in urls]
+def connected(
+    urls: list[str], need: int, waiting: Waiting | None = None, *, timeout_s: float = TIMEOUT_S
+) -> Iterator[tuple[ChainReader, RpcWriter]]:
+    """A reader over endpoints of which `need` must agree, and a writer over the same; closed when the block ends.
+
+    `timeout_s`: for one call, in seconds.
+    """
+    readers = [RpcReader(HttpRpc(url, waiting=waiting, timeout_s=timeout_s)) for url in urls]
     alone = len(readers) == need == 1
     reader = readers[0] if alone else Quorum([(reader.name, reader) for reader in readers], need)
-    with closing(reader), closing(RpcWriter(urls, waiting)) as writer:
+    with closing(reader), closing(RpcWriter(urls, waiting, timeout_s=timeout_s)) as writer:
         yield reader, writer

@@ -10,7 +10,7 @@ from dkg.client.anchored import PendingError, State
 from dkg.client.chainread import FinalityError
 from node.publish.errors import JournalError
 from node.publish.goals import foreign
-from node.publish.journal import JobState
+from node.publish.jobs import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from dkg.client.settings import ChainSettings
     from dkg.client.store import SqliteStore
     from node.home import Home
-    from node.publish.journal import Job, Journal
+    from node.publish.jobs import Job
+    from node.publish.journal import Journal
     from node.publish.places import Places
     from node.publish.waits import Patience
 

@@ -14,7 +14,7 @@ from node.publish.answers import Taken
 from node.publish.decide import Chain, Fill, Fresh, Heard, Replace, Send, Step, Wait, decide
 from node.publish.errors import EmptyWalletError, RejectedError, StuckError
 from node.publish.fees import Fees, affordable, ether
-from node.publish.journal import Attempt
+from node.publish.jobs import Attempt
 from node.publish.waits import Pace, Patience
 
 if TYPE_CHECKING:

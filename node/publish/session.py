@@ -19,7 +19,7 @@ from dkg.page import CID_PREFIX
 from dkg.pages import StoredPages
 from node.publish.errors import JournalError, StuckError
 from node.publish.goals import CommitGoal, MovedError, require_signer
-from node.publish.journal import JobState
+from node.publish.jobs import JobState
 from node.publish.places import Places
 from node.publish.published import Published
 from node.publish.reconcile import FINAL_AT_ONCE, Reconciler, root_digest
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from dkg.client.store import SqliteStore
     from node.change import Change
     from node.home import Home
-    from node.publish.journal import Job, Journal
+    from node.publish.jobs import Job
+    from node.publish.journal import Journal
     from node.publish.published import Request, Wanted
     from node.publish.sender import Sender, Tools
     from node.publish.waits import Progress

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,10 +83,7 @@ def run(case: Case) -> list[int]:
         if not case.requests:
             found = publisher.resume()
             return [] if found is None else [found.seq]
-        made = [
-            Request(name, f"label of {name}", lambda pages, base, name=name: edit(case.dataset, name, pages, base))
-            for name in case.requests
-        ]
+        made = [Request(name, f"label of {name}", partial(edit, case.dataset, name)) for name in case.requests]
         return [publisher.publish(one).seq for one in made]
 
 
@@ -107,7 +105,7 @@ def main() -> None:
         with os.fdopen(read) as pipe:
             said = pipe.read()
         _, status = os.waitpid(child, 0)
-        sys.stdout.write(json.dumps([os.waitstatus_to_exitcode(status), said and json.loads(said)]) + "\n")
+        sys.stdout.write(json.dumps([os.waitstatus_to_exitcode(status), json.loads(said or "[]")]) + "\n")
         sys.stdout.flush()
 
 

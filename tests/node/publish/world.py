@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,24 +25,26 @@ from node.devnet.accounts import dev_accounts
 from node.devnet.chain import Options, devnet
 from node.home import Home
 from node.publish.fees import GWEI, FeePolicy
-from node.publish.journal import Attempt, Entry, Job, Journal
+from node.publish.journal import Journal
 from node.publish.published import Request
 from node.publish.publisher import Publisher, connected
 from node.publish.sender import At, Tools
 from node.publish.waits import Waits
 from node.publish.wallet import Wallets
+from node.publish.writer import RpcWriter
 from tests.chain.anvil import anvil
 from tests.chain.registry import Registry
 from tests.chain.rpc import Rpc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from dkg.chain.commit import Domain
     from dkg.pages import Pages
     from dkg.terms import Quad
     from node.change import Edit
+    from node.publish.jobs import Attempt, Entry, Job
 
 KEYS = [account.key for account in dev_accounts(6)]
 KEY, OTHER_KEY, PAYER_KEY = KEYS[:3]
@@ -87,6 +89,11 @@ class FakeTime:
         return Waiting(clock=lambda: self.now, sleep=self.sleep, random=lambda: 0.5)
 
 
+def hasty() -> Waiting:
+    """No long sleeps: retries are as quick as the chain."""
+    return Waiting(sleep=lambda seconds: time.sleep(min(seconds, 0.002)))
+
+
 @dataclass
 class World:
     """A chain with a registry. `rpc`: the honest endpoint."""
@@ -116,7 +123,7 @@ class World:
         )
 
     @contextmanager
-    def publisher(
+    def publisher(  # noqa: PLR0913 - all that tests change
         self,
         *urls: str,
         home: str = "home",
@@ -126,11 +133,16 @@ class World:
         waiting: Waiting | None = None,
         at: At | None = None,
         depth: int = DEPTH,
+        send_to: Sequence[str] = (),
+        timeout_s: float = 20.0,
     ) -> Iterator[Publisher]:
-        """A publisher. `urls`: its endpoints (default: the honest one)."""
+        """A publisher. `urls`: its endpoints (default: the honest one); `send_to`: others for its transactions."""
         settings = self.settings(*urls, depth=depth)
         waiting = waiting or Waiting()
-        with connected(settings.endpoints, settings.need, waiting) as (reader, writer):
+        with (
+            connected(settings.endpoints, settings.need, waiting, timeout_s=timeout_s) as (reader, same),
+            closing(RpcWriter(send_to, waiting) if send_to else same) as writer,
+        ):
             tools = Tools(writer, waiting, time.time, policy or FeePolicy(), waits, at or (lambda _step: None))
             publisher = Publisher(self.home(home), settings, wallets or self.wallets, reader, tools)
             try:

@@ -115,14 +115,18 @@ class Crew:
         self._idle.append(worker)
         self._free()
 
-    def worker_failed(self, worker: Worker) -> None:
+    def worker_lost(self, worker: Worker) -> None:
         """See `Boss`."""
-        if self._staff.pop(worker.number, None) is None:
-            return
         with suppress(ValueError):
             self._idle.remove(worker)
         if self._spawner is not None:
             self._spawner.kill(worker.number)
+
+    def worker_failed(self, worker: Worker) -> None:
+        """See `Boss`."""
+        if self._staff.pop(worker.number, None) is None:
+            return
+        self.worker_lost(worker)
         if not worker.worked:
             self._start_failed(worker.error)
         self._fill()

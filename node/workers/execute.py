@@ -42,7 +42,7 @@ class Executor:
     def __init__(self, open_store: OpenStore, settings: Settings) -> None:
         self._open_store = open_store
         self._settings = settings
-        self._stored: Pages | None = None
+        self._stored: StoredPages | None = None
         self._opened = ExitStack()
         self._views = Views(settings.views, settings.result_bytes)
 
@@ -55,7 +55,7 @@ class Executor:
         except StoreError:
             if not had_store:
                 raise
-            self.close()
+            self._reopen()
             done = self._done(job)
         body, form, format_, rows, pages = done
         if len(body) > self._settings.result_bytes:
@@ -73,6 +73,13 @@ class Executor:
             store = self._opened.enter_context(self._open_store())
             self._stored = StoredPages(store, self._settings.cache_pages)
         return self._stored
+
+    def _reopen(self) -> None:
+        """Open the store anew. Pages that were read stay: they are what their names say."""
+        self._views.close()
+        self._opened.close()
+        if self._stored is not None:
+            self._stored.store = self._opened.enter_context(self._open_store())
 
     def _done(self, job: Job) -> Done:
         match job:

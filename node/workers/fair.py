@@ -119,7 +119,7 @@ class FairQueue(Generic[T]):
     def remove(self, name: str, job: T) -> bool:
         """Have a job wait no longer; False if it does not wait."""
         client = self._clients.get(name)
-        found = client and next((entry for entry in client.waiting if entry[0] is job), None)
+        found = client and next((entry for entry in client.waiting if entry[0] == job), None)
         if not client or not found:
             return False
         self._take(name, client, found)

@@ -34,7 +34,7 @@ class Scope(Enum):
 EVERY_GRAPH: Final = Scope.EVERY_GRAPH
 
 Graphs = Scope | frozenset[bytes]
-"""Which graphs may be seen, as terms. That it is all of them has to be said: there is no default."""
+"""Which graphs may be seen, as terms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +77,13 @@ class Check(_Asked):
 class Plain(_Asked):
     """Answer a query from a view of the dataset `root`: an Oxigraph directory that nobody writes to.
 
-    `allowed`: the graphs that whoever asks may see, whatever the query and the dataset say. The view holds each quad
-    in its graph and, once, in the default graph. What it cannot answer rightly is answered from the pages.
+    `allowed`: the graphs that whoever asks may see, whatever the query and `dataset` say; it is for the caller to say
+    that it is every graph. The view holds each quad in its graph and, once, in the default graph. Without a view, and
+    for what it cannot answer rightly, the pages are read.
     """
 
-    view: str
     allowed: Graphs
+    view: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

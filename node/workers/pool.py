@@ -140,8 +140,9 @@ class Workers:
         bumped = self._queue.add(client, ticket, len(ticket.frame))
         if bumped is not None:
             self._settle(bumped, self._queue.overloaded("other clients need the place"))
-        ticket.timer = self._loop.call_later(self.settings.wait_seconds, self._waited, ticket)
         self._dispatch()
+        if ticket.worker is None:
+            ticket.timer = self._loop.call_later(self.settings.wait_seconds, self._waited, ticket)
         try:
             return await ticket.future
         except asyncio.CancelledError:

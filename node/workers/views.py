@@ -22,7 +22,7 @@ import pyoxigraph
 
 from dkg.answer import GRAPH_FORMATS, TABLE_FORMATS
 from dkg.errors import BudgetError, InputError, QueryError, StoreError
-from dkg.evaluate import Dataset
+from dkg.evaluate import ALL_GRAPHS, Dataset
 from dkg.sparql._syntax_text import plain
 from dkg.sparql.scanner import scan_query
 from dkg.sparql.syntax import PARSED_KEPT, parse
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from dkg.answer import Raw
     from dkg.sparql.scanner import Scanned
     from node.workers.jobs import Graphs, Plain
+
+    Names = tuple[bytes, ...] | None
+    """Names of graphs; None for all graphs."""
 
 TABULAR = frozenset({"SELECT", "ASK"})
 """Forms whose results are tables."""
@@ -75,19 +78,25 @@ class Views:
     def answer(self, job: Plain) -> Viewed | Dataset:
         """The answer, or which graphs the query sees if the pages have to answer it."""
         scanned = _scanned(job.text, job.now)
-        seen = _seen(job, from_clause=bool(scanned.default_graphs or scanned.named_graphs))
+        text, seen = scanned.text, Dataset()
+        if scanned.ordered or scanned.default_graphs or scanned.named_graphs:
+            query = parse(job.text, now=job.now, base_iri=job.base_iri)
+            text, seen = query.text, Dataset(query.default_graphs, query.named_graphs)
+        default, named = _seen(job, seen)
         format_ = format_for(scanned.form, job.table, job.graph)
-        view = self._view(job.view)
-        default, named = seen.default_graphs, seen.named_graphs
+        view = None if job.view is None else self._view(job.view)
         if view is None or (not view.whole if default is None else len(default) > 1):
-            return seen
+            return Dataset(default, named)
+        graphs: list[Any] | None = None if named is None else _terms(named)
+        if graphs is None and (scanned.default_graphs or scanned.named_graphs):
+            graphs = list(view.store.named_graphs())  # else the query's FROM would count, which something overrides
 
         def ask() -> Raw:
             return view.store.query(
-                scanned.text,
+                text,
                 base_iri=job.base_iri,
                 default_graph=pyoxigraph.DefaultGraph() if default is None else _terms(default),
-                named_graphs=None if named is None else _terms(named),
+                named_graphs=graphs,
             )
 
         body, rows = _told(ask, lambda raw: _serialized(raw, format_, self._result_bytes, job.budget.rows))
@@ -118,16 +127,13 @@ def _any(store: pyoxigraph.Store, graph: pyoxigraph.DefaultGraph | None) -> bool
     return next(iter(store.quads_for_pattern(None, None, None, graph)), None) is not None
 
 
-def _seen(job: Plain, *, from_clause: bool) -> Dataset:
-    """The graphs that a query sees; None for all, which is only where every graph is allowed."""
-    default, named = job.dataset.default_graphs, job.dataset.named_graphs
-    if from_clause and default is None and named is None:
-        query = parse(job.text, now=job.now, base_iri=job.base_iri)
-        default, named = query.default_graphs or (), query.named_graphs or ()
-    return Dataset(_within(default, job.allowed), _within(named, job.allowed))
+def _seen(job: Plain, named_by_query: Dataset) -> tuple[Names, Names]:
+    """The graphs that a query sees, default and named; None for all, which is only where every graph is allowed."""
+    asked = job.dataset if job.dataset != ALL_GRAPHS else named_by_query
+    return _within(asked.default_graphs, job.allowed), _within(asked.named_graphs, job.allowed)
 
 
-def _within(graphs: tuple[bytes, ...] | None, allowed: Graphs) -> tuple[bytes, ...] | None:
+def _within(graphs: Names, allowed: Graphs) -> Names:
     if allowed is EVERY_GRAPH:
         return None if graphs is None else tuple(dict.fromkeys(graphs))
     return tuple(sorted(allowed)) if graphs is None else tuple(g for g in dict.fromkeys(graphs) if g in allowed)

@@ -40,6 +40,9 @@ class Boss(Protocol):
     def worker_free(self, worker: Worker) -> None:
         """It has done its job and may have the next."""
 
+    def worker_lost(self, worker: Worker) -> None:
+        """Its pipe is closed: it must be killed if it has not ended, and gets no more jobs."""
+
     def worker_failed(self, worker: Worker) -> None:
         """It is of no more use, or used up: it must be killed, and there must be another."""
 
@@ -132,8 +135,8 @@ class Worker(asyncio.Protocol):
         self._lost = True
         if self._ended is not None:
             self._fail(self._cause(self._ended))
-        elif not self.busy:
-            self._fail(WorkerCrashedError("the worker hung up"))
+        else:
+            self._boss.worker_lost(self)  # it has ended, or must: then we hear how
 
     # --- below ---------------------------------------------------------------------------------------------
 

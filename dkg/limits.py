@@ -57,15 +57,19 @@ QUERY_CHAIN_MAX: Final = 400
 """Most operators and semicolons in a query. The engine's stack holds more than 2,000."""
 
 QUERY_PATTERNS_MAX: Final = 100
-"""Most triple patterns and steps of paths that are joined in one group. The engine's optimizer takes 0.5 s for 100."""
+"""Most triple patterns, steps of paths, groups and VALUES that are joined in one group. The engine's optimizer takes
+0.5 s for 100."""
+
+QUERY_CUBES_MAX: Final = 2 * QUERY_PATTERNS_MAX**3
+"""Most of the sum, over all groups of a query, of the cube of what each joins: its optimizer's time is as that."""
 
 QUERY_TERMS_MAX: Final = 120
 """Most terms, variables and opening brackets in a query that only the engine understands: its optimizer takes time
 that grows with the cube of the triple patterns, about a second for 120."""
 
 QUERY_HEADS_MAX: Final = 200
-"""Most parenthesised expressions and calls in SELECT, GROUP BY, HAVING and ORDER BY. The engine's stack holds more
-than 2,000 of them."""
+"""Most parenthesised expressions and calls in SELECT, GROUP BY, HAVING and ORDER BY, and most conditions of ORDER BY,
+of which each becomes four. The engine's stack holds more than 2,000 of them."""
 
 QUERY_DESCRIBED_MAX: Final = 200
 """Most terms and variables after DESCRIBE. The engine's stack holds more than 2,000."""

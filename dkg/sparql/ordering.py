@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dkg.errors import LimitError, QueryError
+from dkg.limits import QUERY_HEADS_MAX
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -53,11 +54,15 @@ _ONE_KIND: Final = frozenset(
 def with_total_order(source: bytes, root: Node) -> str:
     """The text of a query whose ORDER BY conditions are made total orders. `root`: its syntax tree, without errors.
 
-    Raises `QueryError` for a condition that contains another ORDER BY, and `LimitError` for one that is too long.
+    Raises `QueryError` for a condition that contains another ORDER BY, and `LimitError` for one that is too long, or
+    too many.
     """
     parts: list[bytes] = []
     end = 0
-    for condition in sorted(_conditions(root), key=lambda node: node.start_byte):
+    conditions = _conditions(root)
+    if len(conditions) > QUERY_HEADS_MAX:  # a variable alone is one too, and is not counted as the text is read
+        raise LimitError(f"ORDER BY has {len(conditions)} conditions; the limit is {QUERY_HEADS_MAX}")
+    for condition in sorted(conditions, key=lambda node: node.start_byte):
         made = _total(source, condition)
         if made is not None:
             parts += [source[end : condition.start_byte], made.encode()]

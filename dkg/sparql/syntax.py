@@ -17,7 +17,7 @@ import tree_sitter
 import tree_sitter_sparql
 
 from dkg.errors import LimitError, QueryError
-from dkg.limits import QUERY_DESCRIBED_MAX, QUERY_PATTERNS_MAX, QUERY_TERMS_MAX
+from dkg.limits import QUERY_CUBES_MAX, QUERY_DESCRIBED_MAX, QUERY_PATTERNS_MAX, QUERY_TERMS_MAX
 from dkg.sparql._syntax_text import plain
 from dkg.sparql.algebra import (
     Bind,
@@ -31,7 +31,6 @@ from dkg.sparql.algebra import (
     SubSelect,
     Triples,
     Union,
-    Values,
 )
 from dkg.sparql.nodes import Names, UnknownSyntaxError
 from dkg.sparql.ordering import with_total_order
@@ -41,7 +40,7 @@ from dkg.sparql.tree import Converter, only, text_of
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-    from dkg.sparql.algebra import Element
+    from dkg.sparql.algebra import Element, Expression
 
 PARSED_KEPT: Final = 128
 """Queries whose reading is kept: applications ask the same few again and again, and it depends on the text alone."""
@@ -76,7 +75,7 @@ def _parsed(text: str, now: str | None, base_iri: str | None) -> Query:
         query = _whole(scanned, spelled.terms, base_iri, str(error))
     except RecursionError as error:
         raise LimitError("the query is nested too deep, or has too long a chain of operators") from error
-    _check_joins(query.select.where)
+    _check_joins(query.select)
     _check_by_engine(query.text, base_iri)  # last, because its optimizer takes minutes for what is over the limits
     return query
 
@@ -103,39 +102,62 @@ def _check_by_engine(text: str, base_iri: str | None) -> None:
         raise QueryError(f"the query cannot be evaluated: {error}") from error
 
 
-def _check_joins(group: Group) -> None:
-    """Bound what the engine's optimizer orders together: its time grows with the cube of that."""
-    if (joined := _joined(group)) > QUERY_PATTERNS_MAX:
+def _check_joins(select: Select) -> None:
+    """Bound what the engine's optimizer orders together: its time grows with the cube of that, group by group."""
+    sizes: list[int] = []
+    _add_select(select, sizes)
+    if (most := max(sizes)) > QUERY_PATTERNS_MAX:
         raise LimitError(
-            f"a group joins {joined} triple patterns, path steps, UNIONs (which count twice), OPTIONALs and the like; "
-            f"the limit is {QUERY_PATTERNS_MAX}"
+            f"a group joins {most} triple patterns, path steps, UNIONs (which count twice), OPTIONALs, groups and the "
+            f"like; the limit is {QUERY_PATTERNS_MAX}"
+        )
+    if sum(size**3 for size in sizes) > QUERY_CUBES_MAX:
+        raise LimitError(
+            f"the {len(sizes)} groups of the query join too much in all (QUERY_CUBES_MAX); split it into several queries"
         )
 
 
-def _joined(group: Group) -> int:
+def _add_select(select: Select, sizes: list[int]) -> None:
+    """Add how much each group of a SELECT joins that is optimized on its own."""
+    _add_group(select.where, sizes)
+    for expression in select.expressions:
+        _add_exists(expression, sizes)
+
+
+def _add_group(group: Group, sizes: list[int]) -> None:
+    sizes.append(_joined(group, sizes))
+
+
+def _add_exists(expression: Expression, sizes: list[int]) -> None:
+    for inner in expression.exists:
+        _add_group(inner, sizes)
+
+
+def _joined(group: Group, sizes: list[int]) -> int:
     for expression in group.filters:
-        for inner in expression.exists:
-            _check_joins(inner)
-    return sum(map(_joined_by, group.elements))
+        _add_exists(expression, sizes)
+    return sum(_joined_by(element, sizes) for element in group.elements)
 
 
-def _joined_by(element: Element) -> int:
+def _joined_by(element: Element, sizes: list[int]) -> int:
+    """How much an element adds to the group around it; groups that are apart from it go to `sizes`."""
     match element:
         case Triples(patterns):
             return len(patterns)
         case InGraph(_, group):
-            return _joined(group)
+            return max(1, _joined(group, sizes))  # what is empty is joined as well
         case Group():
-            return _joined(element)
+            return max(1, _joined(element, sizes))
         case Optional(group) | Minus(group):
-            _check_joins(group)
+            _add_group(group, sizes)
         case SubSelect(select):
-            _check_joins(select.where)
+            _add_select(select, sizes)
         case Union(branches):
             for branch in branches:
-                _check_joins(branch)
+                _add_group(branch, sizes)
             return 2
-        case Bind() | Values():
+        case Bind(expression, _):
+            _add_exists(expression, sizes)
             return 0
     return 1
 

@@ -106,7 +106,10 @@ def told(findings: list[Finding], noun: str) -> str:
 
 def findings_of(report: Graph, shapes: Graph, names: Mapping[BNode, str]) -> tuple[Finding, ...]:
     """The findings of a validation report. `names`: what people know blank nodes by."""
-    found = {_finding(report, result, shapes, names) for result in report.objects(None, SH.result)}
+    # The report quotes blank nodes of data and shapes whole, and these may say that they are results themselves.
+    heads = [head for head in report.subjects(RDF.type, SH.ValidationReport) if (None, None, head) not in report]
+    results = [result for head in heads for result in report.objects(head, SH.result)]
+    found = {_finding(report, result, shapes, names) for result in results}
     return tuple(sorted(found, key=lambda finding: (finding.severity in {"Warning", "Info"}, finding)))
 
 
@@ -199,7 +202,7 @@ def _items(graph: Graph, head: Node) -> list[Node]:
 def _expected(shapes: Graph, shape: Node | None, kind: str) -> str:
     """What a shape says that a kind of constraint checks: its parameters and their values."""
     names = _PARAMETERS.get(kind, (kind[:1].lower() + kind[1:],))
-    said = [f"sh:{name} {_value_text(shapes, value)}" for name in names for value in shapes.objects(shape, SH[name])]
+    said = [f"sh:{name} {_value_text(shapes, value)}" for name in names for value in shapes.objects(shape, SH + name)]
     return _cut(" ; ".join(sorted(said))) or f"sh:{names[0]}"
 
 

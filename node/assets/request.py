@@ -39,7 +39,10 @@ STANDARD_INPUT: Final = "-"
 
 @dataclass(frozen=True, slots=True)
 class PublishOptions:
-    """What to publish, and as what. None: what was said about the asset before stays. Empty: it is said no more."""
+    """What to publish, and as what.
+
+    None: what was said about the asset before stays. Empty, or an empty name: it is said no more.
+    """
 
     name: str
     """The asset's name, or its UAL."""
@@ -99,12 +102,12 @@ def publish_request(publisher: Publisher, options: PublishOptions, now: int) -> 
     `IntegrityError` for a proof that does not hold, `LimitError`. Errors in RDF files name the file.
     """
     ual = asset_of(options.name, publisher)
-    older = options.supersedes
+    older = _without_empty(options.supersedes)
     details = Details(
         options.title,
-        options.authors,
+        _without_empty(options.authors),
         options.licence,
-        options.derived_from,
+        _without_empty(options.derived_from),
         None if older is None else tuple(asset_of(name, publisher) for name in older),
     )
     checked = _credential(options, now) if options.credential else None
@@ -145,6 +148,11 @@ def asset_of(name: str, publisher: Publisher) -> Ual:
             f"{name} is not an asset of {publisher.did} in this registry, whose assets {publisher.prefix}*"
         )
     return ual
+
+
+def _without_empty(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """On a command line, one empty name is how to say that there are none."""
+    return None if names is None else tuple(name for name in names if name)
 
 
 def _digest(what: str, ual: Ual, said: dict[str, object], quads: Iterable[Quad]) -> bytes:

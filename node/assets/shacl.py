@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pyoxigraph as ox
@@ -21,7 +22,7 @@ from dkg.terms import to_oxigraph
 from node.assets.errors import ShapesError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rdflib.term import IdentifiedNode
 
@@ -46,6 +47,17 @@ class _Heard(logging.Handler):
 def private_logger() -> logging.Logger:
     """A log of its own: what is said in one check is heard in it alone."""
     return logging.Logger("shapes")  # noqa: LOG001 - see above
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """While rdflib makes literals: it would log each one that is ill-typed, with a traceback."""
+    log = logging.getLogger("rdflib.term")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def validated(data: Graph, shapes: Graph) -> tuple[Graph, int]:

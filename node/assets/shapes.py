@@ -14,7 +14,7 @@ from rdflib.term import BNode
 
 from dkg.errors import LimitError
 from node.assets.report import ShapesReport, ShapesViolated, findings_of
-from node.assets.shacl import data_graph, validated
+from node.assets.shacl import data_graph, unlogged, validated
 from node.assets.shapes_graph import read_shapes
 
 if TYPE_CHECKING:
@@ -38,12 +38,13 @@ def check_shapes(quads: frozenset[Quad], shapes: bytes, form: str, *, base_iri: 
         raise LimitError(
             f"an asset of {len(quads)} quads is too large to check: {CHECKED_QUADS_MAX} is the most (CHECKED_QUADS_MAX)"
         )
-    graph = read_shapes(shapes, form, base_iri)
-    data, names = data_graph(quads)
-    report, nodes = validated(data, graph)
-    texts = {node: f"<{iri}>" for node, iri in names.items()}
-    rdf = _renamed(report, names).serialize(format="turtle")
-    found = ShapesReport(findings_of(report, graph, texts), nodes, rdf)
+    with unlogged():
+        graph = read_shapes(shapes, form, base_iri)
+        data, names = data_graph(quads)
+        report, nodes = validated(data, graph)
+        texts = {node: f"<{iri}>" for node, iri in names.items()}
+        rdf = _renamed(report, names).serialize(format="turtle")
+        found = ShapesReport(findings_of(report, graph, texts), nodes, rdf)
     if found.violations:
         raise ShapesViolated(found)
     return found

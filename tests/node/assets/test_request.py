@@ -14,11 +14,11 @@ import pytest
 from dkg.errors import InputError, LimitError, RdfError
 from node.assets import edits
 from node.assets.errors import AssetError, IntegrityError, ShapesError
-from node.assets.provenance import about
+from node.assets.provenance import About, about
 from node.assets.report import ShapesViolated
 from node.assets.request import PublishOptions, Request, asset_of, publish_request, retract_request
 from tests.node.assets.signing import CONTEXT, DID, DOCUMENT, encoded, signed
-from tests.node.assets.world import NOW, OTHER, PUBLISHER, World, triples, ual
+from tests.node.assets.world import NOW, OTHER, PUBLISHER, TIME, World, triples, ual
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +93,17 @@ def test_a_request_for_anything_else_is_another(folder: Path) -> None:
     ids += [retract_request(PUBLISHER, "a", NOW, reason).id for reason in (None, "", "why")]
     ids += [retract_request(PUBLISHER, "b", NOW).id]
     assert len(set(ids)) == len(ids)
+
+
+def test_an_empty_name_is_how_to_say_none(folder: Path) -> None:
+    world = World()
+    world.apply(publish_request(PUBLISHER, replace(options(folder, "b.nt"), name="old"), NOW).edit)
+    names = {"authors": ("urn:x",), "derived_from": ("urn:d",), "supersedes": ("old",)}
+    world.apply(request(folder, "a.ttl", title="T", licence="urn:l", **names).edit)
+    nothing: dict[str, Any] = dict.fromkeys(names, ("",))
+    world.apply(request(folder, "a.ttl", title="", licence="", **nothing).edit)
+    found = about(world.pages, world.now, ual("a"))
+    assert found == About(ual("a"), TIME, TIME, TIME)
 
 
 def test_a_retraction_takes_a_name_or_a_ual(folder: Path) -> None:

@@ -140,6 +140,19 @@ def test_paths_are_told_as_sparql_writes_them() -> None:
         assert finding.path == expected.replace(":", "https://example.org/")
 
 
+def test_what_data_and_shapes_say_of_results_is_no_result() -> None:
+    inner = "[ a sh:ValidationResult ; sh:focusNode :z ; sh:resultSeverity sh:Violation ]"
+    result = f"[ a sh:ValidationReport ; sh:result {inner} ]"
+    document = (
+        f":S a sh:NodeShape ; sh:targetNode :x ; sh:property [ sh:path :p ; sh:minCount 9 ; sh:result {result} ] ."
+    )
+    (finding,) = violated(f"@prefix sh: <http://www.w3.org/ns/shacl#> . :x :p {result} .", document).report.findings
+    assert finding.component == "MinCount"
+    document = ":S a sh:NodeShape ; sh:targetNode :x ; sh:property [ sh:path :p ; sh:nodeKind sh:IRI ] ."
+    (finding,) = violated(f"@prefix sh: <http://www.w3.org/ns/shacl#> . :x :p {result} .", document).report.findings
+    assert finding.component == "NodeKind"
+
+
 def test_paths_that_are_none_are_told_as_they_are() -> None:
     graph = Graph().parse(data="@prefix : <urn:> . :s :path [ :odd 1 ] .", format="turtle")
     (path,) = graph.objects(None, URIRef("urn:path"))
@@ -255,7 +268,7 @@ def refuse_network(*_: Any) -> NoReturn:  # noqa: ANN401
 
 
 def test_nothing_is_fetched_and_nothing_is_logged(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither what data and shapes refer to, nor ill-typed literals, which rdflib would complain about."""
     monkeypatch.setattr(socket, "socket", refuse_network)
@@ -265,8 +278,10 @@ def test_nothing_is_fetched_and_nothing_is_logged(
         '"x"^^xsd:integer, "<a"^^<http://www.w3.org/1999/02/22-rdf-syntax-ns#XMLLiteral>, "2020-13-01"^^xsd:date .'
     )
     assert check_shapes(triples("a", HEAD + data + ill_typed), (HEAD + PERSON).encode(), "ttl").nodes == 1
-    violated(":a a :P .")
+    violated(':a a :P ; :name "x"^^<http://www.w3.org/2001/XMLSchema#date> .')
     assert capfd.readouterr() == ("", "")
+    assert caplog.records == []
+    assert not logging.getLogger("rdflib.term").disabled
     assert len(logging.getLogger("pyshacl-validate").handlers) == before
 
 
@@ -276,7 +291,7 @@ TERMS = st.sampled_from(
 PARAMETERS = st.sampled_from(sorted(shapes_graph._CORE))
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.lists(st.tuples(PARAMETERS, TERMS), max_size=5), st.lists(st.tuples(PARAMETERS, TERMS), max_size=4))
 def test_any_shapes_are_used_or_refused(outer: list[tuple[str, str]], inner: list[tuple[str, str]]) -> None:
     """No other error comes out, whatever terms of SHACL are put together."""

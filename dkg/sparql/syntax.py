@@ -113,7 +113,7 @@ def _check_joins(select: Select) -> None:
         )
     if sum(size**3 for size in sizes) > QUERY_CUBES_MAX:
         raise LimitError(
-            f"the {len(sizes)} groups of the query join too much in all (QUERY_CUBES_MAX); split it into several queries"
+            f"the {len(sizes)} groups of the query join too much in all (QUERY_CUBES_MAX): split it into several"
         )
 
 

@@ -91,8 +91,15 @@ CREATE TABLE entries (
 CREATE INDEX entries_of_job ON entries (job)
 """
 
-_JOB: Final = f"SELECT {JOB_COLUMNS}, id FROM jobs"  # noqa: S608 - names of ours, here and below
+_JOB_MARKS: Final = ", ".join("?" * len(JOB_COLUMNS.split(",")))
+_ATTEMPT_MARKS: Final = ", ".join("?" * len(ATTEMPT_COLUMNS.split(",")))
+_JOB: Final = f"SELECT {JOB_COLUMNS}, id FROM jobs"  # noqa: S608 - all of it is ours, here and below
+_INSERT: Final = f"INSERT INTO jobs ({JOB_COLUMNS}) VALUES ({_JOB_MARKS})"  # noqa: S608
+_UPDATE: Final = f"UPDATE jobs SET ({JOB_COLUMNS}) = ({_JOB_MARKS}) WHERE id = ?"  # noqa: S608
 _ATTEMPT: Final = f"SELECT {ATTEMPT_COLUMNS}, refused FROM transactions"  # noqa: S608
+_ATTEMPT_INSERT: Final = (
+    f"INSERT OR REPLACE INTO transactions ({ATTEMPT_COLUMNS}, refused, job) VALUES ({_ATTEMPT_MARKS}, ?, ?)"  # noqa: S608
+)
 
 
 class Journal:
@@ -164,7 +171,7 @@ class Journal:
         with self._writing() as now:
             self._db.execute("DELETE FROM jobs WHERE request = ? AND state = 'failed'", (request,))
             job = Job(0, request, label, commit, state, "", None, now, now)
-            made = self._db.execute(f"INSERT INTO jobs ({JOB_COLUMNS}) VALUES ({_marks(JOB_COLUMNS)})", job_row(job))  # noqa: S608
+            made = self._db.execute(_INSERT, job_row(job))
             job = replace(job, id=int(made.lastrowid or 0))
             self._enter(job)
         return job
@@ -173,9 +180,7 @@ class Journal:
         """Change a job's state. `outcome`: replaces the one that is there, if given."""
         with self._writing() as now:
             job = replace(job, state=state, reason=reason[:TEXT_MAX], outcome=outcome or job.outcome, updated=now)
-            self._db.execute(
-                f"UPDATE jobs SET ({JOB_COLUMNS}) = ({_marks(JOB_COLUMNS)}) WHERE id = ?", (*job_row(job), job.id)
-            )
+            self._db.execute(_UPDATE, (*job_row(job), job.id))
             self._enter(job)
             if state.finished:
                 self._db.execute("DELETE FROM transactions WHERE job = ?", (job.id,))
@@ -185,11 +190,7 @@ class Journal:
     def keep_attempt(self, job: Job, attempt: Attempt) -> None:
         """Keep a transaction that is about to be sent; one that was refused before counts as new."""
         with self._writing():
-            self._db.execute(
-                f"INSERT OR REPLACE INTO transactions ({ATTEMPT_COLUMNS}, refused, job) "  # noqa: S608
-                f"VALUES ({_marks(ATTEMPT_COLUMNS)}, ?, ?)",
-                (*attempt_row(attempt), attempt.refused, job.id),
-            )
+            self._db.execute(_ATTEMPT_INSERT, (*attempt_row(attempt), attempt.refused, job.id))
             self._only_newest("transactions", job.id, ATTEMPTS_KEPT)
 
     def refuse_attempt(self, attempt: Attempt) -> None:
@@ -317,7 +318,3 @@ _REMEDY: Final = (
     "Move it away with its -wal and -shm files, then publish again: commits and pages are elsewhere, and what was "
     "signed and is not on the chain is sent then"
 )
-
-
-def _marks(columns: str) -> str:
-    return ", ".join("?" * len(columns.split(",")))

@@ -76,7 +76,7 @@ def run(case: Case) -> list[int]:
     settings = ChainSettings(case.chain_id, case.registry, [case.url], finality_depth=0)
     signer = Wallet(bytes.fromhex(case.key))
     wallets = Wallets(signer.address, signer, Wallet(bytes.fromhex(case.payer)))
-    waits = Waits(poll_min_s=0.001, poll_max_s=0.02)
+    waits = Waits(poll_min_s=0.001, poll_max_s=0.02, lock_s=60.0)
     with connected(settings.endpoints, 1) as (reader, writer):
         tools = Tools(writer, Waiting(), time.time, FeePolicy(), waits, at)
         publisher = Publisher(Home(Path(case.home)), settings, wallets, reader, tools)

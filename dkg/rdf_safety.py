@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from xml.parsers import expat
 
 from dkg.errors import LimitError, RdfError
 from dkg.limits import JSON_LEVEL_BYTES_MAX, RDF_DEPTH_MAX, XML_ENTITY_BYTES_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 # Each pattern takes what is no bracket, then one bracket or one quotation mark, if there is one. Its repeats are
 # bounded, since the matcher remembers each: an unbounded one took 2.4 GB for a literal of 20 MB.
@@ -101,25 +104,54 @@ def _after_string(data: bytes, at: int, mark: bytes) -> int:
 
 
 def _check_contexts(data: bytes) -> None:
-    """Refuse terms of a context that are defined by each other in long chains.
+    """Refuse contexts that the engine cannot read, or reads wrongly.
 
-    `{"a": "b:x", "b": "c:x", ...}`: to define one the engine defines the next, and so on, on its stack.
+    - Terms that are defined by each other in long chains: `{"a": "b:x", "b": "c:x", ...}`. To define one the engine
+      defines the next, and so on, on its stack.
+    - Several types of one node that bring a context each: the engine applies one of them (pyoxigraph 0.5.13), and drops
+      what only the others define.
     """
+    scoped: set[str] = set()
+    aliases = {"@type"}
+
+    def checked(pairs: list[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
+        """An object as its pairs, so that none of two with one name is lost."""
+        for context in _contexts(pairs):
+            _check_chains(context)
+            scoped.update(n for n, v in context if isinstance(v, tuple) and any(part == "@context" for part, _ in v))
+            aliases.update(n for n, v in context if v == "@type" or (isinstance(v, tuple) and ("@id", "@type") in v))
+        return tuple(pairs)
+
+    _read_json(data, checked)
+    if scoped:
+        _read_json(data, lambda pairs: _check_types(pairs, scoped, aliases))
+
+
+def _read_json(data: bytes, hook: Callable[[list[tuple[str, Any]]], object]) -> None:
     try:
-        json.loads(data.decode().removeprefix(_MARK), object_pairs_hook=_checked, parse_int=str, parse_float=str)
+        json.loads(data.decode().removeprefix(_MARK), object_pairs_hook=hook, parse_int=str, parse_float=str)
     except UnicodeDecodeError as error:
         raise RdfError(f"the document is not UTF-8: {error.reason} at byte {error.start}") from error
     except json.JSONDecodeError as error:
         raise RdfError(f"the document does not parse at line {error.lineno}: {error.msg}") from error
 
 
-def _checked(pairs: list[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
-    """An object as its pairs, so that none of two with one name is lost."""
+def _contexts(pairs: list[tuple[str, Any]]) -> Iterator[tuple[tuple[str, Any], ...]]:
     for name, value in pairs:
         if name == "@context":
-            for context in value if isinstance(value, list) else [value]:
-                if isinstance(context, tuple):
-                    _check_chains(context)
+            yield from (
+                context for context in (value if isinstance(value, list) else [value]) if type(context) is tuple
+            )
+
+
+def _check_types(pairs: list[tuple[str, Any]], scoped: set[str], aliases: set[str]) -> tuple[tuple[str, Any], ...]:
+    types = [t for n, v in pairs if n in aliases for t in (v if isinstance(v, list) else [v]) if isinstance(t, str)]
+    several = sorted(scoped & set(types))
+    if len(several) > 1:
+        raise RdfError(
+            f"a node of the JSON-LD has the types {', '.join(several)}, each with a context of its own: the engine "
+            "reads one of them only. Write its statements without these contexts, or as Turtle"
+        )
     return tuple(pairs)
 
 

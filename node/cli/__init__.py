@@ -141,6 +141,8 @@ def _publish(add: Add) -> None:
     command.add_argument("--supersedes", metavar="NAME", action="append", help="asset of yours that it replaces")
     command.add_argument("--shapes", metavar="FILE", help="SHACL shapes to check (default: shapes.ttl in your home)")
     command.add_argument("--credential", action="store_true", help="FILE is JSON-LD with a Data Integrity proof")
+    command.add_argument("--signer", metavar="DID", help="with --credential: the did:key that must have signed it")
+    command.add_argument("--context", metavar="URL=FILE", action="append", help="a JSON-LD context it may name")
     _waits(command)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dkg.chain.ual import Publisher as Identity
 from dkg.client.anchored import Client
 from dkg.client.cli.console import plain
+from dkg.client.cli.exits import Exit
 from dkg.client.commits import commits_of
 from dkg.client.endpoints import reader_of
 from dkg.client.progress import grouped
@@ -60,22 +61,42 @@ def publish(args: argparse.Namespace, console: Console) -> int:
         supersedes=None if args.supersedes is None else tuple(args.supersedes),
         shapes=args.shapes or (str(shapes) if shapes.exists() else None),
         credential=args.credential,
+        signer=args.signer,
+        contexts=tuple(_context(text) for text in args.context or ()),
     )
     try:
         asked = publish_request(_identity(home), options, int(time.time()))
     except ShapesViolated as error:
-        if console.json:
-            console.object({"conforms": False, "report": error.report.rdf})
-        raise
+        return _violated(error, console)
     for warning in asked.warnings:
         console.say(warning, "yellow")
     return _send(args, console, home, asked)
+
+
+def _violated(error: ShapesViolated, console: Console) -> int:
+    """Tell what the shapes found, a line each; with `--json` the whole report."""
+    first, *rest = str(error).split("\n")
+    if console.json:
+        told = {"kind": type(error).__name__, "message": first, "exit": int(Exit.INPUT)}
+        console.object({"error": told, "report": error.report.json()})
+        return Exit.INPUT
+    console.fail(first, type(error).__name__, Exit.INPUT)
+    for line in rest:
+        console.say(line)
+    return Exit.INPUT
 
 
 def retract(args: argparse.Namespace, console: Console) -> int:
     """Take an asset's content back."""
     home = Home.find(args.home)
     return _send(args, console, home, retract_request(_identity(home), args.asset, int(time.time()), args.reason))
+
+
+def _context(text: str) -> tuple[str, str]:
+    url, equals, path = text.rpartition("=")
+    if not equals:
+        raise InputError(f"{text!r} names no context: write URL=FILE")
+    return url, path
 
 
 def _identity(home: Home) -> Identity:

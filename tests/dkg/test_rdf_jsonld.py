@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from dkg.errors import LimitError, RdfError
@@ -34,3 +36,17 @@ def test_attack_deep_and_large_json_that_would_fill_the_memory(levels: int) -> N
     check_nesting(around[0] + b" " * (size - 2 * levels) + around[1], "jsonld")
     with pytest.raises(LimitError, match="JSON_LEVEL_BYTES_MAX"):
         check_nesting(around[0] + b" " * (size - 2 * levels + 1) + around[1], "jsonld")
+
+
+SCOPED = {"T": {"@id": "urn:T", "@context": {"p": "urn:p"}}, "P": {"@id": "urn:P", "@context": {"q": "urn:q"}}}
+
+
+@pytest.mark.parametrize("alias", ["@type", "kind", "sort"])
+def test_types_that_each_bring_a_context_are_refused_and_nothing_is_dropped(alias: str) -> None:
+    context = {**SCOPED, "kind": "@type", "sort": {"@id": "@type"}}
+    node = {"@context": context, "@id": "urn:a", alias: ["T", "P"], "p": 1, "q": 2}
+    with pytest.raises(RdfError, match="the types P, T, each with a context"):
+        list(parse_quads(json.dumps(node).encode(), format="jsonld"))
+    node[alias] = ["T", "urn:X"]
+    del node["q"]
+    assert sum(map(len, parse_quads(json.dumps(node).encode(), format="jsonld"))) == 3

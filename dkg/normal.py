@@ -84,8 +84,9 @@ _ONE_TERM: Final = re.compile(
     r'(?:@[A-Za-z]++(?:-[A-Za-z0-9]++)*|\^\^<[^\x00-\x20<>"{}|^`]*+>)?'
 )
 _DURATION: Final = re.compile(
-    rb'"[^"PD]{0,9}P[^"DT]{0,99}?(?:([0-9]{1,99})D)?(?:T(?:([0-9]{1,99})H)?(?:([0-9]{1,99})M)?'
-    rb'(?:([0-9]{1,99})(?:\.[0-9]*)?S)?)?[^"]{0,9}"\^\^'
+    rb'"-?P(?:[0-9]{1,99}Y)?(?:[0-9]{1,99}M)?(?:([0-9]{1,99})D)?'
+    rb'(?:T(?:([0-9]{1,99})H)?(?:([0-9]{1,99})M)?(?:([0-9]{1,99})(?:\.[0-9]*)?S)?)?"'
+    rb"\^\^<http://www\.w3\.org/2001/XMLSchema#(?:d|dayTimeD|yearMonthD)uration>"
 )
 _REFUSED: Final = {
     re.compile(r"_:.*", re.DOTALL): "a blank node, which a dataset cannot hold: skolemise it first",
@@ -189,7 +190,7 @@ def _check(term: bytes) -> None:
 
 def _check_duration(term: bytes) -> None:
     """Comparing durations takes the engine time that grows with their days: 0.5 s for 10^9 of them, once."""
-    found = _DURATION.match(term)
+    found = _DURATION.fullmatch(term)
     if found is None:
         return
     days, hours, minutes, seconds = (int(part or b"0") for part in found.groups())

@@ -199,6 +199,20 @@ def test_a_term_whose_normal_form_is_over_the_limit_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "term",
+    [
+        '"P99999999D"^^<http://[::1]/duration>',
+        '"P99999999D"^^<http://www.w3.org/2001/XMLSchema#uration>',
+        '"xP99999999D"^^<http://www.w3.org/2001/XMLSchema#duration>',
+        '"P99999999D "^^<http://www.w3.org/2001/XMLSchema#duration>',
+        f'"P1{"0" * 99}D"^^<http://www.w3.org/2001/XMLSchema#duration>',
+    ],
+)
+def test_what_is_no_duration_is_not_refused_as_one(term: str) -> None:
+    assert is_normal(term.encode())
+
+
+@pytest.mark.parametrize(
     ("longest", "more"),
     [
         ("P3652499D", "P3652500D"),

@@ -110,10 +110,31 @@ def _proof() -> dict[str, str]:
     }
 
 
+def _skolem() -> list[dict[str, object]]:
+    documents = [
+        "<urn:a> <urn:b> _:x .\n"
+        '_:x <urn:c> "01"^^<http://www.w3.org/2001/XMLSchema#integer> .\n'
+        "<urn:a> <urn:b> <urn:d> .\n",
+        "_:x <urn:b> _:y .\n_:y <urn:b> _:x <urn:g1> .\n"
+        "<urn:a> <urn:c> _:y <urn:g2> .\n<urn:a> <urn:b> <urn:c> _:g .\n",
+    ]
+    graphs = ["https://example.org/data", "https://example.org/data#"]
+    return [
+        {
+            "document": text,
+            "graph": graph,
+            "quads": sorted(_named([q for batch in dkg.load(text.encode(), format="nq", graph=graph) for q in batch])),
+        }
+        for text in documents
+        for graph in graphs
+    ]
+
+
 FILES = {
     "trees/cuts.json": _cuts,
     "trees/separators.json": _separators,
     "trees/datasets.json": _datasets,
     "trees/golden.json": _golden,
     "trees/proof.json": _proof,
+    "trees/skolem.json": _skolem,
 }

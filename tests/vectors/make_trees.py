@@ -112,11 +112,15 @@ def _proof() -> dict[str, str]:
 
 def _skolem() -> list[dict[str, object]]:
     documents = [
-        "<urn:a> <urn:b> _:x .\n"
-        '_:x <urn:c> "01"^^<http://www.w3.org/2001/XMLSchema#integer> .\n'
-        "<urn:a> <urn:b> <urn:d> .\n",
-        "_:x <urn:b> _:y .\n_:y <urn:b> _:x <urn:g1> .\n"
-        "<urn:a> <urn:c> _:y <urn:g2> .\n<urn:a> <urn:b> <urn:c> _:g .\n",
+        (
+            "<urn:a> <urn:b> _:x .\n"
+            '_:x <urn:c> "01"^^<http://www.w3.org/2001/XMLSchema#integer> .\n'
+            "<urn:a> <urn:b> <urn:d> .\n"
+        ),
+        (
+            "_:x <urn:b> _:y .\n_:y <urn:b> _:x <urn:g1> .\n"
+            "<urn:a> <urn:c> _:y <urn:g2> .\n<urn:a> <urn:b> <urn:c> _:g .\n"
+        ),
     ]
     graphs = ["https://example.org/data", "https://example.org/data#"]
     return [

@@ -112,8 +112,8 @@ def code_at(url: str, address: bytes) -> bytes:
 
 
 def is_ours(code: bytes) -> bool:
-    """Whether code is the registry of this release; what its creation appended is not looked at."""
-    return code.startswith(bytes.fromhex(registry_artefact().runtime[2:]))
+    """Whether code is the registry of this release, byte for byte."""
+    return code == bytes.fromhex(registry_artefact().runtime[2:])
 
 
 def status(args: argparse.Namespace, console: Console) -> int:

@@ -6,7 +6,7 @@ In order:
 2. The chain changed, and with it what must be sent (a commit shows the block of the one before): replace the newest.
 3. The newest has not been sent by this process: send it. A pool that has it says so, and that is all.
 4. It waits for a nonce that no transaction has: fill the gap.
-5. A block came without it: send it again, as pools and reorganisations lose transactions.
+5. A block came without it: see whether it is lost, as pools and reorganisations lose transactions; then send it again.
 6. It waits for too long: if somebody else's transaction is before it, that is an error; otherwise replace it, a
    bounded number of times.
 """

@@ -37,6 +37,10 @@ class RejectedError(PublishError):
     """The endpoints, or the registry, refuse the transaction."""
 
 
+class RevertedError(RejectedError):
+    """The registry would refuse the transaction as the chain is now, or as an endpoint that lags has it."""
+
+
 class ForeignCommitError(PublishError):
     """The chain has commits of this publisher that this home did not make."""
 

@@ -132,6 +132,11 @@ class Reconciler:
 
     def _arrived(self, job: Job, head: ClientHead) -> None:
         """A job whose number the chain has."""
+        if job.state is JobState.MINED:
+            latest = head.committed
+            if latest is not None and latest.commit.seq == job.commit.seq and _moved(job, latest.block):
+                self._mined(job, head)
+            return
         kept = self.kept(job.commit.seq)
         if kept is None and job.state is JobState.PLANNED:
             self.journal.move(job, JobState.FAILED, "it was not signed, and the chain has another commit in its place")
@@ -141,12 +146,8 @@ class Reconciler:
                 f"the journal and the signed commit {job.commit.seq} in {self.home.path} differ: one of them is "
                 "damaged. If the commit's file is as it was, move the journal jobs.db away"
             )
-        latest = head.committed if head.committed and head.committed.commit == job.commit else None
-        if job.state is not JobState.MINED:
-            self._mined(job, head)
-            self.brought.add(job.id)
-        elif job.outcome is None or (latest is not None and latest.block != job.outcome.block):
-            self._mined(job, head)
+        self._mined(job, head)
+        self.brought.add(job.id)
 
     def _mined(self, job: Job, head: ClientHead) -> Job:
         sent = [attempt.hash for attempt in self.journal.attempts(job)]
@@ -159,3 +160,7 @@ class Reconciler:
 def root_digest(head: ClientHead) -> bytes:
     """The digest of the root that the next commit follows from: zeros for the first."""
     return head.committed.commit.root if head.committed else ZERO_HASH
+
+
+def _moved(job: Job, block: int) -> bool:
+    return job.outcome is None or job.outcome.block != block

@@ -6,7 +6,7 @@ Whether it is reached, the goal proves by what the chain shows; receipts are onl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from dkg.chain.secp import checksum
@@ -145,6 +145,7 @@ class Sender:
         step = self._step(run, view.block, view.call, account)
         match step:
             case Fresh():
+                self._tell_used(run, account)
                 self._build(run, view, view.call, account, self._next_nonce(account))
             case Fill(nonce):
                 self._build(run, view, view.call, account, nonce)
@@ -152,11 +153,20 @@ class Sender:
                 gone = outdated and not self._writer.knows(attempt.hash)
                 self._build(run, view, view.call, account, attempt.nonce, None if gone else highest)
             case Send(attempt, again):
-                if again and not self._writer.knows(attempt.hash):
+                if again and self._writer.knows(attempt.hash):
+                    run.heard[attempt.hash] = replace(run.heard[attempt.hash], last_block=view.block.hash)
+                    return
+                if again:
                     run.goal.dropped(f"no endpoint knows the transaction 0x{attempt.hash.hex()}")
                 self._send(run, view.block, attempt)
             case Wait():
                 pass
+
+    def _tell_used(self, run: _Run[T], account: Account) -> None:
+        """If a transaction lost its nonce, to another one or by being reverted, that is told."""
+        used = [attempt.nonce for attempt in run.goal.attempts() if attempt.nonce < account.nonce]
+        if used:
+            run.goal.dropped(f"nonce {used[-1]} was used up: by another transaction, or the registry reverted this one")
 
     def _step(self, run: _Run[T], block: Header, call: Call, account: Account) -> Step:
         attempts = run.goal.attempts()

@@ -11,6 +11,7 @@ from dkg.client.anchored import PendingError, RollbackError, StaleError
 from dkg.client.chainread import FinalityError, UnprovableError
 from dkg.client.rpc import ChainError, RpcRefusedError
 from dkg.errors import ProofError
+from node.publish.errors import RevertedError
 
 if TYPE_CHECKING:
     from dkg.client.rpc import Waiting
@@ -20,8 +21,9 @@ T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 """Told what is waited for, and so many blocks of so many."""
 
-FAULTS_MAX: Final = 8
-"""Answers in a row that are wrong or refused before that is the error: a reorganisation under way makes a few."""
+FAULTS_MAX: Final = 12
+"""Answers in a row that are wrong or refused before that is the error, some seconds after the first: a reorganisation
+under way makes a few, and so does an endpoint that lags behind another."""
 
 _GROWTH: Final = 1.6
 _ALARMS: Final = (RollbackError, StaleError, FinalityError, PendingError, UnprovableError)
@@ -84,19 +86,22 @@ class Patience:
 
     def __call__(self, work: Callable[[], T]) -> T:
         """What `work` gives. Raises what it raises in the end."""
-        faults, since = 0, self._pace.now()
+        faults = 0
+        down_since: float | None = None
         while True:
             try:
                 return work()
             except _ALARMS:
                 raise
-            except (ProofError, RpcRefusedError) as error:
+            except (ProofError, RpcRefusedError, RevertedError) as error:
                 faults += 1
                 if faults >= FAULTS_MAX:
                     raise
                 self._progress(f"{error}; trying again", 0, 0)
             except ChainError as error:
-                if self._pace.now() - since >= self._pace.waits.outage_s:
+                now = self._pace.now()
+                down_since = now if down_since is None else down_since
+                if now - down_since >= self._pace.waits.outage_s:
                     raise
                 self._progress(f"{error}; trying again", 0, 0)
             self._pace.pause()

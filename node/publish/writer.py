@@ -17,7 +17,7 @@ from dkg.client.quorum import ENDPOINTS_MAX
 from dkg.client.rpc import ChainError, HttpRpc, RpcAnswerError, RpcRefusedError, RpcUnavailableError
 from dkg.errors import InputError, ProofError
 from node.publish.answers import Receipt, Taken, account_nodes, members, number, octets, receipt, refusal
-from node.publish.errors import RejectedError
+from node.publish.errors import RevertedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ class ChainWriter(Protocol):
         """The base fee of the next block and a tip that is customary, in wei for one unit of gas."""
 
     def estimate_gas(self, sender: bytes, call: Call) -> int:
-        """Units of gas that a call needs. Raises `RejectedError` if the contract reverts it."""
+        """Units of gas that a call needs. Raises `RevertedError` if the contract reverts it."""
 
     def send(self, raw: bytes, digest: bytes) -> Answer:
         """Send a signed transaction with this hash."""
@@ -132,7 +132,7 @@ class RpcWriter:
         except RpcRefusedError as error:
             if _REVERTED not in str(error).lower():
                 raise
-            raise RejectedError(f"the registry would refuse this: {error}") from error
+            raise RevertedError(f"the registry would refuse this: {error}") from error
 
     def send(self, raw: bytes, digest: bytes) -> Answer:
         """See `ChainWriter`. Gives the answer of the first that takes it, else the kindest refusal."""
@@ -245,7 +245,9 @@ class _Sending:
     def close(self) -> None:
         """End the thread and the connection."""
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._rpc.close()  # ends a call that is under way
+            self._pool.shutdown(wait=True)
         self._rpc.close()
 
 

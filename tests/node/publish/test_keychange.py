@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,21 +22,11 @@ from tests.chain.anvil import anvil
 from tests.chain.lies import LIES, edited, honest
 from tests.chain.proxy import proxy
 from tests.chain.rpc import Rpc
-from tests.node.publish.world import KEY, KEYS, OTHER_KEY, PAYER_KEY, QUICK, World, hasty, request, world
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+from tests.node.publish.world import KEY, KEYS, OTHER_KEY, PAYER_KEY, QUICK, World, hasty, request
 
 COLD, HOT = Wallet(KEY), Wallet(OTHER_KEY)
 RELAYED = Wallets(COLD.address, COLD, Wallet(PAYER_KEY))
 BY_SIGNER = Wallets(COLD.address, HOT, HOT)
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
-        yield made
 
 
 def signer_of(world: World) -> bytes:

@@ -10,22 +10,13 @@ import pytest
 from dkg.errors import ProofError, StoreError
 from tests.chain.lies import LIES, Edit, edited, honest, refused
 from tests.chain.proxy import proxy
-from tests.node.publish.world import PROMPT, QUICK, World, hasty, request, world
+from tests.node.publish.world import PROMPT, QUICK, World, hasty, request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from tests.chain.proxy import Request, Response, Rule
 
 BRIEF = replace(QUICK, patience_s=0.3, outage_s=0.3, look_s=0.03)
 """A lie that lasts is given up soon."""
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
-        yield made
 
 
 def is_there(world: World, seq: int) -> bool:

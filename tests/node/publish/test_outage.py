@@ -11,12 +11,9 @@ import pytest
 from dkg.client.rpc import ChainError
 from tests.chain.lies import FAULTS, busy, dead, first, half_a_response, honest, only, slow
 from tests.chain.proxy import proxy, unreachable
-from tests.node.publish.world import QUICK, FakeTime, World, hasty, request, world
+from tests.node.publish.world import QUICK, FakeTime, World, hasty, request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from tests.chain.proxy import Request, Response, Rule
 
 READS = ("eth_getBlockByNumber", "eth_getProof", "eth_getLogs")
@@ -25,12 +22,6 @@ SENDS = ("eth_sendRawTransaction",)
 
 TIMEOUT_S = 0.15
 """A call that takes longer is given up."""
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
-        yield made
 
 
 def between_calls(start: int, end: int, rule: Rule) -> Rule:

@@ -6,26 +6,13 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
-
-import pytest
 
 from dkg.chain.secp import checksum
 from tests.node.publish.crashing import Case
-from tests.node.publish.world import KEY, World, world
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+from tests.node.publish.world import KEY, World
 
 PROCESSES = 3
 EACH = 4
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
-        yield made
 
 
 def test_processes_that_publish_at_once_take_turns(here: World) -> None:

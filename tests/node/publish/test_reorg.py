@@ -9,12 +9,9 @@ import pytest
 
 from dkg.client.anchored import RollbackError, State
 from dkg.client.chainread import FinalityError
-from tests.node.publish.world import World, anvil_world, request, world
+from tests.node.publish.world import World, request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from node.publish.published import Published
     from node.publish.publisher import Publisher
 
@@ -22,18 +19,6 @@ DEEP = 8
 """More blocks than any reorganisation here has, but where it says so."""
 
 NAMES = ["a", "b", "c", "d"]
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture(params=["devnet", "anvil"])
-def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    with (anvil_world if request.param == "anvil" else world)(tmp_path) as made:
-        yield made
 
 
 @dataclass

@@ -9,38 +9,18 @@ import pytest
 
 from dkg.chain.secp import checksum, keccak256
 from node.publish.decide import NONCES_MAX
-from node.publish.errors import EmptyWalletError, GasCapError, PublishError, RejectedError, StuckError
+from node.publish.errors import EmptyWalletError, GasCapError, RejectedError, SignerError, StuckError
 from node.publish.fees import BUMP, GWEI, FeePolicy
 from node.publish.sender import REFUSALS_MAX
 from node.publish.wallet import Wallets
 from tests.chain.lies import edited, honest, only, refused
 from tests.chain.proxy import proxy
-from tests.node.publish.world import PROMPT, QUICK, FakeTime, World, anvil_world, request, world
+from tests.node.publish.world import PROMPT, QUICK, FakeTime, World, request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from node.publish.waits import Progress
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def real(tmp_path: Path) -> Iterator[World]:
-    """Anvil: its base fee can be set."""
-    with anvil_world(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture(params=["devnet", "anvil"])
-def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    with (anvil_world if request.param == "anvil" else world)(tmp_path) as made:
-        yield made
 
 
 def each_time(*actions: Callable[[], object]) -> Progress:
@@ -244,6 +224,9 @@ def test_another_wallet_takes_the_nonce(either: World) -> None:
     either.check("a")
     first, second = either.attempts("a")
     assert second.nonce == first.nonce + 1
+    assert either.states("a") == ["planned", "signed", "sent", "dropped", "sent", "mined"]
+    (reason,) = (entry.reason for entry in either.journal()[1]["a"] if entry.state == "dropped")
+    assert f"nonce {first.nonce} was used up" in reason
 
 
 def test_another_wallet_that_always_is_faster_ends_it(here: World) -> None:
@@ -397,6 +380,6 @@ def test_what_the_registry_would_refuse_is_not_sent(here: World) -> None:
             done.append(step)
             here.registry.call("revoke", here.wallets.publisher, sender=here.wallets.publisher)
 
-    with here.publisher(at=at) as publisher, pytest.raises(PublishError, match="revoked"):
+    with here.publisher(at=at) as publisher, pytest.raises(SignerError, match="revoked"):
         publisher.publish(request("a"))
     assert here.attempts("a") == []

@@ -82,7 +82,10 @@ class Database:
         self.file = directory / kind.file
         self.broken = ""
         """Why no more is written; empty while all is well."""
-        self.connection = self._open()
+        try:
+            self.connection = self._open()
+        except OSError as error:  # a name that is too long, a directory that may not be looked into
+            raise StoreError(f"cannot open the {kind.what} in {directory}: {error.strerror or error}") from error
         try:
             with self.guard("open"):
                 self._prepare()

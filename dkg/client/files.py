@@ -36,6 +36,8 @@ def read_input(path: str, bytes_max: int, what: str) -> bytes:
     """A whole file, or standard input for `-`. Raises `InputError` when it cannot be read or is too long."""
     try:
         if path == "-":
+            if sys.stdin is None:
+                raise InputError(f"cannot read the {what} -: standard input is closed")
             data = sys.stdin.buffer.read(bytes_max + 1)
         else:
             with open(path, "rb") as file:  # noqa: PTH123 - a path may be a FIFO or /dev/fd/N

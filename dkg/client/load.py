@@ -13,6 +13,7 @@ import zlib
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
 from dkg.client.parallel import TreeBuilder
@@ -150,7 +151,8 @@ def _require_file(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a directory; name the files in it that are to be loaded")
     try:
-        _open(path).close()
+        if S_ISREG(path.stat().st_mode):  # whoever writes to a pipe stops when it is closed, so that is opened once
+            _open(path).close()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 

@@ -33,20 +33,22 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `dkg` with these arguments (default: those of the process); gives the exit code."""
+    if sys.stderr is None:  # closed by whoever started us, like the next
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open as long as the process lives
+    if sys.stdout is None:
+        sys.stderr.write("dkg: error: cannot write the result: standard output is closed\n")
+        return Exit.STORE
+    console = Console()
     try:
-        args = parse(sys.argv[1:] if argv is None else argv)
-    except SystemExit as stop:  # --help, or a usage error that argparse has told
-        return stop.code if isinstance(stop.code, int) else Exit.USAGE
-    if args.run is None:
-        sys.stdout.write(f"dkg {dkg_version()}\n")
-        return Exit.OK
-    return _guarded(args)
-
-
-def _guarded(args: argparse.Namespace) -> int:
-    console = Console(json=args.json, quiet=args.quiet, progress=getattr(args, "progress", False))
-    try:
-        code = _run(args, console)
+        args = _arguments(argv)
+        if isinstance(args, int):
+            code = args
+        elif args.run is None:
+            console.line(f"dkg {dkg_version()}")
+            code = Exit.OK
+        else:
+            console = Console(json=args.json, quiet=args.quiet, progress=getattr(args, "progress", False))
+            code = _run(args, console)
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
@@ -62,6 +64,14 @@ def _guarded(args: argparse.Namespace) -> int:
         console.fail(f"cannot write the result: {error.strerror or error}", "OSError", Exit.STORE)
         return Exit.STORE
     return code
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace | int:
+    """The arguments, or the exit code of what argparse has told: help, or a usage error."""
+    try:
+        return parse(sys.argv[1:] if argv is None else argv)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else Exit.USAGE
 
 
 def _run(args: argparse.Namespace, console: Console) -> int:

@@ -39,6 +39,12 @@ def dkg_version() -> str:
         return "0 (not installed)"
 
 
+def _directory(text: str) -> str:
+    if not text:  # an unset variable of a script; the current directory is "."
+        raise argparse.ArgumentTypeError("the name of a directory is empty")
+    return text
+
+
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments of a command; `run` names what does the work, as `module:function`, None for --version.
 
@@ -115,7 +121,7 @@ def make_parsers(*, with_plugins: bool = True) -> tuple[Parser, dict[str, Parser
 
 
 def _store(command: Parser) -> None:
-    command.add_argument("--store", metavar="DIR", required=True, help="directory of the store")
+    command.add_argument("--store", metavar="DIR", required=True, type=_directory, help="directory of the store")
 
 
 def _progress(command: Parser) -> None:

@@ -581,6 +581,44 @@ def test_a_full_disk_under_the_result_is_an_error(proof: str, root: str) -> None
     assert b"Traceback" not in done.stderr
 
 
+def test_a_full_disk_under_the_version_is_an_error() -> None:
+    with Path("/dev/full").open("wb") as full:
+        argv = [*COMMAND, "--version"]
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+    assert done.returncode == 3
+    assert b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("closed", "code", "says"),
+    [(">&-", 3, "standard output is closed"), ("<&-", 1, "standard input is closed"), ("2>&-", 1, "")],
+)
+def test_a_stream_that_is_closed_from_the_start_is_no_crash(closed: str, code: int, says: str, root: str) -> None:
+    command = " ".join([*COMMAND, "verify", "-", "--root", root, "'ASK {}'", closed])
+    done = subprocess.run(
+        ["sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, env=ENVIRONMENT, check=False
+    )
+    assert (done.returncode, says in done.stderr.decode()) == (2 if closed == "2>&-" else code, True)
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.nt"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", f"echo '<urn:a> <urn:b> <urn:c> .' > {pipe}"]) as writer:
+        done = dkg("load", str(pipe), "--store", str(tmp_path / "db"))
+        assert (done.returncode, b"1 quads added" in done.stderr or b"1 quad added" in done.stderr) == (0, True)
+    assert writer.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["a" * 300, ""])
+def test_a_store_cannot_have_that_name(name: str, people: Path, capsys: Capture) -> None:
+    assert main(["load", str(people), "--store", name]) == (64 if not name else 3)
+    assert "too long" in (error := capsys.readouterr().err) or "is empty" in error
+    assert "the result" not in error
+
+
 def test_ctrl_c_leaves_the_store_as_it_was(db: str, root: str, capsys: Capture) -> None:
     argv = [*COMMAND, "load", "-", "--format", "nt", "--store", db]
     with subprocess.Popen(argv, stdin=-1, stdout=-1, stderr=-1, env=ENVIRONMENT) as process:

@@ -82,9 +82,6 @@ def _chains(add: Add) -> None:
     command.add_argument("--rpc", metavar="URL", action="append", required=True, help="endpoint (repeatable)")
     command.add_argument("--registry", metavar="ADDRESS", required=True, help="the registry on that chain")
     command.add_argument("--publisher", metavar="ADDRESS", help="whose datasets you publish (default: your key's own)")
-    command.add_argument(
-        "--first-block", metavar="N", type=between(0, 2**63), default=0, help="block of the registry's deployment"
-    )
     command.add_argument("--any-code", action="store_true", help="accept a contract that is not the one we know")
     _chain_settings(command)
     _home(command)

@@ -25,6 +25,7 @@ from node.keys import address_in
 if TYPE_CHECKING:
     import argparse
 
+    from dkg.chain.header import Header
     from dkg.client.chainread import ChainReader
     from dkg.client.cli.console import Console
 
@@ -57,22 +58,22 @@ def use(args: argparse.Namespace, console: Console) -> int:
     home = Home.find(args.home)
     registry = address_from_text(args.registry)
     with closing(reader_of(args.rpc, args.need)) as reader:
-        settings = ChainSettings(
-            reader.chain_id(),
-            checksum(registry),
-            list(args.rpc),
-            need=args.need,
-            first_block=args.first_block,
-            finality_depth=args.finality_depth,
-            publisher=args.publisher,
-        )
-        check_settings(settings, "the command line")
         for url in args.rpc:
             if not is_ours(code_at(url, registry)) and not args.any_code:
                 raise InputError(
                     f"the contract at {checksum(registry)} is not the registry of this release, as {HttpRpc(url).name} "
                     "shows it: nothing was changed; --any-code takes it all the same"
                 )
+        settings = ChainSettings(
+            reader.chain_id(),
+            checksum(registry),
+            list(args.rpc),
+            need=args.need,
+            first_block=_log_state(reader, registry, reader.header("latest")).first_block,
+            finality_depth=args.finality_depth,
+            publisher=args.publisher,
+        )
+        check_settings(settings, "the command line")
     home.keep_chain(settings)
     _told(settings, console)
     return 0
@@ -141,19 +142,25 @@ def publisher_of(home: Home, settings: ChainSettings) -> bytes | None:
     return address_in(home.key_file) if home.key_file.exists() else None
 
 
+def _log_state(reader: ChainReader, registry: bytes, header: Header) -> LogState:
+    """Where the registry's log began, and how long it is; proved where the endpoint proves."""
+    slot = LOG_STATE_SLOT.to_bytes(32)
+    try:
+        (word,) = reader.slots(registry, [slot], header)
+    except UnprovableError:
+        word = reader.storage(registry, slot, header)
+    return LogState.unpack(word)
+
+
 def _facts(reader: ChainReader, settings: ChainSettings, publisher: bytes | None, home: Home) -> dict[str, Any]:
     domain = settings.domain
     header = reader.header("latest")
-    try:
-        (word,) = reader.slots(domain.registry, [LOG_STATE_SLOT.to_bytes(32)], header)
-    except UnprovableError:
-        word = reader.storage(domain.registry, LOG_STATE_SLOT.to_bytes(32), header)
     facts: dict[str, Any] = {
         "chain_id": reader.chain_id(),
         "registry": checksum(domain.registry),
         "block": header.number,
         "age_seconds": max(0, int(time.time() - header.timestamp)),
-        "commits_in_the_registry": LogState.unpack(word).length,
+        "commits_in_the_registry": _log_state(reader, domain.registry, header).length,
         "finality_depth": settings.finality_depth,
     }
     if publisher is None:

@@ -21,6 +21,7 @@ from tests.chain.lies import honest, only, refused
 from tests.chain.proxy import proxy, unreachable
 from tests.chain.rpc import Rpc
 from tests.node.cli.conftest import PASSWORD
+from tests.node.devnet.script import CREATION
 
 if TYPE_CHECKING:
     from tests.node.cli.conftest import Desk
@@ -39,11 +40,16 @@ def test_a_registry_is_deployed_and_another_home_uses_it(desk: Desk) -> None:
 
 def test_a_contract_that_is_not_ours_is_not_used(desk: Desk) -> None:
     home = desk.home()
-    argv = ("chain", "use", "--rpc", desk.chain.url, "--registry", "0x" + "11" * 20, "--home", home)
-    ran = desk.run(*argv)
+    rpc = Rpc(desk.chain.url)
+    other = {"from": desk.address(1), "data": "0x" + CREATION.hex()}
+    address = rpc("eth_getTransactionReceipt", rpc("eth_sendTransaction", other))["contractAddress"]
+    argv = ("chain", "use", "--rpc", desk.chain.url, "--home", home, "--registry")
+    ran = desk.run(*argv, address)
     assert (ran.code, "not the registry" in ran.err) == (1, True)
+    ran = desk.run(*argv, "0x" + "11" * 20, "--any-code")
+    assert (ran.code, "no contract" in ran.err) == (2, True)
     assert not (Path(home) / "chain.json").exists()
-    assert desk.run(*argv, "--any-code").code == 0
+    assert desk.run(*argv, address, "--any-code").code == 0
 
 
 def test_an_endpoint_that_is_not_there_is_a_sentence(desk: Desk) -> None:

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dkg.errors import InputError
 
 if TYPE_CHECKING:
-    from dkg.chain.commit import SignedCommit
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from dkg.chain.commit import Domain, SignedCommit
     from dkg.chain.registry import Committed
+    from dkg.pages import Pages
     from node.storage import Operation
+
+T = TypeVar("T")
 
 
 class Claim(StrEnum):
@@ -80,6 +87,61 @@ class UnknownPublisherError(InputError):
     """This node does not follow the publisher, or it has committed nothing."""
 
 
+class NoKeyError(InputError):
+    """This node holds no publisher's key, or not the one that would be needed."""
+
+
+class OperationConflictError(InputError):
+    """There is an operation with the id of a ticket, and something else was asked for then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """How something that takes a while is asked for, so that it can be asked for again and is done once."""
+
+    id: str
+    """Of the operation: letters, digits and `-`, 64 at most."""
+    digest: str
+    """Of all that is asked for, in hexadecimal."""
+
+
+class Stage(StrEnum):
+    """`Operation.state` of what a `Ticket` asks for.
+
+    `Operation.kind` is `commit`, `publish` or `retract`; `Operation.body` is a JSON object. In it are the ticket's
+    `digest`, and of `publisher`, `asset`, `seq`, `root`, `block`, `transaction` what is known; `error`, a sentence for
+    whoever asked, if it failed.
+    """
+
+    ACCEPTED = "accepted"
+    """It is written down, and will be done."""
+    RUNNING = "running"
+    MINED = "mined"
+    """The commit is in a block; it may still be lost with it."""
+    FINAL = "final"
+    FAILED = "failed"
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will change any more."""
+        return self in {Stage.FINAL, Stage.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a publisher says about an asset. None: what was said before stays. Empty: nothing is said any more."""
+
+    title: str | None = None
+    authors: tuple[str, ...] | None = None
+    """IRIs."""
+    licence: str | None = None
+    """An IRI."""
+    derived_from: tuple[str, ...] | None = None
+    """IRIs."""
+    supersedes: tuple[str, ...] | None = None
+    """Names or UALs of assets of the same publisher."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublisherStatus:
     """A publisher as the chain and this node have it."""
@@ -97,28 +159,59 @@ class PublisherStatus:
 
 
 class Service(Protocol):
-    """A node as its HTTP side sees it. Methods are quick, or coroutines; what is untrusted goes to workers.
+    """A node as its HTTP side sees it, on its event loop. Methods are quick, or coroutines.
 
-    All raise `InputError`, `ProofError`, `StoreError` and their kinds, and `node.workers.WorkerError`.
+    All raise `InputError`, `ProofError`, `StoreError` and their kinds, and `node.workers.WorkerError`. `InputError`s
+    are shown to whoever asked, so they tell nothing else; the others are not.
     """
 
-    def standing(self, publishers: tuple[bytes, ...] | None, at: At = NOW) -> Standing:
-        """The root for some publishers, in ascending order, or for all that are followed (None), at a moment."""
+    @property
+    def domain(self) -> Domain:
+        """The chain and the registry."""
 
-    def publishers(self) -> list[PublisherStatus]:
-        """All that the chain knows or that are followed, by address."""
+    def standing(self, publishers: tuple[bytes, ...] | None, at: At = NOW) -> Standing:
+        """The root for some publishers, in ascending order, or for all that are followed (None), at a moment.
+
+        Raises `UnknownPublisherError` and `UnknownMomentError`.
+        """
+
+    def reading(self, root: bytes) -> AbstractContextManager[Path | None]:
+        """No page of a root is removed while the block runs. Gives its view, for `Plain`, if there is one.
+
+        Raises `StoreError` when the root is not kept any more.
+        """
+
+    async def read(self, work: Callable[[Pages], T]) -> T:
+        """What a function gives that reads pages of public datasets. It runs in a thread, and others wait for it."""
+
+    def page(self, cid: bytes) -> bytes | None:
+        """A page of a public dataset; None if it is not here."""
+
+    def publishers(self, *, after: bytes, most: int) -> list[PublisherStatus]:
+        """Those that the chain knows or that are followed, by address, with an address above `after`."""
+
+    def publisher(self, address: bytes) -> PublisherStatus | None:
+        """One of them."""
 
     def commits(self, publisher: bytes | None, *, before: int | None, most: int) -> list[Committed]:
         """Commits of the log, newest first, below a position."""
 
-    async def publish_signed(self, commit: SignedCommit, car: bytes, *, relay: bool) -> Operation:
-        """Take a publisher's signed commit with the pages that are new: keep them, and relay the commit if asked to."""
+    async def publish_signed(self, ticket: Ticket, commit: SignedCommit, car: bytes, *, relay: bool) -> Operation:
+        """Take a publisher's signed commit with the pages that are new: keep them, and relay the commit if asked to.
 
-    async def publish_rdf(self, name: str, data: bytes, rdf_format: str, details: dict[str, object]) -> Operation:
-        """Publish an asset of this node's own publisher. Raises `InputError` if the node holds no key."""
+        Whatever has been asked for with the ticket's id before is not done again: its operation is given. Raises
+        `OperationConflictError` if that was something else, and `ProofError` for what is wrong with the commit or the
+        pages. What is accepted is durable when this returns.
+        """
 
-    async def retract(self, name: str, reason: str | None) -> Operation:
-        """Take the content of an asset of this node's own publisher back."""
+    async def publish_rdf(self, ticket: Ticket, name: str, data: bytes, rdf_format: str, said: Said) -> Operation:
+        """Publish an asset of this node's own publisher, from a document in a format of `dkg.rdf.FORMATS`.
+
+        As `publish_signed`; raises `NoKeyError`.
+        """
+
+    async def retract(self, ticket: Ticket, name: str, reason: str | None) -> Operation:
+        """Take the content of an asset of this node's own publisher back. As `publish_rdf`."""
 
     def operation(self, name: str) -> Operation | None:
         """An operation by its id."""
@@ -126,11 +219,8 @@ class Service(Protocol):
     def operations(self, most: int) -> list[Operation]:
         """The newest operations."""
 
-    def page(self, cid: bytes) -> bytes | None:
-        """A page of a public dataset; None if it is not here."""
-
     def peers(self) -> list[dict[str, object]]:
-        """Connected peers: id, addresses, what they hold, penalties."""
+        """Connected peers, as JSON: `id`, `addresses`, what they hold, penalties."""
 
     def status(self) -> dict[str, object]:
-        """Version, chain, block, age, storage, workers, replication: for people and monitors."""
+        """Version, chain, block, age, storage, workers, replication, as JSON: for people and monitors."""

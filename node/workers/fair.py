@@ -125,6 +125,13 @@ class FairQueue(Generic[T]):
         self._take(name, client, found)
         return True
 
+    def clear(self) -> list[T]:
+        """Have no job wait any longer; gives all that did."""
+        entries = [(name, client, entry) for name, client in self._waiters.items() for entry in client.waiting]
+        for name, client, entry in entries:
+            self._take(name, client, entry)
+        return [entry[0] for _, _, entry in entries]
+
     def overloaded(self, why: str) -> OverloadedError:
         """The error for a job that there is no place for."""
         turns = math.ceil((self._waiting + 1) / self._settings.workers)

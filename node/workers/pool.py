@@ -114,9 +114,8 @@ class Workers:
         """End all workers. Jobs that wait or run end with `OverloadedError`; none is taken any more."""
         self._open = False
         error = OverloadedError("the node is stopping: ask another one", 1)
-        while (entry := self._queue.next()) is not None:
-            self._queue.done(entry[0], 0, 0)
-            self._settle(entry[1], error)
+        for ticket in self._queue.clear():
+            self._settle(ticket, error)
         await self._crew.close(error)
 
     async def __aenter__(self) -> Self:

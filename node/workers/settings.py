@@ -13,8 +13,8 @@ MIB: Final = 1024 * 1024
 WORKERS_MAX: Final = 256
 """Most worker processes."""
 
-MEMORY_BYTES_MIN: Final = 192 * MIB
-"""Least memory of a worker, in bytes of address space: the interpreter and its libraries take about 100 MiB."""
+MEMORY_BYTES_MIN: Final = 256 * MIB
+"""Least memory of a worker, in bytes of address space: programs, and opening a view, take about 200 MiB of it."""
 
 Isolation = Literal["full", "limits"]
 """`full`: workers do not start unless their network is cut. `limits`: whatever of the sandbox this system allows, and

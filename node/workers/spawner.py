@@ -196,11 +196,15 @@ class Spawner:
 
 def _start_process(control: socket.socket) -> subprocess.Popen[bytes]:
     """Start the zygote with nothing of ours but the pipe and the places of Python's modules."""
-    modules = os.pathsep.join(path for path in sys.path if path)
+    environment = {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MALLOC_ARENA_MAX": "1",  # else each thread of the engine takes 128 MiB of the address space that is allowed
+    }
     arguments = [sys.executable, "-P", "-s", "-X", "utf8", "-m", "node.workers.zygote"]
     return subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
         [*arguments, str(control.fileno()), str(os.getpid())],
-        env={"PYTHONPATH": modules, "PYTHONDONTWRITEBYTECODE": "1"},
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 READY_SECONDS: Final = 10.0
 """How long a worker may take to be ready, in seconds; it takes some milliseconds."""
 
-_OUT_OF_MEMORY: Final = ("memory allocation of", "std::bad_alloc", "MemoryError")
-"""What is written to standard error by what cannot go on without memory: Rust, C++, Python."""
+_OUT_OF_MEMORY: Final = ("memory allocation of", "std::bad_alloc", "MemoryError", "Resource temporarily unavailable")
+"""What is written to standard error by what cannot go on without memory: Rust, C++, Python, and a thread's start."""
 
 
 class Boss(Protocol):

@@ -127,6 +127,18 @@ def test_a_job_that_is_taken_back_does_not_run() -> None:
     assert list(taken(line)) == ["a1"]
 
 
+def test_all_that_wait_can_be_sent_away_those_at_their_cap_too() -> None:
+    line, _ = queue(workers=2, running_per_client=1)
+    fill(line, a=3, b=1)
+    assert line.next() == ("a", "a0")
+    assert sorted(line.clear()) == ["a1", "a2", "b0"]
+    line.done("a", 1.0, 1)
+    assert line.waiting == 0
+    assert line.next() is None
+    fill(line, a=1)
+    assert list(taken(line)) == ["a0"]
+
+
 def test_time_is_a_quota_that_fills_again() -> None:
     line, clock = queue(window_seconds=60, client_seconds=30)
     fill(line, a=1)

@@ -191,7 +191,7 @@ def test_a_worker_writes_nothing(hostile: Pool, data: Data) -> None:
 def test_a_worker_has_no_secrets_no_files_and_no_privileges(hostile: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DKG_SECRET", "canary")
     found = json.loads(hostile.attempt("secrets"))
-    assert set(found["environment"]) <= {"LC_CTYPE", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH"}
+    assert set(found["environment"]) <= {"LC_CTYPE", "MALLOC_ARENA_MAX", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH"}
     assert found["files"] == [0, 1, 2, 3]
     assert found["session"]
     assert found["memory"] == hostile.workers.settings.memory_bytes

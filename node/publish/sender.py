@@ -240,6 +240,8 @@ class Sender:
         """Wait for a receipt, for a block, or for `look_s`; raises `StuckError` if there was no block for too long."""
         start = run.pace.now()
         newest = next((attempt for attempt in reversed(run.goal.attempts()) if not attempt.refused), None)
+        if newest is None:
+            run.pace.pause()
         while newest is not None and run.pace.now() - start < self._tools.waits.look_s:
             self._require_blocks(run, view.block)
             run.progress(f"waiting for the transaction 0x{newest.hash.hex()} to be mined", 0, 1)

@@ -22,7 +22,7 @@ from tests.chain.anvil import anvil
 from tests.chain.lies import LIES, edited, honest
 from tests.chain.proxy import proxy
 from tests.chain.rpc import Rpc
-from tests.node.publish.world import KEY, KEYS, OTHER_KEY, PAYER_KEY, QUICK, World, hasty, request
+from tests.node.publish.world import KEY, KEYS, OTHER_KEY, PAYER_KEY, QUICK, FakeTime, World, hasty, request
 
 COLD, HOT = Wallet(KEY), Wallet(OTHER_KEY)
 RELAYED = Wallets(COLD.address, COLD, Wallet(PAYER_KEY))
@@ -90,10 +90,10 @@ def test_a_signer_that_nobody_can_be_is_refused(here: World, signer: bytes) -> N
 
 
 def test_a_change_of_keys_that_is_swallowed_is_not_told_as_done(here: World) -> None:
-    brief = replace(QUICK, patience_s=0.2, look_s=0.05)
+    waits = replace(QUICK, poll_max_s=1.0)
     with (
         proxy(here.url, LIES["swallowed transaction"]()) as between,
-        here.publisher(send_to=[between.url], waits=brief, waiting=hasty()) as publisher,
+        here.publisher(send_to=[between.url], waits=waits, waiting=FakeTime().waiting()) as publisher,
     ):
         with pytest.raises(StuckError, match="no block came"):
             Keys(publisher).revoke()

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dkg.errors import ProofError, StoreError
+from node.publish.waits import Waits
 from tests.chain.lies import LIES, Edit, edited, honest, refused
 from tests.chain.proxy import proxy
-from tests.node.publish.world import PROMPT, QUICK, World, hasty, request
+from tests.node.publish.world import PROMPT, FakeTime, World, request
 
 if TYPE_CHECKING:
     from tests.chain.proxy import Request, Response, Rule
 
-BRIEF = replace(QUICK, patience_s=0.3, outage_s=0.3, look_s=0.03)
-"""A lie that lasts is given up soon."""
+PATIENT = Waits(poll_min_s=0.02, poll_max_s=1.0, look_s=2.0, patience_s=20.0, outage_s=20.0)
+"""For a clock that only sleeping moves: a lie that lasts is given up after some thirty looks."""
 
 
 def is_there(world: World, seq: int) -> bool:
@@ -27,7 +27,7 @@ def is_there(world: World, seq: int) -> bool:
 def test_a_lying_endpoint_is_never_believed_and_does_no_harm(here: World, name: str) -> None:
     with (
         proxy(here.url, honest) as between,
-        here.publisher(between.url, waits=BRIEF, waiting=hasty(), policy=PROMPT) as publisher,
+        here.publisher(between.url, waits=PATIENT, waiting=FakeTime().waiting(), policy=PROMPT) as publisher,
     ):
         publisher.publish(request("a"))
         between.rule = LIES[name]()
@@ -83,7 +83,7 @@ WRITER_LIES: dict[str, Rule] = {
 def test_lies_of_the_endpoint_that_sends_are_found_out_by_the_one_that_reads(here: World, name: str) -> None:
     with (
         proxy(here.url, WRITER_LIES[name]) as between,
-        here.publisher(send_to=[between.url], waits=BRIEF, waiting=hasty(), policy=PROMPT) as publisher,
+        here.publisher(send_to=[between.url], waits=PATIENT, waiting=FakeTime().waiting(), policy=PROMPT) as publisher,
     ):
         try:
             found = publisher.publish(request("a"))
@@ -107,7 +107,7 @@ def test_a_transaction_that_is_swallowed_by_all_is_never_told_as_done(here: Worl
     swallowed, invented = LIES["swallowed transaction"](), invented_receipt()
     with (
         proxy(here.url, both) as between,
-        here.publisher(send_to=[between.url], waits=BRIEF, waiting=hasty(), policy=PROMPT) as publisher,
+        here.publisher(send_to=[between.url], waits=PATIENT, waiting=FakeTime().waiting(), policy=PROMPT) as publisher,
     ):
         with pytest.raises(StoreError, match="no block came"):
             publisher.publish(request("a"))
@@ -137,7 +137,7 @@ def test_an_invented_tip_costs_no_more_than_the_policy_allows(here: World, name:
     rule = edited(("eth_maxPriorityFeePerGas",), DEAR[name])
     with (
         proxy(here.url, rule) as between,
-        here.publisher(between.url, waits=BRIEF, waiting=hasty(), policy=PROMPT) as publisher,
+        here.publisher(between.url, waits=PATIENT, waiting=FakeTime().waiting(), policy=PROMPT) as publisher,
     ):
         try:
             publisher.publish(request("a"))

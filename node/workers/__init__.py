@@ -1,5 +1,9 @@
 """Workers: whatever is untrusted is parsed, evaluated and verified in processes that can be killed.
 
+    from node.workers.jobs import Query
+    from node.workers.pool import Workers
+    from node.workers.settings import Settings
+
     async with Workers(store_directory, Settings(wall_seconds=5)) as workers:
         result = await workers.run(Query(root=root, text=text), client="203.0.113.7")
 
@@ -14,49 +18,8 @@
 | `sandbox`          | what is taken from them, with `landlock`, `seccomp` and `kernel`                  |
 | `child`, `execute` | a worker's loop; doing a job                                                      |
 | `codec`, `frames`  | what goes through the pipe                                                        |
+
+Nothing is imported here: what workers are forked from needs no event loop.
 """
 
 from __future__ import annotations
-
-from node.workers.errors import (
-    ClientQuotaError,
-    JobMemoryError,
-    JobTimeoutError,
-    OverloadedError,
-    ResultTooLargeError,
-    SandboxError,
-    UnacceptableError,
-    WorkerCrashedError,
-    WorkerError,
-)
-from node.workers.inprocess import InProcess
-from node.workers.jobs import EVERY_GRAPH, Check, Facts, Graphs, Job, Parse, Plain, Prove, Query, Result, Runner
-from node.workers.pool import State, Workers
-from node.workers.settings import Settings
-
-__all__ = [
-    "EVERY_GRAPH",
-    "Check",
-    "ClientQuotaError",
-    "Facts",
-    "Graphs",
-    "InProcess",
-    "Job",
-    "JobMemoryError",
-    "JobTimeoutError",
-    "OverloadedError",
-    "Parse",
-    "Plain",
-    "Prove",
-    "Query",
-    "Result",
-    "ResultTooLargeError",
-    "Runner",
-    "SandboxError",
-    "Settings",
-    "State",
-    "UnacceptableError",
-    "WorkerCrashedError",
-    "WorkerError",
-    "Workers",
-]

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 class Executor:
     """Does jobs, one at a time, and keeps pages and views between them.
 
-    The store is opened at the first job that needs one. When it fails, it is opened anew for one more try: a reader
-    may have held on to what a writer has tidied away.
+    Stores and views are opened at the first job that needs them. When one fails, all are opened anew for one more try:
+    a reader may have held on to what a writer has tidied away.
     """
 
     def __init__(self, open_store: OpenStore, settings: Settings) -> None:
@@ -49,11 +49,11 @@ class Executor:
     def run(self, job: Job) -> Result:
         """The result of a job. Raises what evaluation raises, `UnacceptableError` and `ResultTooLargeError`."""
         start = time.perf_counter()
-        had_store = self._stored is not None
+        had_opened = self._stored is not None or self._views.any_open
         try:
             done = self._done(job)
         except StoreError:
-            if not had_store:
+            if not had_opened:
                 raise
             self._reopen()
             done = self._done(job)

@@ -71,6 +71,11 @@ class Views:
         self._result_bytes = result_bytes
         self._open: OrderedDict[str, _View] = OrderedDict()
 
+    @property
+    def any_open(self) -> bool:
+        """Whether any is open."""
+        return bool(self._open)
+
     def close(self) -> None:
         """Close all of them."""
         self._open.clear()

@@ -8,9 +8,10 @@ import pytest
 
 import dkg
 from dkg.client.store import SqliteStore
-from node.workers import Settings
+from node.storage.view import Views
+from node.workers.settings import Settings
 from tests.datasets import university
-from tests.node.workers.harness import HOSTILE, Pool, make_view
+from tests.node.workers.harness import HOSTILE, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,11 +43,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Data]:
     quads = university(60)
     quads += [(s, p, o, OTHER) for s, p, o, _ in quads[::10]]
     quads += [(b"<https://example.org/hidden>", b"<https://example.org/name>", b'"Canary"', OTHER)]
-    (place / "views").mkdir()
-    view = make_view(place / "views" / "one", quads)
     with SqliteStore(place / "store") as store:
         root = dkg.build([quads], store)
-        yield Data(store, root, quads, view, OTHER)
+        yield Data(store, root, quads, Views(place / "views", store).ensure(root), OTHER)
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import psutil
 
 from dkg.errors import DkgError
-from node.workers import Query, Result, Settings, Workers
+from node.workers.jobs import Query, Result
+from node.workers.pool import Workers
 from node.workers.spawner import CHILD_MODULE
 
 if TYPE_CHECKING:
@@ -21,28 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from node.workers import Job
+    from node.workers.jobs import Job
+    from node.workers.settings import Settings
 
 HOSTILE = "tests.node.workers.hostile"
 NO_ROOT = b"\x01\x71\x12\x20" + bytes(32)
 """A root that no store has."""
-
-_VIEW_MAKER = """
-import sys, pyoxigraph
-store = pyoxigraph.Store(sys.argv[1])
-lines = sys.stdin.buffer.read().splitlines()
-store.bulk_load(b"\\n".join(lines), format=pyoxigraph.RdfFormat.N_QUADS)
-triples = {line.rsplit(b" ", 2)[0] for line in lines}
-store.bulk_load(b"".join(triple + b" .\\n" for triple in triples), format=pyoxigraph.RdfFormat.N_TRIPLES)
-store.flush()
-"""
-
-
-def make_view(path: Path, quads: Iterable[tuple[bytes, ...]]) -> Path:
-    """A view of some quads, made by a process of its own, so that no lock of it is left in this one."""
-    lines = b"".join(b" ".join(quad) + b" .\n" for quad in quads)
-    subprocess.run([sys.executable, "-c", _VIEW_MAKER, str(path)], input=lines, check=True)
-    return path
 
 
 class Pool:

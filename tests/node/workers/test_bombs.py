@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dkg.api import build
 from dkg.errors import BudgetError, CanonicalizationError, InputError, LimitError, QueryError, RdfError
-from node.workers import (
-    EVERY_GRAPH,
-    Job,
-    JobMemoryError,
-    JobTimeoutError,
-    Parse,
-    Plain,
-    Query,
-    Result,
-    ResultTooLargeError,
-    Settings,
-    WorkerCrashedError,
-)
+from dkg.pages import MemoryPageStore
+from node.storage.view import Views
+from node.workers.errors import JobMemoryError, JobTimeoutError, ResultTooLargeError, WorkerCrashedError
+from node.workers.jobs import EVERY_GRAPH, Job, Parse, Plain, Query, Result
+from node.workers.settings import Settings
 from tests.data import w3c_suite
-from tests.node.workers.harness import Pool, make_view
+from tests.node.workers.harness import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -174,13 +167,13 @@ TOO_LONG = [
 @pytest.fixture(scope="module")
 def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A view of a graph of 300 nodes, each linked to 40: paths over it are many."""
-    path = tmp_path_factory.mktemp("dense") / "view"
     quads = {
         (b"<urn:n%d>" % n, b"<urn:p>", b"<urn:n%d>" % ((n * 7 + m * m) % 300), b"<urn:g>")
         for n in range(300)
         for m in range(40)
     }
-    return make_view(path, sorted(quads))
+    store = MemoryPageStore()
+    return Views(tmp_path_factory.mktemp("dense"), store).ensure(build([sorted(quads)], store))
 
 
 @pytest.fixture(scope="module")

@@ -11,20 +11,10 @@ import psutil
 import pytest
 
 from dkg.errors import StoreError
-from node.workers import (
-    EVERY_GRAPH,
-    InProcess,
-    JobMemoryError,
-    JobTimeoutError,
-    Parse,
-    Plain,
-    Query,
-    Result,
-    ResultTooLargeError,
-    SandboxError,
-    Settings,
-    WorkerCrashedError,
-)
+from node.workers.errors import JobMemoryError, JobTimeoutError, ResultTooLargeError, SandboxError, WorkerCrashedError
+from node.workers.inprocess import InProcess
+from node.workers.jobs import EVERY_GRAPH, Parse, Plain, Query, Result
+from node.workers.settings import Settings
 from tests.datasets import PREFIX
 from tests.node.workers.harness import HOSTILE, NO_ROOT, Pool
 
@@ -121,7 +111,8 @@ NODE = """
 import sys
 from pathlib import Path
 from tests.node.workers.harness import HOSTILE, NO_ROOT, Pool
-from node.workers import Query, Settings
+from node.workers.jobs import Query
+from node.workers.settings import Settings
 pool = Pool(Path(sys.argv[1]), Settings(workers=2), module=HOSTILE).__enter__()
 pool.wait_idle()
 running = pool.start(Query(root=NO_ROOT, text="spin"))

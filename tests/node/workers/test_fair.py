@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.workers import ClientQuotaError, OverloadedError, Settings, fair
+from node.workers import fair
+from node.workers.errors import ClientQuotaError, OverloadedError
 from node.workers.fair import FairQueue
+from node.workers.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,24 +15,16 @@ from hypothesis import strategies as st
 import dkg
 from dkg.evaluate import Dataset
 from dkg.limits import Budget
-from node.workers import (
-    EVERY_GRAPH,
-    Check,
-    Facts,
-    Job,
+from node.workers.codec import MESSAGE_CHARS_MAX, Reply, decode_job, decode_reply, encode_job, encode_reply
+from node.workers.errors import (
     JobMemoryError,
     OverloadedError,
-    Parse,
-    Plain,
-    Prove,
-    Query,
-    Result,
     ResultTooLargeError,
     UnacceptableError,
     WorkerCrashedError,
 )
-from node.workers.codec import MESSAGE_CHARS_MAX, Reply, decode_job, decode_reply, encode_job, encode_reply
 from node.workers.frames import Frame, FrameError, FrameReader, encode, receive
+from node.workers.jobs import EVERY_GRAPH, Check, Facts, Job, Parse, Plain, Prove, Query, Result
 from tests.node.workers.harness import NO_ROOT
 
 FACTS = Facts("SELECT", "json", 3, None, 0.25)

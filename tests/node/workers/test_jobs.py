@@ -12,20 +12,9 @@ from dkg.canon import nquad
 from dkg.client.files import compress, decompress
 from dkg.evaluate import Dataset
 from dkg.limits import Budget
-from node.workers import (
-    EVERY_GRAPH,
-    Check,
-    InProcess,
-    Job,
-    Parse,
-    Plain,
-    Prove,
-    Query,
-    Result,
-    Runner,
-    UnacceptableError,
-    WorkerCrashedError,
-)
+from node.workers.errors import UnacceptableError, WorkerCrashedError
+from node.workers.inprocess import InProcess
+from node.workers.jobs import EVERY_GRAPH, Check, Job, Parse, Plain, Prove, Query, Result, Runner
 from tests.datasets import GRAPH, PREFIX
 from tests.node.workers.harness import NO_ROOT
 

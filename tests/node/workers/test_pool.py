@@ -16,19 +16,11 @@ import uvloop
 
 from dkg.errors import InputError, LimitError
 from dkg.evaluate import Dataset
-from node.workers import (
-    ClientQuotaError,
-    Job,
-    OverloadedError,
-    Parse,
-    Query,
-    Result,
-    Settings,
-    WorkerError,
-    Workers,
-)
+from node.workers.errors import ClientQuotaError, OverloadedError, WorkerError
 from node.workers.frames import REQUEST_HEADER_BYTES_MAX
-from node.workers.settings import MEMORY_BYTES_MIN, WORKERS_MAX
+from node.workers.jobs import Job, Parse, Query, Result
+from node.workers.pool import Workers
+from node.workers.settings import MEMORY_BYTES_MIN, WORKERS_MAX, Settings
 from tests.node.workers.harness import HOSTILE, NO_ROOT, Pool
 
 if TYPE_CHECKING:

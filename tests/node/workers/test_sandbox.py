@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node.workers import EVERY_GRAPH, Parse, Plain, Query, SandboxError, Settings, seccomp
+from node.workers import seccomp
+from node.workers.errors import SandboxError
+from node.workers.jobs import EVERY_GRAPH, Parse, Plain, Query
 from node.workers.sandbox import require_no_network
+from node.workers.settings import Settings
 from tests.node.workers.harness import NO_ROOT, Pool
 
 if TYPE_CHECKING:
@@ -212,7 +215,7 @@ from pathlib import Path
 from node.workers.kernel import drop_capabilities
 drop_capabilities()
 from tests.node.workers.harness import HOSTILE, Pool
-from node.workers import Settings
+from node.workers.settings import Settings
 with Pool(Path({str(data.directory)!r}), Settings(workers=1), module=HOSTILE) as pool:
     print(sorted(pool.workers.state().missing), pool.attempt("connect 9"), pool.attempt("secrets"))
 """

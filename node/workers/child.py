@@ -86,7 +86,7 @@ class _Worker:
 
     def _spent(self) -> bool:
         grown = _peak_bytes() - self._started
-        return grown > self._settings.growth_bytes or time.process_time() > LIFE_CPU_SECONDS / 2
+        return grown > self._settings.growth_bytes or time.process_time() > LIFE_CPU_SECONDS
 
 
 def _peak_bytes() -> int:

@@ -11,9 +11,12 @@ from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
 from dkg import errors
+from dkg.answer import GRAPH_FORMATS, TABLE_FORMATS
 from dkg.errors import DkgError
 from dkg.evaluate import Dataset
 from dkg.limits import Budget
+from dkg.rdf import FORMATS
+from dkg.sparql.algebra import Form
 from node.workers.errors import JobMemoryError, ResultTooLargeError, UnacceptableError, WorkerCrashedError
 from node.workers.frames import Frame, FrameError, encode
 from node.workers.jobs import EVERY_GRAPH, Check, Facts, Graphs, Job, Parse, Plain, Prove, Query, Result, payload_of
@@ -29,6 +32,8 @@ _FIELDS: Final = {
     for kind in _NAMES
 }
 
+_FORMS: Final = {form.value for form in Form} | FORMATS.keys()
+_FORMATS: Final = TABLE_FORMATS.keys() | GRAPH_FORMATS.keys() | {"car", "car.zst", "nq"}
 _FACTS: Final = {field.name for field in fields(Facts)}
 
 _OWN_ERRORS: Final = (JobMemoryError, ResultTooLargeError, UnacceptableError, WorkerCrashedError)
@@ -148,7 +153,9 @@ def _facts(facts: object) -> Facts:
     if type(seconds) is not float or not math.isfinite(seconds) or seconds < 0:
         raise FrameError("a result without its time")
     counts = [None if facts[name] is None else _count(facts, name) for name in ("rows", "pages")]
-    form, format_ = (cleaned(_text(facts, name))[:32] for name in ("form", "format"))
+    form, format_ = _text(facts, "form"), _text(facts, "format")
+    if form not in _FORMS or format_ not in _FORMATS:
+        raise FrameError("a result of a kind that there is not")
     return Facts(form, format_, counts[0], counts[1], seconds)
 
 

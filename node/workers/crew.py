@@ -193,9 +193,11 @@ class Crew:
 async def _connect(worker: Worker, pipe: socket.socket) -> None:
     try:
         await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=pipe)
-    except BaseException as error:
-        pipe.close()
+    except OSError as error:
         worker.close(WorkerCrashedError(f"the pipe of a worker cannot be used: {error}"))
+        pipe.close()
+    except BaseException:
+        pipe.close()
         raise
 
 

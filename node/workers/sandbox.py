@@ -18,9 +18,11 @@ import resource
 import signal
 import sys
 from contextlib import suppress
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import dkg
 from node.workers import landlock, seccomp
 from node.workers.errors import SandboxError
 from node.workers.kernel import (
@@ -39,9 +41,12 @@ if TYPE_CHECKING:
 FILES_MAX: Final = 256
 """Files that a worker may have open. The engine wants 96 at least."""
 
-LIFE_CPU_SECONDS: Final = 3_600
-"""Processor time of a worker in all, in seconds: also what a worker that has nothing to do may burn."""
+LIFE_CPU_SECONDS: Final = 600
+"""Processor time, in seconds, after which a worker is replaced. One that somebody has taken over ends soon after."""
 
+_LAST_JOBS: Final = 2  # that it may still do
+_KILLED_FIRST: Final = "500"  # of 1,000: when the machine runs out of memory, workers go before the node
+_PACKAGES: Final = {"site-packages", "dist-packages"}
 _SYSTEM: Final = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/null", "/dev/urandom")
 
 
@@ -52,13 +57,15 @@ def shut_parent(readable: Iterable[Path]) -> dict[str, str]:
     """
     failed: dict[str, str] = {}
     prctl(PR_SET_NO_NEW_PRIVS, 1)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_KILLED_FIRST, encoding="ascii")
     _try(failed, "network", _leave_network)
     _try(failed, "landlock", lambda: landlock.shut(_existing([*readable, *_programs()])))
     drop_capabilities()
     return failed
 
 
-def shut_worker(memory_bytes: int, parent: int) -> dict[str, str]:
+def shut_worker(memory_bytes: int, cpu_seconds: float, parent: int) -> dict[str, str]:
     """Shut in a worker that was just forked by `parent`. Gives why a measure was not taken."""
     os.setsid()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -66,7 +73,7 @@ def shut_worker(memory_bytes: int, parent: int) -> dict[str, str]:
         os._exit(1)
     for kind, most in (
         (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, LIFE_CPU_SECONDS),
+        (resource.RLIMIT_CPU, LIFE_CPU_SECONDS + _LAST_JOBS * ceil(cpu_seconds)),
         (resource.RLIMIT_NOFILE, FILES_MAX),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
@@ -113,9 +120,13 @@ def _leave_network() -> None:
 
 
 def _programs() -> list[Path]:
-    """Where Python, its modules and the libraries of the system are."""
-    own = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path]
-    return [Path(path) for path in (*own, *_SYSTEM) if path]
+    """Where Python, packages, we ourselves and the libraries of the system are.
+
+    Not all of `sys.path`: it may have somebody's home in it.
+    """
+    packages = [path for path in map(Path, sys.path) if path.name in _PACKAGES]
+    ours = [Path(dkg.__file__).parent, Path(__file__).parent.parent]
+    return [*map(Path, (sys.prefix, sys.base_prefix, sys.exec_prefix, *_SYSTEM)), *packages, *ours]
 
 
 def _existing(paths: Iterable[Path]) -> list[Path]:

@@ -1,8 +1,8 @@
 """A filter of system calls: what a worker has no use for, and what would let it reach other processes, is refused.
 
 It is a list of what is refused, since what Python, SQLite and Oxigraph need differs between C libraries: sockets,
-programs, new processes, signals and limits of other processes, namespaces, mounts, io_uring (which goes around such
-filters), and memory that outlives a process. It needs no privilege but `no_new_privs`.
+programs, new processes, signals and limits of other processes, namespaces, mounts, locks on whole files, io_uring
+(which goes around such filters), and memory that outlives a process. It needs no privilege but `no_new_privs`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _REFUSED: Final = {
     "chroot": (161, 51), "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
     "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
-    "open_by_handle_at": (304, 265), "mknod": (133, None), "mknodat": (259, 33),
+    "flock": (73, 32), "open_by_handle_at": (304, 265), "mknod": (133, None), "mknodat": (259, 33),
     "memfd_create": (319, 279), "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
 }  # fmt: skip
 _KILL: Final = (62, 129)
@@ -44,8 +44,11 @@ _CLONE: Final = (56, 220)
 _CLONE3: Final = (435, 435)
 
 _CLONE_THREAD: Final = 0x10000
-_OWNER_COMMANDS: Final = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: have the kernel signal somebody
-_OWNER_REQUESTS: Final = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP: the same
+_FILE_COMMANDS: Final = (8, 10, 15, 1024, 1026)
+"""F_SETOWN, F_SETSIG, F_SETOWN_EX: have the kernel signal somebody. F_SETLEASE, F_NOTIFY: hold up who opens a file."""
+
+_SOCKET_REQUESTS: Final = (0x8901, 0x8902)
+"""FIOSETOWN, SIOCSPGRP: have the kernel signal somebody."""
 
 _MACHINES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32: Final = 0x40000000  # x86_64 has a second set of numbers from here on
@@ -98,8 +101,8 @@ def _program(name: str, own: int) -> list[Instruction]:
         (_KILL[at], 0, _EQUAL, (own,), allow, refuse),
         (_TGKILL[at], 0, _EQUAL, (own,), allow, refuse),
         (_PRLIMIT64[at], 0, _EQUAL, (0, own), allow, refuse),
-        (_FCNTL[at], 1, _EQUAL, _OWNER_COMMANDS, refuse, allow),
-        (_IOCTL[at], 1, _EQUAL, _OWNER_REQUESTS, refuse, allow),
+        (_FCNTL[at], 1, _EQUAL, _FILE_COMMANDS, refuse, allow),
+        (_IOCTL[at], 1, _EQUAL, _SOCKET_REQUESTS, refuse, allow),
     ):
         block = [(_LOAD, 0, 0, _AT_ARGUMENTS + 8 * argument)]
         for value in values:

@@ -59,7 +59,7 @@ class Zygote:
         self._store = None if config["store"] is None else Path(config["store"])
         self._settings = Settings(**config["settings"])
         self._module = import_module(config["module"])
-        self._readable = [Path(path) for path in config["readable"]]
+        self._readable = [Path(path) for path in (*config["readable"], Path(self._module.__file__ or "/").parent)]
         self._failed: dict[str, str] = {}
         self._children: dict[int, _Child] = {}
 
@@ -122,7 +122,9 @@ class Zygote:
             os.closerange(_FREE + 1, os.sysconf("SC_OPEN_MAX"))
             faulthandler.enable()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-            measures = self._failed | sandbox.shut_worker(self._settings.memory_bytes, parent)
+            measures = self._failed | sandbox.shut_worker(
+                self._settings.memory_bytes, self._settings.cpu_seconds, parent
+            )
             run = self._module.runner(self._store, self._settings)
             self._module.serve(run, socket.socket(fileno=_FREE), self._settings, measures)
         except BaseException:  # noqa: BLE001 - whatever it was, this process ends here

@@ -62,11 +62,3 @@ def hostile(data: Data) -> Iterator[Pool]:
     settings = Settings(workers=2, wall_seconds=120, cpu_seconds=120, wait_seconds=120)
     with Pool(data.directory, settings, readable=[data.view.parent], module=HOSTILE) as pool:
         yield pool
-
-
-@pytest.fixture(scope="session")
-def hurried(data: Data) -> Iterator[Pool]:
-    """Workers with little time and memory."""
-    settings = Settings(workers=3, wall_seconds=1, cpu_seconds=1, wait_seconds=120, memory_bytes=512 * 1024 * 1024)
-    with Pool(data.directory, settings, readable=[data.view.parent]) as pool:
-        yield pool

@@ -46,7 +46,7 @@ def runner(store: Path | None, settings: Settings) -> Run:
             said = ATTEMPTS[what](argument)
         except OSError as error:
             said = f"{type(error).__name__}: {error.strerror}"
-        return Result(str(said).encode(), Facts("ASK", "text", None, None, 0.0))
+        return Result(str(said).encode(), Facts("ASK", "csv", None, None, 0.0))
 
     return run
 
@@ -146,6 +146,18 @@ def _own_signal(pid: str) -> str:
     return "set"
 
 
+def _lock(path: str) -> str:
+    with Path(path).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return "locked"
+
+
+def _lease(path: str) -> str:
+    with Path(path).open("rb") as file:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    return "leased"
+
+
 def _read(path: str) -> str:
     return f"{len(Path(path).read_bytes())} bytes"
 
@@ -224,6 +236,6 @@ ATTEMPTS: dict[str, Callable[[str], str]] = {
     "connect": _connect, "service": _service, "load": _load, "segfault": _segfault, "stack": _stack,
     "python-memory": _python_memory, "engine-memory": _engine_memory, "spin": _spin, "sleep": _sleep, "fork": _fork,
     "thread": _thread, "exec": _exec, "kill": _kill, "limit": _limit, "own-signal": _own_signal, "read": _read,
-    "write": _write, "list": _listed, "secrets": _secrets, "privileges": _privileges, "say": _say, "hang-up": _hang_up,
-    "exit": _exit, "raise": _raise,
+    "write": _write, "lock": _lock, "lease": _lease, "list": _listed, "secrets": _secrets, "say": _say,
+    "privileges": _privileges, "hang-up": _hang_up, "exit": _exit, "raise": _raise,
 }  # fmt: skip

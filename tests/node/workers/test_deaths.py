@@ -108,7 +108,7 @@ def test_when_the_zygote_is_killed_its_workers_go_and_others_come(single: Pool, 
 
 
 NODE = """
-import sys
+import os, sys, time
 from pathlib import Path
 from tests.node.workers.harness import HOSTILE, NO_ROOT, Pool
 from node.workers.jobs import Query
@@ -116,19 +116,24 @@ from node.workers.settings import Settings
 pool = Pool(Path(sys.argv[1]), Settings(workers=2), module=HOSTILE).__enter__()
 pool.wait_idle()
 running = pool.start(Query(root=NO_ROOT, text="spin"))
-print(pool.zygote.pid, *[process.pid for process in pool.processes()], flush=True)
+fork = os.fork()
+if not fork:
+    time.sleep(3600)
+print(fork, pool.zygote.pid, *[process.pid for process in pool.processes()], flush=True)
 running.result()
 """
 
 
-def test_when_the_node_is_killed_nothing_of_it_lives_on(data: Data) -> None:
+def test_when_the_node_is_killed_its_workers_end_even_if_something_still_holds_their_pipes(data: Data) -> None:
     with subprocess.Popen([sys.executable, "-c", NODE, str(data.directory)], stdout=subprocess.PIPE) as node:
         assert node.stdout is not None
-        left = [psutil.Process(int(pid)) for pid in node.stdout.readline().split()]
+        fork, *left = [psutil.Process(int(pid)) for pid in node.stdout.readline().split()]
         assert len(left) == 3
         node.kill()
-    psutil.wait_procs(left)
-    assert not any(process.is_running() for process in left)
+        psutil.wait_procs(left)
+        assert not any(process.is_running() for process in left)
+        assert fork.is_running()
+        fork.kill()
 
 
 # --- answers that are none -------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ import psutil
 import pytest
 import uvloop
 
+import dkg
+from dkg.client.store import SqliteStore
 from dkg.errors import InputError, LimitError
 from dkg.evaluate import Dataset
 from node.workers.errors import ClientQuotaError, OverloadedError, WorkerError
@@ -21,6 +23,7 @@ from node.workers.frames import REQUEST_HEADER_BYTES_MAX
 from node.workers.jobs import Job, Parse, Query, Result
 from node.workers.pool import Workers
 from node.workers.settings import MEMORY_BYTES_MIN, WORKERS_MAX, Settings
+from tests.datasets import university
 from tests.node.workers.harness import HOSTILE, NO_ROOT, Pool
 
 if TYPE_CHECKING:
@@ -85,6 +88,23 @@ def test_a_job_does_not_wait_for_ever(data: Data) -> None:
         assert "has waited for 0.05 s" in str(late)
         assert running.result().body == b"slept"
         assert pool.workers.state().waiting == 0
+
+
+# --- the store -------------------------------------------------------------------------------------------------
+
+
+def test_workers_that_were_there_before_the_writer_see_what_it_writes(tmp_path: Path) -> None:
+    """With nobody writing there is no log, and they read the database as it is; then it changes below them."""
+    quads = university(50)
+    with SqliteStore(tmp_path / "store") as store:
+        root = dkg.build([quads], store)
+    with Pool(tmp_path / "store", Settings(workers=1)) as pool:
+        ask = "SELECT ?o WHERE { <urn:new> <urn:p> ?o }"
+        assert pool.run(Query(root=root, text=ask)).facts.rows == 0
+        with SqliteStore(tmp_path / "store") as store:
+            for number in range(20):
+                root = dkg.update(store, root, [(b"<urn:new>", b"<urn:p>", b'"%d"' % number, b"<urn:g>")], [])
+                assert pool.run(Query(root=root, text=ask)).facts.rows == number + 1
 
 
 # --- fairness --------------------------------------------------------------------------------------------------

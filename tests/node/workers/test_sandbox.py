@@ -21,13 +21,14 @@ from node.workers.errors import SandboxError
 from node.workers.jobs import EVERY_GRAPH, Parse, Plain, Query
 from node.workers.sandbox import require_no_network
 from node.workers.settings import Settings
-from tests.node.workers.harness import NO_ROOT, Pool
+from tests.node.workers.harness import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.node.workers.conftest import Data
 
+HERE = Path(__file__).resolve().parent.parent.parent.parent
 NOT_ALLOWED = os.strerror(errno.EPERM)
 NO_ACCESS = os.strerror(errno.EACCES)
 
@@ -175,7 +176,13 @@ def test_a_worker_reads_the_store_and_views_and_nothing_beside_them(hostile: Poo
     assert "CURRENT" in hostile.attempt(f"list {data.view}")
     secret = tmp_path / "key.json"
     secret.write_text("secret", encoding="utf-8")
-    for path in (secret, Path("/etc/passwd"), Path("/proc/self/environ"), Path(f"/proc/{os.getpid()}/environ")):
+    for path in (
+        secret,
+        HERE / "pyproject.toml",
+        Path("/etc/passwd"),
+        Path("/proc/self/environ"),
+        Path(f"/proc/{os.getpid()}/environ"),
+    ):
         assert hostile.attempt(f"read {path}") == f"PermissionError: {NO_ACCESS}"
     for path in (tmp_path, data.directory.parent, Path("/")):
         assert hostile.attempt(f"list {path}") == f"PermissionError: {NO_ACCESS}"
@@ -186,6 +193,12 @@ def test_a_worker_writes_nothing(hostile: Pool, data: Data) -> None:
     for name in ("pages.db", "pages.db-wal", "pages.db-shm"):
         assert hostile.attempt(f"write {data.directory / name}") == f"PermissionError: {NO_ACCESS}"
     assert (data.directory / "pages.db").read_bytes() == before
+
+
+def test_a_worker_holds_nobody_up_who_opens_or_locks_a_file(hostile: Pool, data: Data) -> None:
+    for path in (data.view.parent / "lock", data.directory / "pages.db"):
+        for attempt in ("lock", "lease"):
+            assert hostile.attempt(f"{attempt} {path}") == f"PermissionError: {NOT_ALLOWED}"
 
 
 # --- what it starts with ---------------------------------------------------------------------------------------
@@ -307,18 +320,15 @@ def test_what_the_filter_says_to_each_call(machine: str) -> None:
     assert run_filter(machine, seccomp._CLONE3[at]) == seccomp._ERRNO | errno.ENOSYS
     assert run_filter(machine, seccomp._CLONE[at], (signal.SIGCHLD,)) == refused
     assert run_filter(machine, seccomp._CLONE[at], (0x10000 | 0x100,)) == allowed
-    for call in (seccomp._KILL, seccomp._TGKILL):
-        assert [run_filter(machine, call[at], (pid, 9)) for pid in (1234, 1, -1, 0)] == [allowed, *[refused] * 3]
-    assert [run_filter(machine, seccomp._PRLIMIT64[at], (pid,)) for pid in (0, 1234, 1)] == [allowed, allowed, refused]
-    assert [run_filter(machine, seccomp._FCNTL[at], (3, command)) for command in (1, 8, 10, 15)] == [allowed] + [
-        refused
-    ] * 3
-    assert [run_filter(machine, seccomp._IOCTL[at], (3, ask)) for ask in (0x5401, 0x8901, 0x8902)] == [allowed] + [
-        refused
-    ] * 2
+    for call, argument, tried, taken in (
+        (seccomp._KILL, 0, (1234, 1, -1, 0), {1234}),
+        (seccomp._TGKILL, 0, (1234, 1, -1, 0), {1234}),
+        (seccomp._PRLIMIT64, 0, (0, 1234, 1), {0, 1234}),
+        (seccomp._FCNTL, 1, (1, 8, 10, 15, 1024, 1026), {1}),
+        (seccomp._IOCTL, 1, (0x5401, 0x8901, 0x8902), {0x5401}),
+    ):
+        for value in tried:
+            said = run_filter(machine, call[at], (0,) * argument + (value,))
+            assert said == (allowed if value in taken else refused), (call, value)
     if machine == "x86_64":
         assert run_filter(machine, 0x40000000) == refused
-
-
-def test_hostile_is_asked_with_a_root_that_is_nowhere(hostile: Pool) -> None:
-    assert hostile.run(Query(root=NO_ROOT, text="sleep 0")).body == b"slept"

@@ -33,6 +33,9 @@ LANE: Final = "fetch"
 PEERS_MAX: Final = 6
 """Most peers that one dataset is fetched from at a time."""
 
+PEERS_WAITED_MAX: Final = 18
+"""The same, with those that do not answer: whoever is waited for longer than `HEDGE_S` keeps nobody from coming."""
+
 REQUESTS_MAX: Final = 2
 """Requests to one peer at a time."""
 
@@ -65,7 +68,7 @@ class Fetched(NamedTuple):
     """Pages that are known and not there yet."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Flight:
     """A request under way."""
 
@@ -78,7 +81,6 @@ class _Flight:
 class _Step(NamedTuple):
     cids: list[bytes]
     done: bool
-    waiting: int
 
 
 class Fetch:
@@ -137,7 +139,7 @@ class Fetch:
         while not self._over:
             now = self._runtime.now()
             for peer in self._acquaintances.order(self._root, self._transport.peers(), now):
-                if peer not in self._liars and peer not in self._workers and len(self._workers) < PEERS_MAX:
+                if peer not in self._liars and peer not in self._workers and self._may_hire(now):
                     self._workers[peer] = REQUESTS_MAX
                     for _ in range(REQUESTS_MAX):
                         nursery.start_soon(self._work, peer)
@@ -147,6 +149,10 @@ class Fetch:
                 self._end(NobodyError(f"nobody has the missing pages of the dataset {cid_text(self._root)}"))
                 return
             await wait_at_most(self._runtime, self._changed, _TICK_S)
+
+    def _may_hire(self, now: float) -> bool:
+        waited = len({flight.peer for flight in self._flights if flight.since < now - HEDGE_S})
+        return len(self._workers) - waited < PEERS_MAX and len(self._workers) < PEERS_WAITED_MAX
 
     async def _work(self, peer: str) -> None:
         """Ask one peer, again and again, until it is over or the peer is of no more use."""
@@ -167,22 +173,22 @@ class Fetch:
 
     async def _next(self, peer: str, batch: int) -> list[bytes]:
         """What to ask a peer for; nothing after a while when there is nothing."""
-        share = max(SHARE_MIN, self._walk.waiting // (len(self._flights) + 1))
-        step = await self._runtime.blocking(LANE, lambda: self._take(min(batch, share)))
-        if step.done:
-            self._end()
-        elif not step.cids and not step.waiting:
+        if not self._walk.waiting:  # all that is known is being fetched
             late = self._late(peer)
             if late is None:
-                await wait_at_most(self._runtime, self._changed, _TICK_S)
+                await wait_at_most(self._runtime, self._changed, HEDGE_S)
                 return []
             late.hedged = True
             return late.cids
+        idle = sum(self._workers.values()) - len(self._flights)
+        share = max(SHARE_MIN, -(-self._walk.waiting // max(1, idle)))
+        step = await self._runtime.blocking(LANE, lambda: self._take(min(batch, share)))
+        if step.done:
+            self._end()
         return step.cids
 
     def _take(self, pages_max: int) -> _Step:
-        cids = self._walk.take(pages_max)
-        return _Step(cids, self._walk.done, self._walk.waiting)
+        return _Step(self._walk.take(pages_max), self._walk.done)
 
     def _late(self, peer: str) -> _Flight | None:
         """The request to somebody else that has been under way longest, if that is too long."""
@@ -220,17 +226,19 @@ class Fetch:
                 self._acquaintances.away(peer, self._runtime.now() + STRANGER_S)
                 raise
         answer = await self._asker.pages(peer, cids)
-        lacking = await self._runtime.blocking(LANE, lambda: self._give(cids, answer))
+        lacking, done = await self._runtime.blocking(LANE, lambda: self._give(cids, answer))
         self._progress(Fetched(self._walk.fetched, self._walk.fetched_bytes, self._walk.quads, self._walk.waiting))
         self._wake()
+        if done:
+            self._end()
         if lacking:
             raise NotHeldError(f"the peer {peer} does not have {lacking} of {len(cids)} pages")
         return True
 
-    def _give(self, cids: list[bytes], answer: list[tuple[bytes, bytes | None]]) -> int:
-        """Take an answer in; how many pages the peer does not have."""
+    def _give(self, cids: list[bytes], answer: list[tuple[bytes, bytes | None]]) -> tuple[int, bool]:
+        """Take an answer in; how many pages the peer does not have, and whether all pages are there now."""
         for cid, raw in answer:
             if raw is not None:
                 self._walk.give(cid, raw)
         self._walk.put_back(cids)
-        return sum(raw is None for _, raw in answer)
+        return sum(raw is None for _, raw in answer), self._walk.done

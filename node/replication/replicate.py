@@ -23,6 +23,7 @@ from node.replication.complete import MalformedError, complete_dataset
 from node.replication.errors import BusyError, NotHeldError, PeerError, UnreachableError
 from node.replication.fetch import LANE, Fetch
 from node.replication.ledger import LIE, STALL
+from node.replication.runtime import wait_at_most
 from node.replication.walk import Walk
 
 if TYPE_CHECKING:
@@ -36,10 +37,16 @@ if TYPE_CHECKING:
     from node.replication.complete import Builder
     from node.replication.fetch import Fetched
     from node.replication.messages import Anchored
-    from node.replication.runtime import Runtime
+    from node.replication.runtime import Event, Runtime
     from node.replication.transport import Transport
 
     Result = TypeVar("Result")
+
+CHANGE_NEXT_S: Final = 2.0
+"""How long a peer may take to tell a change before another is asked as well, in seconds."""
+
+CHANGE_LAST_S: Final = 10.0
+"""How long all together may take besides, before the pages are fetched instead, in seconds."""
 
 CHANGE_PEERS_MAX: Final = 3
 """Most peers that are asked for a change before its pages are fetched instead."""
@@ -112,11 +119,24 @@ class Replication:
     async def _change(self, head: Anchored, old: bytes) -> Keys | None:
         """What must change in the old dataset, checked; None if nobody tells."""
         order = self._acquaintances.order(head.root, self._transport.peers(), self._runtime.now())
-        for peer in order[:CHANGE_PEERS_MAX]:
-            keys = await self._forgiving(peer, lambda peer=peer: self._change_of(peer, head, old))  # type: ignore[misc]
+        found: list[Keys] = []
+
+        async def ask(peer: str, done: Event) -> None:
+            keys = await self._forgiving(peer, lambda: self._change_of(peer, head, old))
             if keys is not None:
-                return keys
-        return None
+                found.append(keys)
+                nursery.cancel()
+            done.set()
+
+        async with self._runtime.nursery() as nursery:
+            done = self._runtime.event()
+            for peer in order[:CHANGE_PEERS_MAX]:
+                done = self._runtime.event()
+                nursery.start_soon(ask, peer, done)
+                await wait_at_most(self._runtime, done, CHANGE_NEXT_S)
+            await wait_at_most(self._runtime, done, CHANGE_LAST_S)
+            nursery.cancel()
+        return found[0] if found else None
 
     async def _forgiving(self, peer: str, ask: Callable[[], Awaitable[Result]]) -> Result | None:
         """What a peer answers; None when it does not, which is remembered."""

@@ -192,10 +192,10 @@ class Replicator:
         found: list[tuple[Anchored, bytes | None]] = []
         for head in self._chain.wanted():
             held = self._heads.held(head.publisher)
-            if held == head or self._heads.refused(head) or head.count > self._settings.quads_max:
+            if held == head or self._is_past(head):
                 continue
-            if held is not None and held.position > head.position and self._chain.confirms(held):
-                continue  # a head goes back only when the chain took its commit away
+            if self._heads.refused(head) or head.count > self._settings.quads_max:
+                continue
             found.append((head, held.root if held is not None else None))
         return found
 
@@ -204,9 +204,8 @@ class Replicator:
             await self._look_up(head)
             report = await self._replication.run(head, old)
             await self._runtime.blocking(LANE, lambda: self._hooks.inspect(old, head))
-            if not self._chain.confirms(head):
-                return  # the chain went back meanwhile
-            await self._runtime.blocking(LANE, lambda: self._heads.accept(head))
+            if not await self._runtime.blocking(LANE, lambda: self._accept(head)):
+                return
         except MalformedError as error:
             why = str(error)
             await self._runtime.blocking(LANE, lambda: self._heads.refuse(head, why))
@@ -222,6 +221,18 @@ class Replicator:
         finally:
             self._running.pop(head.publisher, None)
             self.wake()
+
+    def _accept(self, head: Anchored) -> bool:
+        """Make it the head, unless the chain or this node has moved on meanwhile; whether it was made."""
+        if not self._chain.confirms(head) or self._is_past(head):
+            return False
+        self._heads.accept(head)
+        return True
+
+    def _is_past(self, head: Anchored) -> bool:
+        """Whether a later head is held. A head goes back only when the chain took its commit away."""
+        held = self._heads.held(head.publisher)
+        return held is not None and held.position > head.position and self._chain.confirms(held)
 
     def _failed(self, head: Anchored, error: StoreError) -> None:
         before = self._trouble.get(head.publisher)

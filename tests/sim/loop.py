@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 Result = TypeVar("Result")
 Main = Callable[..., Coroutine[Any, Any, Result]]
@@ -89,10 +89,13 @@ class SimEvent:
 class SimNursery:
     """See `node.replication.runtime.Nursery`."""
 
-    def __init__(self, loop: Loop, outer: SimNursery | None) -> None:
+    def __init__(self, loop: Loop, body: Task) -> None:
         self._loop = loop
-        self._outer = outer
+        self._body = body
+        self._outer = body.scope
         self._cancelled = False
+        self.interrupted = False
+        """Whether the block or a task was ended by cancelling."""
         self.tasks: set[Task] = set()
         self.failures: list[BaseException] = []
         self.empty = SimEvent()
@@ -102,8 +105,14 @@ class SimNursery:
         """Whether this nursery or one around it is cancelled."""
         return self._cancelled or (self._outer is not None and self._outer.cancelled)
 
-    def within(self, other: SimNursery) -> bool:
-        return self is other or (self._outer is not None and self._outer.within(other))
+    def members(self) -> Iterator[Task]:
+        """All tasks within this nursery, the one that opened it among them."""
+        for task in (self._body, *self.tasks):
+            yield task
+            scope = task.scope
+            while scope is not None and scope is not self and scope is not task.home:
+                yield from scope.members()
+                scope = scope._outer
 
     def start_soon(self, task: Callable[..., Awaitable[object]], *args: object) -> None:
         self.tasks.add(self._loop.start(_run(task, *args), self))
@@ -115,7 +124,9 @@ class SimNursery:
 
     def ended(self, task: Task) -> None:
         self.tasks.discard(task)
-        if task.failure is not None and not isinstance(task.failure, Cancelled):
+        if isinstance(task.failure, Cancelled):
+            self.interrupted = True
+        elif task.failure is not None:
             self.failures.append(task.failure)
             self.cancel()
         if not self.tasks:
@@ -145,6 +156,7 @@ class Loop:
         self._queue: list[tuple[float, float, int, Callable[[], object]]] = []
         self._count = 0
         self._current: Task | None = None
+        self._main: Task | None = None
 
     @property
     def current(self) -> Task:
@@ -169,13 +181,13 @@ class Loop:
 
     def interrupt(self, nursery: SimNursery) -> None:
         """Wake all that wait within a nursery that was cancelled."""
-        for task in sorted(self._tasks, key=lambda task: task.number):
-            if task.parking is not None and not task.shielded and task.scope and task.scope.within(nursery):
+        for task in sorted(set(nursery.members()), key=lambda task: task.number):
+            if task.parking is not None and not task.shielded and task.scope and task.scope.cancelled:
                 task.parking.wake()
 
     def run(self, main: Main[Result], *args: object) -> Result:
         """What a coroutine gives. Raises what it raises, and `StuckError` when nothing can go on."""
-        task = self.start(main(*args))
+        task = self._main = self.start(main(*args))
         try:
             while not task.done:
                 self._step()
@@ -220,6 +232,8 @@ class Loop:
         self._tasks.discard(task)
         if task.home is not None:
             task.home.ended(task)
+        elif failure is not None and task is not self._main:
+            raise failure  # of a task that nobody waits for
 
 
 class SimRuntime:
@@ -229,6 +243,7 @@ class SimRuntime:
         """`disk_s`: how long anything takes that is done in `blocking`."""
         self._loop = loop
         self._disk_s = disk_s
+        self._free_at: dict[str, float] = {}
         self._random = random.Random(f"{name} {loop.rng.random()}")
 
     @property
@@ -248,12 +263,11 @@ class SimRuntime:
     async def nursery(self) -> AsyncIterator[SimNursery]:
         task = self._loop.current
         outer = task.scope
-        nursery = task.scope = SimNursery(self._loop, outer)
-        mine: Cancelled | None = None
+        nursery = task.scope = SimNursery(self._loop, task)
         try:
             yield nursery
-        except Cancelled as error:
-            mine = error
+        except Cancelled:
+            nursery.interrupted = True
         except BaseException as error:  # noqa: BLE001 - raised below, with those of the tasks
             nursery.failures.append(error)
             nursery.cancel()
@@ -261,11 +275,12 @@ class SimRuntime:
         task.scope = outer
         if nursery.failures:
             raise BaseExceptionGroup("tasks of a nursery failed", nursery.failures)
-        if mine is not None and outer is not None and outer.cancelled:
-            raise mine
+        if nursery.interrupted and outer is not None and outer.cancelled:
+            raise Cancelled
 
     async def blocking(self, lane: str, work: Callable[[], Result]) -> Result:
-        """Done after a while, in one step; others get their turn before."""
-        del lane
-        await self.sleep(self._disk_s)
+        """Done in one step when the lane has come to it; others get their turn before."""
+        done_at = max(self.now(), self._free_at.get(lane, 0.0)) + self._disk_s
+        self._free_at[lane] = done_at
+        await self.sleep(done_at - self.now())
         return work()

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from dkg.build import build_tree
 from dkg.dataset import update_dataset
+from dkg.errors import DkgError
 from dkg.page import DatasetRoot
 from dkg.pages import MemoryPageStore, PageSink, StoredPages
+from dkg.scan import scan
 from node.replication.messages import Anchored, Hello
 from node.replication.replicator import Hooks, Network, Replicator, Settings
 from node.replication.serve import Quotas, Server
@@ -30,6 +32,26 @@ SETTINGS = Settings(look_s=5.0, entropy_s=20.0, entropy_missing_s=2.0, retry_s=1
 
 class HeadMovedBackError(AssertionError):
     """I5 is broken."""
+
+
+class UnanchoredHeadError(AssertionError):
+    """I3 is broken: a head that the chain does not have."""
+
+
+class IncompleteHeadError(AssertionError):
+    """I2 is broken: a head of which pages are missing or wrong."""
+
+
+def require_whole(store: PageStore, head: Anchored) -> None:
+    """Read every page of a dataset, all four trees, and count."""
+    pages = StoredPages(store)
+    try:
+        root = pages.root(head.root)
+        counts = {sum(map(len, scan(pages, tree))) for tree in root.trees}
+    except DkgError as error:
+        raise IncompleteHeadError(f"{head}: {error}") from error
+    if counts != {head.count}:
+        raise IncompleteHeadError(f"{head} has trees of {counts} quads")
 
 
 class Publisher:
@@ -65,7 +87,11 @@ class SimChain:
         return [latest[publisher] for publisher in sorted(latest)]
 
     def confirms(self, head: Anchored) -> bool:
-        return head.position < self.seen and self.log[head.position] == head
+        return head.position < min(self.seen, len(self.log)) and self.log[head.position] == head
+
+    def reorganise(self, log: list[Anchored]) -> None:
+        """The chain has another log from now on, for this node, and all of it."""
+        self.log, self.seen = log, len(log)
 
 
 @dataclass
@@ -85,8 +111,9 @@ class SimHeads:
         before = self.heads.get(head.publisher)
         if before is not None and before.position > head.position and self.chain.confirms(before):
             raise HeadMovedBackError(f"{before} -> {head}")  # I5
-        assert self.chain.confirms(head)  # I3: nothing that is not anchored
-        assert self.store.get(head.root) is not None
+        if not self.chain.confirms(head):
+            raise UnanchoredHeadError(f"{head}")  # I3
+        require_whole(self.store, head)  # I2 and I3
         self.heads[head.publisher] = head
         self.history.append(head)
 
@@ -138,13 +165,19 @@ class SimNode:
         self.replicator.wake()
 
     def publish(self, publisher: Publisher, head: Anchored) -> None:
-        """This node is where a publisher puts its data."""
+        """This node is where a publisher puts its data, once its commit is on the chain."""
         self.store.put_many(publisher.store.pages.items())
+        self.see(head.position + 1)
         self.heads.accept(head)
         self.replicator.tell(head)
 
     def up_to_date(self) -> bool:
         return all(self.heads.held(head.publisher) == head for head in self.chain.wanted())
+
+    def reorganise(self, log: list[Anchored]) -> None:
+        """See `SimChain.reorganise`."""
+        self.chain.reorganise(log)
+        self.replicator.wake()
 
 
 def network(seed: int) -> tuple[Loop, SimNet]:

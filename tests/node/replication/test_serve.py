@@ -168,10 +168,9 @@ def test_a_proof_is_made_and_can_be_verified() -> None:
 def test_a_query_that_cannot_be_proved_is_refused_with_the_reason() -> None:
     store, commit = dataset(200)
     guest = Guest(store, prover=prover_of(store))
-    with pytest.raises(NotHeldError, match="refused.*SERVICE"):
-        guest.run(
-            lambda: guest.asker.proof("server", GetProof(commit.root, "SELECT * { SERVICE <http://a/> { ?s ?p ?o } }"))
-        )
+    query = "SELECT * { SERVICE <http://example.org/> { ?s ?p ?o } }"
+    with pytest.raises(NotHeldError, match=r"refused.*SERVICE"):
+        guest.run(lambda: guest.asker.proof("server", GetProof(commit.root, query)))
 
 
 def test_a_node_without_a_prover_makes_no_proofs(guest: Guest) -> None:
@@ -231,7 +230,7 @@ def test_requests_over_the_quota_are_told_when_to_come_back() -> None:
     assert [type(guest.answer(GetHeads(b""))) for _ in range(4)] == [Heads, Heads, Heads, Refusal]
     with pytest.raises(BusyError) as caught:
         guest.run(lambda: guest.asker.heads("server"))
-    assert 0 < caught.value.retry_after_s <= 0.5
+    assert 0 < caught.value.retry_after_s <= 1
     guest.run(lambda: guest.runtime.sleep(caught.value.retry_after_s + 0.01))
     assert isinstance(guest.answer(GetHeads(b"")), Heads)
 
@@ -259,7 +258,7 @@ def test_one_peer_s_greed_takes_nothing_from_another() -> None:
 
 def test_no_more_than_eight_requests_of_a_peer_are_answered_at_once() -> None:
     loop = Loop(1)
-    runtime = SimRuntime(loop)
+    runtime = SimRuntime(loop, disk_s=0.1)
     store = dataset(200)[0]
     server = Server(runtime, HELLO, store, SimHeads(SimChain([]), store))
     answers: list[bytes] = []

@@ -9,6 +9,7 @@ import pytest
 
 from contracts import registry as artefact
 from dkg.chain.secp import keccak256
+from dkg.client.chainread import UnprovableError
 from dkg.client.rpc import Waiting
 from dkg.errors import InputError
 from node.devnet.chain import devnet
@@ -19,7 +20,7 @@ from node.publish.publisher import connected
 from node.publish.sender import Tools
 from node.publish.wallet import Wallet, Wallets
 from tests.chain.anvil import anvil
-from tests.chain.lies import LIES, edited, honest
+from tests.chain.lies import LIES, edited, honest, only, refused
 from tests.chain.proxy import proxy
 from tests.chain.rpc import Rpc
 from tests.node.publish.world import KEY, KEYS, OTHER_KEY, PAYER_KEY, QUICK, FakeTime, World, hasty, request
@@ -103,6 +104,16 @@ def test_a_change_of_keys_that_is_swallowed_is_not_told_as_done(here: World) -> 
     assert signer_of(here) == bytes(20)
 
 
+def test_without_proofs_keys_are_changed_on_the_endpoints_word_where_that_is_allowed(here: World) -> None:
+    rule = only(("eth_getProof",), refused())
+    with proxy(here.url, rule) as between, here.publisher(between.url, wallets=RELAYED) as publisher:
+        with pytest.raises(UnprovableError):
+            Keys(publisher).revoke()
+        publisher._allow_unproved = True
+        assert Keys(publisher).revoke().changed
+    assert signer_of(here) == bytes(20)
+
+
 def test_a_rotation_that_a_reorganisation_drops_is_done_again(here: World) -> None:
     done: list[str] = []
 
@@ -120,14 +131,15 @@ def test_a_rotation_that_a_reorganisation_drops_is_done_again(here: World) -> No
 # --- deployment ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("before", [0, 3])
 @pytest.mark.parametrize("chain", ["devnet", "anvil"])
-def test_a_registry_is_deployed_and_used(chain: str) -> None:
+def test_a_registry_is_deployed_and_used(chain: str, before: int) -> None:
     with anvil() if chain == "anvil" else devnet() as running:
         rpc = Rpc(running.url)
-        rpc("anvil_mine", "0x3")
+        rpc("anvil_mine", hex(before))
         with connected([running.url], 1) as (reader, writer):
             done = deploy(Wallet(KEYS[3]), reader, Tools(writer, Waiting(), time.time, FeePolicy(), QUICK))
-        assert (done.chain_id, done.block) == (31337, 4)
+        assert (done.chain_id, done.block) == (31337, before + 1)
         code = rpc("eth_getCode", "0x" + done.address.hex(), "latest")
         assert code.startswith(artefact().runtime)
         assert done.transaction is not None

@@ -17,12 +17,14 @@ from node.change import Change
 from node.publish.errors import ForeignCommitError, HomeBusyError, JournalError, SignerError
 from node.publish.lock import home_lock
 from node.publish.published import Request
+from node.publish.publisher import open_publisher
 from node.publish.wallet import Wallet, Wallets
 from tests.node.publish.world import (
     DEPTH,
     KEY,
     OTHER_KEY,
     PAYER_KEY,
+    PROMPT,
     QUICK,
     FakeTime,
     World,
@@ -33,6 +35,17 @@ from tests.node.publish.world import (
 
 if TYPE_CHECKING:
     from dkg.pages import Pages
+    from node.publish.sender import At
+
+
+def stop_at(step: str) -> At:
+    """An interrupt when a step is done."""
+
+    def at(reached: str) -> None:
+        if reached == step:
+            raise KeyboardInterrupt
+
+    return at
 
 
 def test_each_request_becomes_one_commit(either: World) -> None:
@@ -187,12 +200,8 @@ def test_a_publisher_without_a_signer_cannot_publish(here: World, function: str,
 def test_a_signed_commit_is_signed_anew_by_a_new_signer(here: World) -> None:
     """A relayed commit that was signed, and then the signer is rotated: the statement stays, the signature changes."""
 
-    def stop(step: str) -> None:
-        if step == "signed":
-            raise KeyboardInterrupt
-
     old = Wallets(address_of(KEY), Wallet(KEY), Wallet(PAYER_KEY))
-    with here.publisher(wallets=old, at=stop) as publisher, pytest.raises(KeyboardInterrupt):
+    with here.publisher(wallets=old, at=stop_at("signed")) as publisher, pytest.raises(KeyboardInterrupt):
         publisher.publish(request("a"))
     here.registry.call("rotate", old.publisher, address_of(OTHER_KEY), sender=old.publisher)
     with here.publisher(wallets=replace(old, signer=Wallet(OTHER_KEY))) as publisher:
@@ -236,14 +245,57 @@ def test_a_commit_that_was_signed_elsewhere_with_our_number_is_refused(here: Wor
         assert here.home().commit(2) is None
 
 
-def test_a_lost_journal_loses_no_signed_commit(here: World) -> None:
-    def stop(step: str) -> None:
-        if step == "kept":
-            raise KeyboardInterrupt
+def test_a_planned_commit_gives_way_to_one_that_the_chain_has_in_its_place(here: World) -> None:
+    """Nothing was signed: the request is planned anew, after the other commit, whose pages are here."""
+    with here.publisher() as publisher:
+        first = publisher.publish(request("a", quad(1)))
+    with here.publisher(at=stop_at("planned")) as publisher, pytest.raises(KeyboardInterrupt):
+        publisher.publish(request("b", quad(2)))
+    here.registry.latest[here.wallets.publisher] = here.events()[-1]
+    here.registry.commit(here.wallets.publisher, first.root[4:])
+    with here.publisher() as publisher:
+        found = publisher.publish(request("b", quad(2)))
+        assert (found.seq, found.count, found.changed) == (3, 2, True)
+    assert [event.commit.seq for event in here.events()] == [1, 2, 3]
+    assert [str(job.state) for job in here.journal()[0]] == ["mined", "mined"]
 
+
+@pytest.mark.parametrize("step", ["planned", "signed"])
+def test_a_commit_that_follows_from_one_that_is_gone(here: World, step: str) -> None:
+    """What was planned is planned anew; what was signed is not signed again, for another root before it."""
+    with here.publisher() as publisher:
+        publisher.publish(request("a", quad(1)))
+    here.home("other").path.mkdir()
+    here.home().store.rename(here.home("other").store)  # the pages, and not the signed commit
+    with here.publisher(home="other", at=stop_at(step)) as publisher, pytest.raises(KeyboardInterrupt):
+        publisher.publish(request("b", quad(2)))
+    (job,) = here.journal("other")[0]
+    here.rpc("anvil_reorg", 1, [])
+    here.registry.commit(here.wallets.publisher, job.commit.root)  # instead of the one that is gone
+    (here.home("other").path / "heads.json").unlink()
+    with here.publisher(home="other") as publisher:
+        if step == "signed":
+            with pytest.raises(ForeignCommitError, match="commit 1"):
+                publisher.publish(request("b", quad(2)))
+        else:
+            found = publisher.publish(request("b", quad(3)))
+            assert (found.seq, found.count) == (2, 3)
+
+
+def test_a_publisher_is_opened_with_what_its_home_says(here: World) -> None:
+    home = here.home()
+    home.keep_chain(here.settings())
+    with open_publisher(home, here.wallets, waits=QUICK) as publisher:
+        publisher.publish(request("a"))
+    with open_publisher(home, here.wallets, settings=here.settings(here.url), policy=PROMPT) as publisher:
+        publisher.publish(request("b"))
+    here.check("a", "b")
+
+
+def test_a_lost_journal_loses_no_signed_commit(here: World) -> None:
     with here.publisher() as publisher:
         publisher.publish(request("a"))
-    with here.publisher(at=stop) as publisher, pytest.raises(KeyboardInterrupt):
+    with here.publisher(at=stop_at("kept")) as publisher, pytest.raises(KeyboardInterrupt):
         publisher.publish(request("b", quad(7)))
     for path in here.homes.glob("home/jobs.db*"):
         path.unlink()
@@ -277,11 +329,7 @@ def test_a_journal_of_another_registry_is_refused(here: World) -> None:
 
 
 def test_pages_that_are_lost_after_signing_are_an_error_and_no_second_commit(here: World) -> None:
-    def stop(step: str) -> None:
-        if step == "signed":
-            raise KeyboardInterrupt
-
-    with here.publisher(at=stop) as publisher, pytest.raises(KeyboardInterrupt):
+    with here.publisher(at=stop_at("signed")) as publisher, pytest.raises(KeyboardInterrupt):
         publisher.publish(request("a"))
     for path in here.home().store.iterdir():
         path.unlink()
@@ -293,11 +341,7 @@ def test_pages_that_are_lost_after_signing_are_an_error_and_no_second_commit(her
 
 
 def test_a_signed_commit_that_is_lost_is_an_error_and_not_signed_again(here: World) -> None:
-    def stop(step: str) -> None:
-        if step == "signed":
-            raise KeyboardInterrupt
-
-    with here.publisher(at=stop) as publisher, pytest.raises(KeyboardInterrupt):
+    with here.publisher(at=stop_at("signed")) as publisher, pytest.raises(KeyboardInterrupt):
         publisher.publish(request("a"))
     (here.home().path / "commits" / "1").unlink()
     with here.publisher() as publisher, pytest.raises(JournalError, match="bring the folder"):
@@ -306,13 +350,9 @@ def test_a_signed_commit_that_is_lost_is_an_error_and_not_signed_again(here: Wor
 
 
 def test_a_planned_pages_root_is_kept_and_is_not_the_head(here: World) -> None:
-    def stop(step: str) -> None:
-        if step == "planned":
-            raise KeyboardInterrupt
-
     with here.publisher() as publisher:
         first = publisher.publish(request("a", quad(1)))
-    with here.publisher(at=stop) as publisher, pytest.raises(KeyboardInterrupt):
+    with here.publisher(at=stop_at("planned")) as publisher, pytest.raises(KeyboardInterrupt):
         publisher.publish(request("b", quad(2)))
     (job,) = (job for job in here.journal()[0] if job.request == "b")
     with SqliteStore(here.home().store, read_only=True) as store:

@@ -146,6 +146,47 @@ def test_earlier_commits_that_moved_are_told_to_be_where_they_are(here: World) -
     here.check("a", "b")
 
 
+def test_commits_that_come_back_by_another_reorganisation_are_not_sent_again(here: World) -> None:
+    """The chain leaves two commits, and returns to them before anything new is mined."""
+
+    def stop(step: str) -> None:
+        if step == "built":
+            raise KeyboardInterrupt
+
+    with here.publisher(depth=DEEP) as publisher:
+        first, second = (publisher.publish(request(name)) for name in ("a", "b"))
+    snapshot = here.rpc("evm_snapshot")
+    here.rpc("anvil_reorg", 2, [[here.payment(here.nonce() - 2), 0]])
+    with here.publisher(depth=DEEP, at=stop) as publisher, pytest.raises(KeyboardInterrupt):
+        publisher.resume()
+    assert [here.states(name)[-1] for name in ("a", "b")] == ["dropped", "dropped"]
+    assert here.rpc("evm_revert", snapshot)
+    with here.publisher(depth=DEEP) as publisher:
+        found = publisher.resume()
+        assert found == second
+        again = publisher.publish(request("a"))
+    assert (again.block, again.block_hash, again.gas_used) == (first.block, first.block_hash, first.gas_used)
+    here.check("a", "b")
+
+
+@pytest.mark.parametrize("how", ["empty", "payment"])
+def test_an_earlier_commit_is_dropped_while_the_next_one_waits(here: World, how: str) -> None:
+    done: list[str] = []
+
+    def told(_text: str, _done: int, _wanted: int) -> None:
+        if not done:
+            done.append(how)
+            Lost(here, ["a"], 0).reorganise(how)
+            here.set_automine(True)
+
+    with here.publisher(depth=DEEP) as publisher:
+        publisher.publish(request("a"))
+        here.set_automine(False)
+        publisher.publish(request("b"), told)
+    assert "dropped" in here.states("a")
+    here.check("a", "b")
+
+
 def test_a_transaction_that_pools_lost_is_dropped_and_sent_again(either: World) -> None:
     either.rpc("evm_setAutomine", False)  # noqa: FBT003 - JSON
     told = 0

@@ -270,6 +270,23 @@ def test_a_payment_that_is_stuck_in_front_is_named_and_left_alone(here: World) -
     assert len(here.attempts("a")) == 1
 
 
+def test_a_transaction_that_a_pool_has_is_not_sent_again(here: World) -> None:
+    """It waits behind another one; blocks come, and the pool still has it."""
+    here.set_automine(False)
+    nonce = here.nonce()
+    here.rpc("eth_sendRawTransaction", here.payment(nonce, 2))
+
+    def sped_up() -> None:
+        here.rpc("eth_sendRawTransaction", here.payment(nonce))
+        here.mine()
+
+    with proxy(here.url, honest) as between, here.publisher(between.url) as publisher:
+        publisher.publish(request("a"), each_time(here.mine, here.mine, sped_up))
+    assert between.calls.count("eth_sendRawTransaction") == len(here.attempts("a")) == 1
+    assert "dropped" not in here.states("a")
+    here.check("a")
+
+
 def test_a_gap_in_the_nonces_is_filled_and_what_was_behind_it_commits_nothing(here: World) -> None:
     """An endpoint forges what waits in its pool; the commit has a nonce that is too high, and waits."""
     forged = edited(("eth_getTransactionCount",), lambda result: hex(int(result, 16) + 5))
@@ -310,6 +327,18 @@ def test_a_chain_that_stands_still_is_told_of(here: World) -> None:
         publisher.resume()
     here.check("a")
     assert len(here.attempts("a")) == 1
+
+
+def test_finality_that_does_not_come_is_told_of(here: World) -> None:
+    time = FakeTime()
+    with here.publisher(waiting=time.waiting()) as publisher:
+        with pytest.raises(StuckError, match="commit 1 is on the chain and not final, and no block came in 20 s"):
+            publisher.publish(request("a"), wait="final")
+        here.mine(2)
+        found = publisher.resume(wait="final")
+    assert found is not None
+    assert str(found.state) == "final"
+    here.check("a")
 
 
 def test_a_transaction_of_yesterday_is_sent_again_before_it_is_replaced(here: World) -> None:

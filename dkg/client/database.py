@@ -27,6 +27,7 @@ STORE_VERSION: Final = 1
 _WAIT_SECONDS: Final = 1.0
 _CACHE_KIB: Final = 32 * 1024
 _WAL_BYTES_KEPT: Final = 16 * 1024 * 1024
+_WAL_PAGES: Final = 256  # after so many the log is folded in: a full disk must have room for them once more
 _INCREMENTAL: Final = 2  # of PRAGMA auto_vacuum
 _BREAKS: Final = ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_IOERR_TRUNCATE")
 
@@ -133,11 +134,22 @@ class Database:
                 f"the {self.kind.what} in {self.directory} has format version {version}, and this release of dkg reads "
                 f"{self.kind.version}; nothing was changed. Use the release that wrote it, or load the data anew"
             )
+        else:
+            self._check_schema()
         self.connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         if not self.read_only:
             self.connection.execute("PRAGMA journal_mode=WAL")  # a copy that a backup made is in another mode
             self.connection.execute("PRAGMA synchronous=FULL")
+            self.connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
             self.connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES_KEPT}")
+
+    def _check_schema(self) -> None:
+        """Refuse what only looks like one of ours: a view in the place of a table can take hours to read."""
+        found = self.connection.execute("SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite#_%' ESCAPE '#'")
+        if {sql for (sql,) in found} != {statement.strip() for statement in self.kind.schema.split(";")}:
+            raise StoreError(
+                f"the {self.kind.what} in {self.directory} has other tables than dkg makes; nothing was changed in it"
+            )
 
     @property
     def _wal(self) -> Path:
@@ -207,11 +219,25 @@ class Database:
             free = self.pragma("freelist_count")
             if not free or self.pragma("auto_vacuum") != _INCREMENTAL:
                 return False
-            self.connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
-            return self.pragma("freelist_count") > 0
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                for _ in range(min(free, pages)):
+                    self.connection.execute(
+                        "PRAGMA incremental_vacuum(1)"
+                    )  # `execute` lets it do one, whatever it says
+                left = self.pragma("freelist_count")
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+            return left > 0
 
     def fold(self) -> None:
-        """Bring the write-ahead log into the database and empty it, as far as readers let it go."""
+        """Bring the write-ahead log into the database and empty it, as far as readers let it go.
+
+        Raises `FullError` when the database cannot grow by what is in the log.
+        """
         with self.guard("write to"):
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from dkg.client.database import Database
 from dkg.client.packs import DICTIONARY_SAMPLES, PACK_BYTES_MAX, PAGES_MAX, Pack, Packer, dictionary_of, train
 from dkg.errors import StoreError
-from dkg.page import cid_of, cid_text
+from dkg.page import CID_LENGTH, CID_PREFIX, cid_of, cid_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -198,7 +198,10 @@ class SqliteStore:
         """All roots that this store has had, the current one first."""
         with self._guard("read"):
             rows = self._db.execute("SELECT root FROM heads ORDER BY seq DESC")
-            return [self._intact(row, bytes)[0] for row in rows]
+            roots = [self._intact(row, bytes)[0] for row in rows]
+        if any(len(root) != CID_LENGTH or not root.startswith(CID_PREFIX) for root in roots):
+            raise StoreError(f"a root is damaged in {self.directory}; load the data anew")
+        return roots
 
     # Checking
 

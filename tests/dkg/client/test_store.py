@@ -266,6 +266,26 @@ def test_lost_packs_and_pages_are_found(tmp_path: Path) -> None:
         assert any(expected in problem for problem in checked.problems), (name, checked.problems)
 
 
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("UPDATE heads SET root=x''", "a root is damaged"),
+        ("UPDATE heads SET root=zeroblob(36)", "a root is damaged"),
+        ("DROP TABLE pages", "other tables than dkg makes"),
+        ("CREATE TRIGGER t AFTER INSERT ON heads BEGIN DELETE FROM packs; END", "other tables than dkg makes"),
+        ("ALTER TABLE heads ADD COLUMN more AS (zeroblob(1000000000))", "other tables than dkg makes"),
+        ("CREATE VIEW v AS SELECT root FROM heads", "other tables than dkg makes"),
+    ],
+)
+def test_a_store_that_was_tampered_with_is_refused(statement: str, says: str, tmp_path: Path) -> None:
+    with SqliteStore(tmp_path) as store:
+        _load(store, some_quads(10))
+    _sql(tmp_path, statement)
+    for read_only in (True, False):
+        with pytest.raises(StoreError, match=says), SqliteStore(tmp_path, read_only=read_only) as store:
+            store.head()
+
+
 # What is no store, or not one for us
 
 

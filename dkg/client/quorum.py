@@ -1,8 +1,8 @@
 """Several endpoints of one chain, of which `need` must agree: a dead, slow or lying one is survived.
 
 Heads differ by a block or two between honest endpoints, so "latest" is asked as the highest block that `need` of them
-have; everything else must be equal. An endpoint that takes long is not waited for once enough agree, and is left out
-until it is done; one that fails again and again rests. What each did wrong is kept in `reports`.
+have; everything else must be equal. An endpoint that takes long is not waited for once enough agree, and after a grace
+it is left out until it is done; one that fails again and again rests. What each did wrong is kept in `reports`.
 
 An endpoint counts once: one host and port given twice is refused. Whether two hosts are of one company, only you know;
 and where `need` of them lie together, their lie is what is believed.
@@ -40,7 +40,8 @@ REPORTS_MAX: Final = 16
 """Reports kept for one endpoint."""
 
 GRACE_S: Final = 1.0
-"""How long the others have to say otherwise once enough agree, and one is asked before the next is, in seconds."""
+"""How long an endpoint is waited for where it is not needed: to say otherwise once enough agree, to be done with the
+question before, or to prove something before the next one is asked. In seconds."""
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Hashable)
@@ -62,6 +63,8 @@ class Endpoint:
     rests_until: float = 0.0
     late: Future[Any] | None = None
     """A question that was settled without its answer, while it is still busy with it."""
+    asked_at: float = 0.0
+    """When it was last asked something, by `time.monotonic`."""
     thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "dkg-rpc"), repr=False)
     """The one thread in which it is asked."""
 
@@ -219,7 +222,7 @@ class Quorum:
         while queue or waiting:
             if queue:
                 endpoint = queue.pop(0)
-                waiting[endpoint.thread.submit(ask, endpoint.reader)] = endpoint
+                waiting[_submitted(endpoint, ask)] = endpoint
             done, _ = wait(waiting, self._grace if queue else None, FIRST_COMPLETED)
             for one in done:
                 endpoint = waiting.pop(one)
@@ -243,22 +246,25 @@ class Quorum:
     def _waves(self) -> list[Sequence[Endpoint]]:
         """Whom to ask first, and whom if that is not enough: those that rest or are late."""
         now = self._clock()
-        for endpoint in self.endpoints:
-            if endpoint.late is not None and endpoint.late.done():
-                self._came_late(endpoint, endpoint.late)
+        self._collect_late()
         awake = [endpoint for endpoint in self.endpoints if endpoint.rests_until <= now and endpoint.late is None]
         if len(awake) < self._need:
             return [self.endpoints]
         return [awake, [endpoint for endpoint in self.endpoints if endpoint not in awake]]
 
-    def _came_late(self, endpoint: Endpoint, late: Future[Any]) -> None:
-        endpoint.late = None
-        try:
-            late.result()
-        except UnprovableError:
-            return
-        except (ChainError, ProofError, CancelledError) as error:
-            self._fault(endpoint, error)
+    def _collect_late(self) -> None:
+        """See what became of questions that were settled before all had answered."""
+        since = time.monotonic() - self._grace
+        for endpoint in self.endpoints:
+            if endpoint.late is None:
+                continue
+            done, _ = wait([endpoint.late], max(0.0, endpoint.asked_at - since))
+            if done:
+                endpoint.late = None
+            for late in done:
+                failed = late.exception()
+                if isinstance(failed, ChainError | ProofError) and not isinstance(failed, UnprovableError):
+                    self._fault(endpoint, failed)
 
     def _ask(self, question: Question[T], waves: Sequence[Sequence[Endpoint]]) -> None:
         """Ask wave after wave until it is enough."""
@@ -268,7 +274,7 @@ class Quorum:
 
     def _ask_all(self, question: Question[T], endpoints: Sequence[Endpoint]) -> None:
         """Ask all at once, until no answer that is still out can change anything, or those that are out take long."""
-        waiting = {endpoint.thread.submit(question.ask, endpoint.reader): endpoint for endpoint in endpoints}
+        waiting = {_submitted(endpoint, question.ask): endpoint for endpoint in endpoints}
         while waiting and not question.is_settled(len(waiting)):
             done, _ = wait(waiting, self._grace if question.is_settled(0) else None, FIRST_COMPLETED)
             if not done:
@@ -294,6 +300,14 @@ def _winner(answers: Sequence[H], need: int, outstanding: int = 0) -> H | None:
     ranked = Counter(answers).most_common(2)
     second = ranked[1][1] if len(ranked) > 1 else 0
     return ranked[0][0] if ranked and ranked[0][1] >= max(need, second + outstanding + 1) else None
+
+
+def _submitted(endpoint: Endpoint, ask: Callable[[ChainReader], T]) -> Future[T]:
+    endpoint.asked_at = time.monotonic()
+    try:
+        return endpoint.thread.submit(ask, endpoint.reader)
+    except RuntimeError as error:  # its thread was shut down
+        raise NoQuorumError("the endpoints were closed") from error
 
 
 def _leave(waiting: dict[Future[T], Endpoint]) -> None:

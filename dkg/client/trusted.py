@@ -68,9 +68,10 @@ class TrustedHeads:
         try:
             with _alone(self._path.parent):
                 kept = _read(self._path)  # another process may have written it
-                self._heads = _changed(kept, name, committed)
-                if self._heads != kept:
-                    _write(self._path, self._heads)
+                changed = _changed(kept, name, committed)
+                if changed != kept:
+                    _write(self._path, changed)
+                self._heads = changed
         except OSError as error:
             raise StoreError(f"the trusted heads cannot be kept in {self._path}: {error.strerror or error}") from error
 

@@ -1,5 +1,7 @@
 """What an endpoint can do to its caller: `FAULTS` fail, `LIES` answer what is not so. Each name makes a fresh rule.
 
+`INVENTIONS` are blocks that hash to what they say and are of no chain: one endpoint alone can have them believed.
+
 Combine them: `only(("eth_getLogs",), rule)`, `first(3, rule)` (bad three times, then honest), `after(3, rule)`.
 """
 
@@ -11,7 +13,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import rlp  # type: ignore[import-untyped]
+
 from dkg.chain.secp import keccak256
+from tests.chain.rpc import Rpc
 
 if TYPE_CHECKING:
     from tests.chain.proxy import Request, Response, Rule
@@ -264,6 +269,71 @@ def swallowed_transaction() -> Rule:
 
     return rule
 
+
+def as_of(target: str, number: int) -> Rule:
+    """The chain at `target` as it was when it had so many blocks: an endpoint that lags, or hides the newest blocks."""
+    newest = Rpc(target)("eth_getBlockByNumber", hex(number), False)  # noqa: FBT003 - JSON-RPC
+    known = {Rpc(target)("eth_getBlockByNumber", hex(n), False)["hash"] for n in range(number + 1)}  # noqa: FBT003
+
+    def rule(request: Request, response: Response) -> Response:
+        match request.method:
+            case "eth_blockNumber":
+                return response.with_result(request, hex(number))
+            case "eth_getBlockByNumber" if request.params[0] == "latest":
+                return response.with_result(request, newest)
+            case "eth_getBlockByNumber" if request.params[0].startswith("0x") and int(request.params[0], 16) > number:
+                return response.with_result(request, None)
+            case "eth_getBlockByHash" if request.params[0] not in known:
+                return response.with_result(request, None)
+            case "eth_getProof" | "eth_getStorageAt" if request.params[2].get("blockHash") not in known:
+                return response.with_error(request, -32000, "header not found")
+            case "eth_getLogs":
+                logs = [log for log in response.result if log["blockHash"] in known]
+                return response.with_result(request, logs)
+        return response
+
+    return rule
+
+
+_NUMBERS = frozenset(
+    {"difficulty", "number", "gasLimit", "gasUsed", "timestamp", "baseFeePerGas", "blobGasUsed", "excessBlobGas"}
+)
+_FIELDS = (
+    "parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom", "difficulty",
+    "number", "gasLimit", "gasUsed", "timestamp", "extraData", "mixHash", "nonce", "baseFeePerGas", "withdrawalsRoot",
+    "blobGasUsed", "excessBlobGas", "parentBeaconBlockRoot", "requestsHash",
+)  # fmt: skip
+
+
+def rehashed(block: dict[str, Any]) -> dict[str, Any]:
+    """A block with the hash that its header has, whatever it says."""
+    names = [name for name in _FIELDS if block.get(name) is not None]
+    values = [int(block[name], 16) if name in _NUMBERS else bytes.fromhex(block[name][2:]) for name in names]
+    return block | {"hash": "0x" + keccak256(rlp.encode(values)).hex()}
+
+
+def _invented(edit: Edit) -> Rule:
+    """The newest block with other contents, and a hash that fits; its state is proved as that of the true one."""
+    true: dict[str, str] = {}
+
+    def rule(request: Request, response: Response) -> Response:
+        if request.method == "eth_getBlockByNumber" and request.params[0] == "latest":
+            made = rehashed(edit(copy.deepcopy(response.result)))
+            true[made["hash"]] = response.result["hash"]
+            return response.with_result(request, made)
+        if request.method in {"eth_getProof", "eth_getStorageAt"}:
+            named = request.params[2]["blockHash"]
+            request.params[2]["blockHash"] = true.get(named, named)
+        return response
+
+    return rule
+
+
+INVENTIONS: dict[str, Callable[[], Rule]] = {
+    "higher block": lambda: _invented(_added("number", 1000)),
+    "younger block": lambda: _invented(_added("timestamp", 3600)),
+    "older block": lambda: _invented(_added("timestamp", -3600)),
+}
 
 LIES: dict[str, Callable[[], Rule]] = {
     "wrong chain id": wrong_chain_id,

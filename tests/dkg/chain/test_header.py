@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-import rlp  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkg.chain.header import EXTRA_BYTES_MAX, HEIGHT_MAX, Header, HeaderError, header_of_json
-from dkg.chain.secp import keccak256
 from node.devnet.chain import devnet
 from tests.chain.anvil import anvil
+from tests.chain.lies import rehashed
 from tests.chain.rpc import Rpc
 
 NO_UNCLES = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"
@@ -35,7 +32,6 @@ FIRST = {  # Ethereum's block 1
     "mixHash": "0x969b900de27b6ac6a67742365dd65f55a0526c41fd18e1b16f1a1215c2e66f59",
     "nonce": "0x539bd4979fef1ec4",
 }
-NUMBERS = {"difficulty", "number", "gasLimit", "gasUsed", "timestamp"}
 LATER = {
     "baseFeePerGas": "0x7",
     "withdrawalsRoot": NOTHING,
@@ -44,14 +40,6 @@ LATER = {
     "parentBeaconBlockRoot": "0x" + "ab" * 32,
     "requestsHash": "0x" + "cd" * 32,
 }
-
-
-def rehashed(block: dict[str, Any]) -> dict[str, Any]:
-    """The block with the hash that it has, by another implementation of RLP."""
-    names = [name for name in (*FIRST, *LATER) if name != "hash" and block.get(name) is not None]
-    numbers = NUMBERS | {"baseFeePerGas", "blobGasUsed", "excessBlobGas"}
-    values = [int(block[name], 16) if name in numbers else bytes.fromhex(block[name][2:]) for name in names]
-    return block | {"hash": "0x" + keccak256(rlp.encode(values)).hex()}
 
 
 LATEST = rehashed(FIRST | LATER)

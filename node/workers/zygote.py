@@ -100,7 +100,12 @@ class Zygote:
             return False
         order = json.loads(message)
         if "start" in order:
-            self._start(order["start"], files[0])
+            try:
+                self._start(order["start"], files[0])
+            except OSError as error:  # no memory, or no process
+                self._tell({"ended": order["start"], "exit": 1, "said": f"it could not be forked: {error}"})
+            finally:
+                os.close(files[0])
         elif order["kill"] in self._children:  # else it has ended, and that is on its way
             _kill(self._children[order["kill"]].pid)
         return True
@@ -108,10 +113,14 @@ class Zygote:
     def _start(self, number: int, pipe: int) -> None:
         said, says = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         own = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(said)
+            os.close(says)
+            raise
         if not pid:
             self._become_worker(pipe, says, own)
-        os.close(pipe)
         os.close(says)
         self._children[number] = _Child(number, pid, os.pidfd_open(pid), said)
 

@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dkg.errors import ProofError, StoreError
-from node.publish.waits import Waits
 from tests.chain.lies import LIES, Edit, edited, honest, refused
 from tests.chain.proxy import proxy
-from tests.node.publish.world import PROMPT, FakeTime, World, request
+from tests.node.publish.world import PATIENT, PROMPT, FakeTime, World, request
 
 if TYPE_CHECKING:
     from tests.chain.proxy import Request, Response, Rule
-
-PATIENT = Waits(poll_min_s=0.02, poll_max_s=1.0, look_s=2.0, patience_s=20.0, outage_s=20.0)
-"""For a clock that only sleeping moves: a lie that lasts is given up after some thirty looks."""
 
 
 def is_there(world: World, seq: int) -> bool:

@@ -15,7 +15,7 @@ from node.publish.sender import REFUSALS_MAX
 from node.publish.wallet import Wallets
 from tests.chain.lies import edited, honest, only, refused
 from tests.chain.proxy import proxy
-from tests.node.publish.world import PROMPT, QUICK, FakeTime, World, request
+from tests.node.publish.world import PATIENT, PROMPT, FakeTime, World, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -319,10 +319,10 @@ def test_a_nonce_far_ahead_is_not_believed(here: World) -> None:
 def test_a_chain_that_stands_still_is_told_of(here: World) -> None:
     here.set_automine(False)
     time = FakeTime()
-    with here.publisher(waiting=time.waiting()) as publisher:
+    with here.publisher(waiting=time.waiting(), waits=PATIENT) as publisher:
         with pytest.raises(StuckError, match="no block came in 20 s"):
             publisher.publish(request("a"))
-        assert time.now - 1000 >= QUICK.patience_s
+        assert time.now - 1000 >= PATIENT.patience_s
         here.mine()
         publisher.resume()
     here.check("a")
@@ -331,7 +331,7 @@ def test_a_chain_that_stands_still_is_told_of(here: World) -> None:
 
 def test_finality_that_does_not_come_is_told_of(here: World) -> None:
     time = FakeTime()
-    with here.publisher(waiting=time.waiting()) as publisher:
+    with here.publisher(waiting=time.waiting(), waits=PATIENT) as publisher:
         with pytest.raises(StuckError, match="commit 1 is on the chain and not final, and no block came in 20 s"):
             publisher.publish(request("a"), wait="final")
         here.mine(2)

@@ -52,6 +52,9 @@ KEY, OTHER_KEY, PAYER_KEY = KEYS[:3]
 QUICK = Waits(poll_min_s=0.001, poll_max_s=0.02, look_s=0.1, patience_s=20.0, outage_s=20.0, lock_s=5.0)
 """Waits for a chain that answers in a millisecond."""
 
+PATIENT = Waits(poll_min_s=0.02, poll_max_s=1.0, look_s=2.0, patience_s=20.0, outage_s=20.0)
+"""For a clock that only sleeping moves: a lie that lasts is given up after some thirty looks."""
+
 PROMPT = FeePolicy(stuck_blocks=1, stuck_s=0.0)
 """Replaces a transaction that one block did not take."""
 

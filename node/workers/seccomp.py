@@ -1,8 +1,9 @@
 """A filter of system calls: what a worker has no use for, and what would let it reach other processes, is refused.
 
 It is a list of what is refused, since what Python, SQLite and Oxigraph need differs between C libraries: sockets,
-programs, new processes, signals and limits of other processes, namespaces, mounts, locks on whole files, io_uring
-(which goes around such filters), and memory that outlives a process. It needs no privilege but `no_new_privs`.
+programs, new processes, signals and limits of other processes, namespaces, mounts, files that would change, locks on
+whole files, io_uring (which goes around such filters), and memory that outlives a process. It needs no privilege but
+`no_new_privs`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ _REFUSED: Final = {
     "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
     "flock": (73, 32), "open_by_handle_at": (304, 265), "mknod": (133, None), "mknodat": (259, 33),
+    "creat": (85, None), "truncate": (76, 45), "ftruncate": (77, 46), "fallocate": (285, 47),
+    "rename": (82, None), "renameat": (264, 38), "renameat2": (316, 276),
+    "unlink": (87, None), "unlinkat": (263, 35), "rmdir": (84, None), "mkdir": (83, None), "mkdirat": (258, 34),
+    "link": (86, None), "linkat": (265, 37), "symlink": (88, None), "symlinkat": (266, 36),
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54), "utimensat": (280, 88),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
     "memfd_create": (319, 279), "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
 }  # fmt: skip
 _KILL: Final = (62, 129)
@@ -40,10 +48,14 @@ _TGKILL: Final = (234, 131)
 _PRLIMIT64: Final = (302, 261)
 _FCNTL: Final = (72, 25)
 _IOCTL: Final = (16, 29)
+_OPEN: Final = (2, None)
+_OPENAT: Final = (257, 56)
 _CLONE: Final = (56, 220)
-_CLONE3: Final = (435, 435)
+_UNKNOWN: Final = {"clone3": (435, 435), "openat2": (437, 437)}
+"""Calls whose arguments cannot be looked at: the C library takes the older ones, if there are no others."""
 
 _CLONE_THREAD: Final = 0x10000
+_WRITING: Final = 0x1 | 0x2 | 0x40 | 0x200  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC
 _FILE_COMMANDS: Final = (8, 10, 15, 1024, 1026)
 """F_SETOWN, F_SETSIG, F_SETOWN_EX: have the kernel signal somebody. F_SETLEASE, F_NOTIFY: hold up who opens a file."""
 
@@ -94,16 +106,21 @@ def _program(name: str, own: int) -> list[Instruction]:
     for numbers in _REFUSED.values():
         if (number := numbers[at]) is not None:
             program += [(_EQUAL, 0, 1, number), refuse]
-    program += [(_EQUAL, 0, 1, _CLONE3[at]), _answer(errno.ENOSYS)]  # the C library then takes clone
+    for numbers in _UNKNOWN.values():
+        program += [(_EQUAL, 0, 1, numbers[at]), _answer(errno.ENOSYS)]
     allow = (_RETURN, 0, 0, _ALLOW)
     for number, argument, test, values, found, other in (
         (_CLONE[at], 0, _ANY_BIT, (_CLONE_THREAD,), allow, refuse),
         (_KILL[at], 0, _EQUAL, (own,), allow, refuse),
         (_TGKILL[at], 0, _EQUAL, (own,), allow, refuse),
         (_PRLIMIT64[at], 0, _EQUAL, (0, own), allow, refuse),
+        (_OPEN[at], 1, _ANY_BIT, (_WRITING,), refuse, allow),
+        (_OPENAT[at], 2, _ANY_BIT, (_WRITING,), refuse, allow),
         (_FCNTL[at], 1, _EQUAL, _FILE_COMMANDS, refuse, allow),
         (_IOCTL[at], 1, _EQUAL, _SOCKET_REQUESTS, refuse, allow),
     ):
+        if number is None:
+            continue
         block = [(_LOAD, 0, 0, _AT_ARGUMENTS + 8 * argument)]
         for value in values:
             block += [(test, 0, 1, value), found]

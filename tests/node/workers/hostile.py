@@ -168,6 +168,26 @@ def _write(path: str) -> str:
     return "written"
 
 
+def _empty(path: str) -> str:
+    os.truncate(path, 0)
+    return "emptied"
+
+
+def _remove(path: str) -> str:
+    Path(path).unlink()
+    return "removed"
+
+
+def _move(path: str) -> str:
+    Path(path).rename(f"{path}.moved")
+    return "moved"
+
+
+def _mode(path: str) -> str:
+    Path(path).chmod(0)
+    return "changed"
+
+
 def _listed(path: str) -> str:
     return str(sorted(os.listdir(path)))  # noqa: PTH208
 
@@ -237,5 +257,6 @@ ATTEMPTS: dict[str, Callable[[str], str]] = {
     "python-memory": _python_memory, "engine-memory": _engine_memory, "spin": _spin, "sleep": _sleep, "fork": _fork,
     "thread": _thread, "exec": _exec, "kill": _kill, "limit": _limit, "own-signal": _own_signal, "read": _read,
     "write": _write, "lock": _lock, "lease": _lease, "list": _listed, "secrets": _secrets, "say": _say,
-    "privileges": _privileges, "hang-up": _hang_up, "exit": _exit, "raise": _raise,
+    "empty": _empty, "remove": _remove, "move": _move, "mode": _mode, "privileges": _privileges,
+    "hang-up": _hang_up, "exit": _exit, "raise": _raise,
 }  # fmt: skip

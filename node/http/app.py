@@ -1,0 +1,117 @@
+"""`make_app`: the FastAPI application over a node's `Service`."""
+
+from __future__ import annotations
+
+import os
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from node.http.asset_routes import AssetRoutes
+from node.http.body import Uploads
+from node.http.clients import Admission
+from node.http.context import Context, Log, silent
+from node.http.gate import Gate
+from node.http.gateway import Gateway
+from node.http.metrics import Metrics
+from node.http.node_routes import NodeRoutes
+from node.http.openapi import openapi
+from node.http.operation_routes import OperationRoutes
+from node.http.problems import Code, Problem
+from node.http.sparql import Sparql
+from node.http.wellknown import WellKnown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from node.http.settings import HttpSettings
+    from node.serving import Service
+    from node.workers.jobs import Runner
+
+
+def make_app(
+    service: Service,
+    runner: Runner,
+    settings: HttpSettings,
+    clock: Callable[[], float] = time.time,
+    *,
+    ticks: Callable[[], float] = time.monotonic,
+    chance: Callable[[int], bytes] = os.urandom,
+    log: Log = silent,
+) -> FastAPI:
+    """The application. It starts and stops nothing: the service and the runner are the caller's.
+
+    `clock`: Unix seconds; `ticks`: seconds that never go back; `chance`: random bytes; `log`: takes what happens.
+    """
+    context = Context(
+        service=service,
+        runner=runner,
+        settings=settings,
+        clock=clock,
+        ticks=ticks,
+        chance=chance,
+        log=log,
+        admission=Admission(settings, ticks),
+        uploads=Uploads(settings),
+        metrics=Metrics(service, runner, clock),
+    )
+    app = FastAPI(
+        title="dkg",
+        version=version("dkg"),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: _routing_problem, RequestValidationError: _parameter_problem},
+    )
+    app.state.dkg = context
+    sparql = Sparql(context)
+    for routes in (
+        sparql,
+        AssetRoutes(context, sparql),
+        NodeRoutes(context),
+        OperationRoutes(context),
+        Gateway(context),
+        WellKnown(context),
+    ):
+        app.include_router(routes.router())
+    app.add_api_route("/openapi.json", _openapi, methods=["GET"], operation_id="openapi", tags=["about"])
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
+    app.add_middleware(Gate, context=context)
+    return app
+
+
+def context_of(app: FastAPI) -> Context:
+    """What the routes of an application share."""
+    found: Context = app.state.dkg
+    return found
+
+
+async def _openapi(request: Request) -> dict[str, Any]:
+    """This document."""
+    found: dict[str, Any] = request.app.openapi()
+    return found
+
+
+def _routing_problem(_request: Request, error: Exception) -> NoReturn:
+    """What routing refuses, as a problem."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is what this is registered for
+    if error.status_code == Code.METHOD_NOT_ALLOWED.status:
+        allowed = (error.headers or {}).get("Allow", "")
+        raise Problem(Code.METHOD_NOT_ALLOWED, f"this takes {allowed}", headers={"Allow": allowed})
+    if error.status_code == Code.NOT_FOUND.status:
+        raise Problem(Code.NOT_FOUND, "there is nothing at this path: see /openapi.json")
+    raise Problem(Code.INPUT_INVALID, str(error.detail))
+
+
+def _parameter_problem(_request: Request, error: Exception) -> NoReturn:
+    """What a parameter is refused for, as a problem; what was given is not shown again."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is what this is registered for
+    found = [f"{'.'.join(str(part) for part in one['loc'][1:])}: {one['msg']}" for one in error.errors()]
+    raise Problem(Code.PARAMETER_INVALID, "; ".join(found[:10]))

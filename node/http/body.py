@@ -1,0 +1,120 @@
+"""Bodies of requests, read within limits while they arrive: of bytes, of time, and of what all of them hold."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect
+
+from node.http.problems import Code, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from node.http.settings import HttpSettings
+
+FIELDS_MAX: Final = 2_000
+"""Most fields of a query string or of a form."""
+
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Uploads:
+    """All bodies that are held at a time."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self._settings = settings
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes that are held."""
+        return self._held
+
+    @asynccontextmanager
+    async def body(self, request: Request, most: int) -> AsyncIterator[bytes]:
+        """The body of a request, which counts while the block runs. Raises `Problem` for one of over `most` bytes."""
+        _check_head(request, most)
+        parts: list[bytes] = []
+        try:
+            await self._read(request, most, parts)
+            yield b"".join(parts)
+        finally:
+            self._held -= sum(map(len, parts))
+
+    async def _read(self, request: Request, most: int, parts: list[bytes]) -> None:
+        settings, size = self._settings, 0
+        start = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(start + settings.body_seconds) as patience:
+                async for part in request.stream():
+                    size += len(part)
+                    if size > most:
+                        raise _too_large(most)
+                    if self._held + len(part) > settings.uploads_bytes:
+                        raise Problem(
+                            Code.OVERLOADED,
+                            "other bodies are being read: try again soon",
+                            retry_after_s=5,
+                            headers=CLOSE,
+                        )
+                    parts.append(part)
+                    self._held += len(part)
+                    patience.reschedule(start + settings.body_seconds + size / settings.body_bytes_per_s)
+        except TimeoutError:
+            raise Problem(Code.REQUEST_TIMEOUT, "the body did not arrive in time", headers=CLOSE) from None
+        except ClientDisconnect:
+            raise Problem(Code.REQUEST_TIMEOUT, "the body ended early", headers=CLOSE) from None
+
+
+CLOSE: Final = {"Connection": "close"}
+"""What is still to come of the body is not read."""
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(Code.BODY_TOO_LARGE, f"the body has more than the {most} bytes that are allowed", headers=CLOSE)
+
+
+def _check_head(request: Request, most: int) -> None:
+    """Refuse a body by what is said of it."""
+    length = request.headers.get("content-length", "0")
+    if length.isascii() and length.isdigit() and int(length) > most:
+        raise _too_large(most)
+    if request.headers.get("content-encoding", "identity").lower() not in {"identity", ""}:
+        raise Problem(Code.MEDIA_TYPE_UNSUPPORTED, "the body is compressed: send it as it is", headers=CLOSE)
+
+
+def media_type_of(request: Request) -> str:
+    """The type of a request's body, in lower case; empty if it says none. Raises `Problem` for a charset not UTF-8."""
+    header = request.headers.get("content-type", "")
+    media_type, _, rest = header.partition(";")
+    for parameter in rest.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in {"utf-8", "utf8"}:
+            raise Problem(Code.MEDIA_TYPE_UNSUPPORTED, f"the charset {value.strip()[:32]!r} is not read: send UTF-8")
+    return media_type.strip().lower()
+
+
+def parse_fields(data: bytes, what: str) -> list[tuple[str, str]]:
+    """The fields of a query string or of a form, in order. Raises `Problem`."""
+    try:
+        return parse_qsl(data.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX)
+    except UnicodeDecodeError as error:
+        raise Problem(Code.PARAMETER_INVALID, f"the {what} is not UTF-8: {error.reason}") from error
+    except ValueError as error:
+        raise Problem(Code.PARAMETER_INVALID, f"the {what} has more than {FIELDS_MAX} fields") from error
+
+
+def text_of(data: bytes, what: str) -> str:
+    """A body as text. Raises `Problem` for what is not UTF-8."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise Problem(
+            Code.PARAMETER_INVALID, f"the {what} is not UTF-8: {error.reason} at byte {error.start}"
+        ) from error

@@ -1,0 +1,33 @@
+"""Conditional requests (RFC 9110, section 13) and how long answers may be kept (RFC 9111)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+IMMUTABLE: Final = "public, max-age=29030400, immutable"
+"""What has a name that never means anything else (the trustless gateway's figure: 48 weeks)."""
+
+REVALIDATE: Final = "public, no-cache"
+"""What may be kept, and is asked for again each time: a new root or another state may be there."""
+
+_TAG: Final = re.compile(r'(?:W/)?"[^"]*"')
+
+
+def keeping(*, pinned: bool) -> dict[str, str]:
+    """How long an answer may be kept that depends on the Accept header. `pinned`: whether it is the same for ever."""
+    return {"Cache-Control": IMMUTABLE if pinned else REVALIDATE, "Vary": "Accept"}
+
+
+def not_modified(request: Request, validator: str) -> bool:
+    """Whether the client has what a validator stands for (weak comparison)."""
+    header = request.headers.get("if-none-match")
+    if header is None:
+        return False
+    if header.strip() == "*":
+        return True
+    opaque = validator.removeprefix("W/")
+    return any(tag.removeprefix("W/") == opaque for tag in _TAG.findall(header))

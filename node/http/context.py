@@ -1,0 +1,115 @@
+"""What all routes share, and what is known of one request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from node.http.problems import Code, Problem
+from node.http.tokens import Scope, find_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from node.http.body import Uploads
+    from node.http.clients import Admission
+    from node.http.metrics import Metrics
+    from node.http.settings import HttpSettings
+    from node.http.tokens import Token
+    from node.serving import Service
+    from node.workers.jobs import Runner
+
+KEY = "dkg.exchange"
+"""Where a request's scope has its `Exchange`."""
+
+
+class Log(Protocol):
+    """Takes what happens, for people and programs: the name of an event and its fields, which are JSON."""
+
+    def __call__(self, event: str, /, **fields: object) -> None:
+        """Take an event."""
+
+
+def silent(event: str, /, **fields: object) -> None:
+    """A log that nobody reads."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request and its answer, while they are under way."""
+
+    id: str
+    client: str
+    started: float
+    is_head: bool = False
+    status: int = 0
+    sent: int = 0
+    """Bytes of the body."""
+    code: str | None = None
+    """Of the problem that the answer is."""
+    abandoned: bool = False
+    """Whether the client has gone."""
+    token: Token | None = None
+
+
+@dataclass(slots=True)
+class Context:
+    """What all routes share. `clock`: Unix seconds; `ticks`: seconds that never go back; `chance`: random bytes."""
+
+    service: Service
+    runner: Runner
+    settings: HttpSettings
+    clock: Callable[[], float]
+    ticks: Callable[[], float]
+    chance: Callable[[int], bytes]
+    log: Log
+    admission: Admission
+    uploads: Uploads
+    metrics: Metrics
+    stopping: bool = field(default=False)
+    """Whether the node stops: it goes on answering, and says that it is not ready."""
+
+    def base_url(self, request: Request) -> str:
+        """How this node is reached, without a slash at the end."""
+        return self.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+
+    def authorize(self, request: Request, scope: Scope) -> Token:
+        """The token that a request shows, if it is good for something. Raises `Problem`."""
+        token = self.shown(request)
+        if token is None:
+            raise Problem(
+                Code.UNAUTHORIZED,
+                f"show a token with the scope {scope}: Authorization: Bearer ...",
+                headers={"WWW-Authenticate": f'Bearer realm="dkg", scope="{scope}"'},
+            )
+        if scope not in token.scopes:
+            raise Problem(
+                Code.FORBIDDEN,
+                f"the token {token.name} has not the scope {scope}",
+                headers={"WWW-Authenticate": f'Bearer realm="dkg", error="insufficient_scope", scope="{scope}"'},
+            )
+        return token
+
+    def shown(self, request: Request) -> Token | None:
+        """The token that a request shows; None if it shows none. Raises `Problem` for one that is not known."""
+        header = request.headers.get("authorization")
+        if header is None:
+            return None
+        scheme, _, text = header.partition(" ")
+        token = find_token(self.settings.tokens, text.strip()) if scheme.lower() == "bearer" else None
+        if token is None:
+            raise Problem(
+                Code.UNAUTHORIZED,
+                "the token is not known here",
+                headers={"WWW-Authenticate": 'Bearer realm="dkg", error="invalid_token"'},
+            )
+        exchange_of(request).token = token
+        return token
+
+
+def exchange_of(request: Request) -> Exchange:
+    """What is known of a request."""
+    found: Exchange = request.scope[KEY]
+    return found

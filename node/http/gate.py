@@ -1,0 +1,238 @@
+"""The gate: what every request goes through before a route sees it, and every answer on its way out.
+
+1. Who asks is found out, and the request gets an id.
+2. The Host header, the lengths of URL and header, and the client's rate are checked.
+3. What the routes raise becomes a problem (`node.http.problems`), whatever it is; nothing else of it is shown.
+4. Answers get the header fields of safety and of CORS; long ones go out in pieces, as fast as the client reads.
+5. It is counted and logged. The log has no query strings: they may hold what somebody would not say aloud.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Final
+
+from starlette.datastructures import Headers
+
+from dkg.errors import DkgError
+from node.http.clients import asked_by, client_of
+from node.http.context import KEY, Exchange
+from node.http.cors import Cors
+from node.http.problems import Code, Problem, problem_of
+from node.http.settings import host_name
+from node.workers.errors import WorkerCrashedError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from node.http.context import Context
+
+PIECE_BYTES: Final = 256 * 1024
+"""Longest piece of a body that is handed on at once: what a client may take `send_seconds` to read."""
+
+HEALTH: Final = ("/health", "/health/live", "/health/ready")
+"""Paths that are answered however much is going on."""
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_ID_BYTES: Final = 8
+_CLIENT_CLOSED: Final = 499
+"""What the log and the metrics have for a request whose client did not wait (nginx's custom)."""
+
+_FAULT: Final = 500
+_EXPECTED: Final = frozenset({Code.OVERLOADED, Code.NOT_READY})
+"""Of the codes from 500 on, those that tell of no fault."""
+
+_SAFETY: Final = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+
+class Gate:
+    """An ASGI middleware around all routes."""
+
+    def __init__(self, app: ASGIApp, context: Context) -> None:
+        self._app = app
+        self._context = context
+        self._proxies = context.settings.proxy_networks()
+        self._hosts = context.settings.host_names()
+        self._cors = Cors(context.settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the module."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] != "http":
+            await self._app(scope, receive, send)
+        else:
+            await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context, headers = self._context, Headers(scope=scope)
+        exchange = Exchange(self._id(headers), self._client(scope, headers), context.ticks())
+        scope = {**scope, KEY: exchange}  # the server looks at its own, which stays as it is
+        if scope["method"] == "HEAD":
+            # Routes are for GET; the body is dropped on its way out.
+            exchange.is_head = True
+            scope["method"] = "GET"
+        answer = _Answer(exchange, send, self._cors.headers(headers))
+        always = scope["path"] in HEALTH
+        try:
+            self._check(scope, headers)
+            if not always:
+                context.admission.enter(exchange.client)
+        except Problem as problem:
+            await self._tell(problem, exchange, scope, receive, answer)
+        else:
+            try:
+                await self._answer(scope, receive, answer)
+            finally:
+                if not always:
+                    context.admission.leave(exchange.client)
+        finally:
+            self._record(scope, exchange, headers)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        exchange = answer.exchange
+        try:
+            async with asyncio.timeout(self._context.settings.request_seconds) as answer.patience:
+                preflight = self._cors.preflight(scope)
+                await (preflight or self._app)(scope, receive, answer)
+        except TimeoutError:
+            await self._tell(Problem(Code.TIMEOUT, "the node took too long"), exchange, scope, receive, answer)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not exchange.abandoned or task is None:
+                raise
+            task.uncancel()
+            exchange.status = exchange.status or _CLIENT_CLOSED
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is logged, and nobody sees more of it than a code
+            await self._tell(error, exchange, scope, receive, answer)
+
+    async def _tell(
+        self, error: Exception, exchange: Exchange, scope: Scope, receive: Receive, answer: _Answer
+    ) -> None:
+        """Answer with a problem. If the answer has begun, it is cut, which the server sees."""
+        problem = problem_of(error)
+        exchange.code = problem.code.text
+        if problem.code.status >= _FAULT and problem.code not in _EXPECTED:
+            self._log_fault(error, exchange)
+        if not exchange.status:
+            await problem.response(exchange.id)(scope, receive, answer)
+
+    def _log_fault(self, error: Exception, exchange: Exchange) -> None:
+        detail = getattr(error, "detail", "") if isinstance(error, WorkerCrashedError) else ""
+        known = isinstance(error, DkgError | Problem)
+        self._context.log(
+            "http.fault",
+            request=exchange.id,
+            code=exchange.code,
+            error=type(error).__name__,
+            text=str(error),
+            detail=detail,
+            trace=None if known else _trace(error),
+        )
+
+    # --- checks ----------------------------------------------------------------------------------------------
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        settings = self._context.settings
+        url = len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])
+        if url > settings.url_bytes:
+            raise Problem(Code.URL_TOO_LONG, f"the URL has more than {settings.url_bytes} bytes: send a POST")
+        fields = scope["headers"]
+        if len(fields) > settings.header_fields:
+            raise Problem(Code.HEADERS_TOO_LARGE, f"there are more than {settings.header_fields} header fields")
+        if sum(len(name) + len(value) for name, value in fields) > settings.header_bytes:
+            raise Problem(Code.HEADERS_TOO_LARGE, f"the header has more than {settings.header_bytes} bytes")
+        host = headers.get("host", "")
+        if not _HOST.fullmatch(host):
+            raise Problem(Code.REQUEST_MALFORMED, "the Host header is missing, or names no host")
+        if self._hosts is not None and host_name(host) not in self._hosts:
+            raise Problem(
+                Code.HOST_REFUSED, "this node does not answer by the name in the Host header (setting `hosts`)"
+            )
+
+    def _id(self, headers: Headers) -> str:
+        given = headers.get("x-request-id", "")
+        return given if _REQUEST_ID.fullmatch(given) else self._context.chance(_ID_BYTES).hex()
+
+    def _client(self, scope: Scope, headers: Headers) -> str:
+        peer = scope["client"][0] if scope.get("client") else ""
+        return client_of(asked_by(peer, headers.get("x-forwarded-for", ""), self._proxies) if self._proxies else peer)
+
+    # --- afterwards ------------------------------------------------------------------------------------------
+
+    def _record(self, scope: Scope, exchange: Exchange, headers: Headers) -> None:
+        context = self._context
+        method = "HEAD" if exchange.is_head else scope["method"]
+        route = getattr(scope.get("route"), "path", "none")
+        seconds = context.ticks() - exchange.started
+        metrics = context.metrics
+        metrics.requests.labels(route, method if method in METHODS else "other", str(exchange.status)).inc()
+        metrics.seconds.labels(route).observe(seconds)
+        metrics.sent.inc(exchange.sent)
+        if exchange.code is not None:
+            metrics.problems.labels(exchange.code).inc()
+        context.log(
+            "http.request",
+            request=exchange.id,
+            client=exchange.client,
+            method=method,
+            path=scope["path"],
+            status=exchange.status,
+            code=exchange.code,
+            bytes=exchange.sent,
+            seconds=round(seconds, 6),
+            token=exchange.token.name if exchange.token else None,
+            agent=headers.get("user-agent", "")[:200],
+        )
+
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class _Answer:
+    """An answer on its way out: a `Send`."""
+
+    def __init__(self, exchange: Exchange, send: Send, fields: list[tuple[bytes, bytes]]) -> None:
+        self.exchange = exchange
+        self.patience: asyncio.Timeout | None = None
+        self._send = send
+        self._fields = fields
+
+    async def __call__(self, message: Message) -> None:
+        """Pass a message on."""
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif message["type"] == "http.response.body":
+            await self._body(message)
+
+    async def _start(self, message: Message) -> None:
+        exchange = self.exchange
+        exchange.status = message["status"]
+        if self.patience is not None and not self.patience.expired():
+            self.patience.reschedule(None)  # from here on it takes as long as the client does
+        request_id = (b"x-request-id", exchange.id.encode())
+        await self._send({**message, "headers": [*message["headers"], *_SAFETY, request_id, *self._fields]})
+
+    async def _body(self, message: Message) -> None:
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if self.exchange.is_head:
+            body = b""
+        self.exchange.sent += len(body)
+        start = 0
+        while len(body) - start > PIECE_BYTES:
+            await self._send({**message, "body": body[start : start + PIECE_BYTES], "more_body": True})
+            start += PIECE_BYTES
+        await self._send({**message, "body": body[start:] if start else body, "more_body": more})
+
+
+def _trace(error: Exception) -> str:
+    """Where an error came from, for the log."""
+    import traceback  # noqa: PLC0415 - only when something is wrong with the program
+
+    return "".join(traceback.format_exception(error))[-8000:]

@@ -1,0 +1,125 @@
+"""The W3C SPARQL 1.1 Protocol: what a request asks, from its query string, its form or its body.
+
+https://www.w3.org/TR/sparql11-protocol/, section 2. A dataset that the request names (`default-graph-uri`,
+`named-graph-uri`) takes the place of the one that the query names. Fields that nothing here knows are passed over, as
+clients send some of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from dkg.errors import RdfError
+from dkg.evaluate import ALL_GRAPHS, Dataset
+from dkg.normal import normalize
+from node.http.body import FORM, media_type_of, parse_fields, text_of
+from node.http.moments import Moment, wrong
+from node.http.problems import Code, Problem
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from node.http.body import Uploads
+    from node.http.settings import HttpSettings
+
+QUERY: Final = "application/sparql-query"
+UPDATE: Final = "application/sparql-update"
+
+_UPDATE_FIELDS: Final = ("update", "using-graph-uri", "using-named-graph-uri")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query with everything that its answer depends on, but for the format."""
+
+    text: str
+    dataset: Dataset
+    now: str | None
+    moment: Moment
+
+
+class Fields:
+    """The fields of a request, by name."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def all(self, name: str) -> list[str]:
+        """All values of a field."""
+        return self._values.get(name, [])
+
+    def one(self, name: str) -> str | None:
+        """The value of a field that may be there once. Raises `Problem`."""
+        values = self._values.get(name)
+        if values is None:
+            return None
+        if len(values) > 1:
+            raise wrong(name, f"it is given {len(values)} times, and may be given once")
+        return values[0]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+
+async def read_query(request: Request, uploads: Uploads, settings: HttpSettings) -> Asked | None:
+    """What a request asks; None for a GET that asks nothing, which is to describe the service. Raises `Problem`."""
+    pairs = parse_fields(request.scope["query_string"], "query string")
+    direct: str | None = None
+    if request.method == "POST":
+        media_type = media_type_of(request)
+        if media_type == UPDATE:
+            raise _update()
+        if media_type not in {QUERY, FORM}:
+            raise Problem(Code.MEDIA_TYPE_UNSUPPORTED, f"send a query as {QUERY}, or as the field `query` of {FORM}")
+        async with uploads.body(request, settings.query_bytes) as body:
+            if media_type == FORM:
+                pairs += parse_fields(body, "form")
+            else:
+                direct = text_of(body, "query")
+    fields = Fields(pairs)
+    if any(name in fields for name in _UPDATE_FIELDS):
+        raise _update()
+    text = fields.one("query")
+    if direct is not None and text is not None:
+        raise wrong("query", "the body is a query, and the URL has another")
+    text = direct if text is None else text
+    if text is None:
+        if request.method == "POST":
+            raise wrong("query", "the form has no such field")
+        return None
+    return _asked(text, fields)
+
+
+def _update() -> Problem:
+    return Problem(
+        Code.UPDATE_REFUSED,
+        "data changes by signed commits of its publisher, not by SPARQL Update: see /v1/commits and /v1/assets",
+    )
+
+
+def _asked(text: str, fields: Fields) -> Asked:
+    default, named = fields.all("default-graph-uri"), fields.all("named-graph-uri")
+    dataset = ALL_GRAPHS
+    if default or named:
+        # Where the request names a dataset, what it leaves out is empty (section 2.1.4), and not every graph.
+        dataset = Dataset(_graphs("default-graph-uri", default), _graphs("named-graph-uri", named))
+    moment = Moment.of(fields.all("publisher"), fields.one("at"), fields.one("min_claim"), fields.one("max_age"))
+    return Asked(text, dataset, fields.one("now"), moment)
+
+
+def _graphs(name: str, iris: list[str]) -> tuple[bytes, ...]:
+    return tuple(dict.fromkeys(graph_name(name, iri) for iri in iris))
+
+
+def graph_name(field: str, iri: str) -> bytes:
+    """The term of a graph's IRI. Raises `Problem`."""
+    try:
+        term = normalize(f"<{iri}>".encode())
+    except (RdfError, UnicodeEncodeError) as error:
+        raise wrong(field, f"{iri[:200]!r} is no absolute IRI") from error
+    if not term.startswith(b"<"):
+        raise wrong(field, f"{iri[:200]!r} is no absolute IRI")
+    return term

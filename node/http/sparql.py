@@ -1,0 +1,167 @@
+"""`/sparql`: answers, proofs of them, and what the service is.
+
+An answer of a root never changes, so a request that has it already (`If-None-Match`) is told so before anything is
+evaluated. The validator of a proof is a strong one: a query has one proof over a root, to the last byte. That of
+results is weak: the engine may write the same rows in another order, and makes up other names for blank nodes.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations
+from starlette.responses import Response
+
+from dkg.page import cid_text
+from node.http.accept import GRAPHS, PROOFS, TABLES, negotiate, negotiate_graph
+from node.http.conditional import keeping, not_modified
+from node.http.context import exchange_of
+from node.http.describe import service_description
+from node.http.documented import SPARQL_GET, SPARQL_POST
+from node.http.moments import standing_for, state_headers
+from node.http.problems import Code, Problem
+from node.http.protocol import read_query
+from node.http.watch import Watched
+from node.workers.jobs import EVERY_GRAPH, Plain, Prove, Query
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from node.http.accept import Format, Wanted
+    from node.http.context import Context
+    from node.http.protocol import Asked
+    from node.serving import Standing
+    from node.workers.jobs import Job, Result
+
+CAR_TYPE: Final = "application/vnd.ipld.car; version=1; order=unk; dups=n"
+"""The type of a proof: its pages come in the order in which they were read."""
+
+_ANSWER_VERSION: Final = b"1"
+"""Goes into validators: another one when answers change though their roots do not."""
+
+
+class Sparql:
+    """The routes."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(tags=["query"])
+        router.add_api_route("/sparql", self.get, methods=["GET"], response_class=Response, **SPARQL_GET)
+        router.add_api_route("/sparql", self.post, methods=["POST"], response_class=Response, **SPARQL_POST)
+        return router
+
+    async def get(self, request: Request) -> Response:
+        """Answer the query in the field `query`, or describe the service if there is none."""
+        asked = await read_query(request, self._context.uploads, self._context.settings)
+        return self._described(request) if asked is None else await self.answer(request, asked)
+
+    async def post(self, request: Request) -> Response:
+        """Answer the query in the body, or in the field `query` of a form."""
+        asked = await read_query(request, self._context.uploads, self._context.settings)
+        assert asked is not None  # noqa: S101 - a POST that asks nothing is a Problem
+        return await self.answer(request, asked)
+
+    async def answer(
+        self,
+        request: Request,
+        asked: Asked,
+        extra: dict[str, str] | None = None,
+        empty: Callable[[Standing], Awaitable[None]] | None = None,
+    ) -> Response:
+        """Answer a query. Raises `Problem` and what evaluation raises.
+
+        `extra`: header fields besides. `empty`: asked when there is nothing, and no proof is wanted; it may raise.
+        """
+        wanted = wanted_of(request)
+        context = self._context
+        standing = standing_for(context.service, asked.moment, context.clock)
+        headers = {
+            **state_headers(standing, context.clock()),
+            **(extra or {}),
+            "ETag": _validator(standing, asked, wanted),
+            **keeping(pinned=asked.moment.pinned),
+        }
+        if not_modified(request, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        result = await self.evaluate(request, standing, asked, wanted)
+        if empty is not None and wanted.proof is None and result.facts.rows == 0:
+            await empty(standing)
+        headers["Content-Type"] = _content_type(result, wanted)
+        if wanted.proof is not None:
+            headers["Content-Disposition"] = (
+                f'attachment; filename="{cid_text(standing.root)[:16]}.{wanted.proof.name}"'
+            )
+        return Response(result.body, headers=headers)
+
+    async def evaluate(self, request: Request, standing: Standing, asked: Asked, wanted: Wanted) -> Result:
+        """The answer from a root."""
+        context = self._context
+        with context.service.reading(standing.root) as view:
+            job = _job(standing.root, asked, wanted, None if view is None else str(view))
+            with Watched(request) if context.runner.isolated else nullcontext():
+                return await context.runner.run(job, client=exchange_of(request).client)
+
+    def _described(self, request: Request) -> Response:
+        form = negotiate_graph(request.headers.get("accept", ""))
+        if form is None:
+            raise not_acceptable("the description of this service", GRAPHS)
+        body = service_description(self._context.base_url(request), form)
+        headers = {"Content-Type": form.media_type, "Cache-Control": "public, max-age=3600", "Vary": "Accept"}
+        return Response(body, headers=headers)
+
+
+def wanted_of(request: Request) -> Wanted:
+    """What a request wants of a query. Raises `Problem`."""
+    wanted = negotiate(request.headers.get("accept", ""))
+    if wanted is None:
+        raise not_acceptable("an answer", (*TABLES[:4], *GRAPHS[:4], *PROOFS))
+    return wanted
+
+
+def not_acceptable(what: str, formats: tuple[Format, ...]) -> Problem:
+    """The problem with a request that accepts nothing that there is."""
+    names = ", ".join(one.media_type for one in formats)
+    return Problem(Code.NOT_ACCEPTABLE, f"{what} is given as {names}")
+
+
+def _job(root: bytes, asked: Asked, wanted: Wanted, view: str | None) -> Job:
+    """What is to be done."""
+    table, graph = wanted.table and wanted.table.name, wanted.graph and wanted.graph.name
+    text, dataset, now = asked.text, asked.dataset, asked.now
+    if wanted.proof is not None:
+        return Prove(root=root, text=text, dataset=dataset, now=now, compressed=wanted.proof.name == "car.zst")
+    if view is None:
+        return Query(root=root, text=text, dataset=dataset, now=now, table=table, graph=graph)
+    return Plain(
+        root=root, text=text, dataset=dataset, now=now, table=table, graph=graph, allowed=EVERY_GRAPH, view=view
+    )
+
+
+def _content_type(result: Result, wanted: Wanted) -> str:
+    if wanted.proof is not None:
+        return CAR_TYPE if wanted.proof.name == "car" else wanted.proof.media_type
+    chosen = wanted.table if result.facts.form in {"SELECT", "ASK"} else wanted.graph
+    assert chosen is not None  # noqa: S101 - else evaluation would have refused
+    return f"{chosen.media_type}; charset=utf-8" if chosen.media_type.startswith("text/") else chosen.media_type
+
+
+def _validator(standing: Standing, asked: Asked, wanted: Wanted) -> str:
+    """The validator of an answer: its root, and a digest of all else that it depends on."""
+    digest = sha256(_ANSWER_VERSION)
+    default, named = asked.dataset.default_graphs, asked.dataset.named_graphs
+    graphs = [b" ".join(names) if names is not None else b"-" for names in (default, named)]
+    for part in (
+        asked.text.encode("utf-8", "surrogatepass"),
+        *graphs,
+        (asked.now or "-").encode(),
+        wanted.key.encode(),
+    ):
+        digest.update(len(part).to_bytes(8) + part)
+    text = f'"{cid_text(standing.root)}.{digest.hexdigest()[:32]}"'
+    return text if wanted.proof is not None else f"W/{text}"

@@ -1,0 +1,136 @@
+"""Bearer tokens (RFC 6750): who may write. The node keeps what a token hashes to, never the token.
+
+A token is 32 random bytes, so that one SHA-256 is enough: there is nothing to guess.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import re
+from base64 import urlsafe_b64encode
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from dkg.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SECRET_BYTES: Final = 32
+TOKENS_MAX: Final = 1_000
+"""Most tokens: each request that shows one is compared with all of them."""
+
+TOKEN_FILE_BYTES_MAX: Final = 1024 * 1024
+
+_PREFIX: Final = "dkg_"  # so that scanners for leaked secrets can know one
+_LONGEST: Final = 256
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class Scope(StrEnum):
+    """What a token is good for."""
+
+    PUBLISH = "publish"
+    """Publish and retract, hand in commits, see operations."""
+    ADMIN = "admin"
+    """See the network addresses of peers."""
+    METRICS = "metrics"
+    """Read `/metrics`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as the node knows it. `digest`: SHA-256 of the token, in hexadecimal."""
+
+    name: str
+    digest: str
+    scopes: frozenset[Scope]
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise InputError(f"{self.name!r} is no name for a token: use 1 to 64 letters, digits, '.', '_' and '-'")
+        if not _DIGEST.fullmatch(self.digest):
+            raise InputError(f"the digest of token {self.name} is not a SHA-256 in 64 hexadecimal digits")
+
+
+def new_token(name: str, scopes: Iterable[Scope], secret: bytes) -> tuple[str, Token]:
+    """A new token: its text, to be told once to whoever gets it, and what the node keeps. `secret`: 32 random bytes."""
+    if len(secret) != SECRET_BYTES:
+        raise ValueError(f"a secret has {SECRET_BYTES} bytes")
+    text = _PREFIX + urlsafe_b64encode(secret).decode().rstrip("=")
+    return text, Token(name, _digest(text.encode()), frozenset(scopes))
+
+
+def check_tokens(tokens: tuple[Token, ...]) -> None:
+    """Raise `InputError` for too many tokens, or two of one name."""
+    if len(tokens) > TOKENS_MAX:
+        raise InputError(f"there are {len(tokens)} tokens; {TOKENS_MAX} are the most")
+    names = Counter(token.name for token in tokens)
+    for name, count in names.items():
+        if count > 1:
+            raise InputError(f"{count} tokens have the name {name!r}")
+
+
+def find_token(tokens: tuple[Token, ...], text: str) -> Token | None:
+    """The token that somebody shows; None if it is none. It takes as long for any of the right length."""
+    if len(text) > _LONGEST:
+        return None
+    digest, found = _digest(text.encode(errors="replace")), None
+    for token in tokens:
+        if hmac.compare_digest(token.digest, digest):
+            found = token
+    return found
+
+
+def _digest(text: bytes) -> str:
+    return sha256(text).hexdigest()
+
+
+# --- files -------------------------------------------------------------------------------------------------------
+
+
+def read_tokens(path: Path) -> tuple[Token, ...]:
+    """The tokens of a file; none if there is no file. Raises `InputError` for what is no such file."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(TOKEN_FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(data) > TOKEN_FILE_BYTES_MAX:
+        raise InputError(f"{path} is longer than {TOKEN_FILE_BYTES_MAX} bytes: this is no file of tokens")
+    try:
+        tokens = tuple(_token(row) for row in json.loads(data)["tokens"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no file of tokens: {error}") from error
+    check_tokens(tokens)
+    return tokens
+
+
+def _token(row: dict[str, Any]) -> Token:
+    return Token(row["name"], row["sha256"], frozenset(map(Scope, row["scopes"])))
+
+
+def write_tokens(path: Path, tokens: tuple[Token, ...]) -> None:
+    """Write a file of tokens, readable by its owner alone; the old one stays if that fails. Raises `StoreError`."""
+    check_tokens(tokens)
+    rows = [{"name": token.name, "sha256": token.digest, "scopes": sorted(token.scopes)} for token in tokens]
+    beside = path.with_name(path.name + ".new")
+    try:
+        beside.unlink(missing_ok=True)
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            json.dump({"v": 1, "tokens": rows}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error

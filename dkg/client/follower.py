@@ -54,17 +54,40 @@ class Step:
     proved: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What an earlier run came to, and kept. `final`: number and hash of the highest block that was final then."""
+
+    log: RegistryLog
+    """With the blocks after `final` still to be rolled back (`kept_blocks`)."""
+    final: tuple[int, bytes] | None
+    proved_entries: int
+    """How many entries of the log were proved."""
+
+
+def kept_blocks(finality_depth: int) -> int:
+    """How many blocks a follower's log keeps, to be rolled back."""
+    return 4 * finality_depth + 64
+
+
 class Follower:
     """Keeps a log in step with a chain.
 
     `first_block`: the block of the registry's deployment, or any block before. `finality_depth`: blocks that bury
-    what is final; a reorganisation deeper than that is a `FinalityError`, and nothing is rewritten.
+    what is final; a reorganisation deeper than that is a `FinalityError`, and nothing is rewritten. `resumed`: where to
+    go on; what is in it is believed as far as a step's checks leave it to be, so it must come from this follower.
     """
 
     def __init__(
-        self, reader: ChainReader, domain: Domain, *, first_block: int = 0, finality_depth: int = FINALITY_DEPTH
+        self,
+        reader: ChainReader,
+        domain: Domain,
+        *,
+        first_block: int = 0,
+        finality_depth: int = FINALITY_DEPTH,
+        resumed: Resumed | None = None,
     ) -> None:
-        self.log = RegistryLog(kept_blocks=4 * finality_depth + 64)
+        self.log = resumed.log if resumed else RegistryLog(kept_blocks(finality_depth))
         self.finality_depth = finality_depth
         self.head: Header | None = None
         """The block that the log was last checked against."""
@@ -72,12 +95,25 @@ class Follower:
         self._domain = domain
         self._first = first_block
         self._proved = False
-        self._proved_entries = 0
+        self._proved_entries = resumed.proved_entries if resumed else 0
         self._checked: Mark = self.log.mark()
         self._is_whole = False
         """Whether the log has all up to `head`: not while a reorganisation is being followed."""
         self._known: dict[int, bytes] = {}
         """Hashes of blocks by number: heads, and as the lowest the highest block that is final."""
+        if resumed is not None and resumed.final is not None:
+            self._known = dict([resumed.final])
+
+    @property
+    def final(self) -> tuple[int, bytes] | None:
+        """Number and hash of the highest block that is final."""
+        number = self.final_block
+        return None if number is None else (number, self._known[number])
+
+    @property
+    def proved_entries(self) -> int:
+        """How many of the log's entries are proved."""
+        return self._proved_entries
 
     @property
     def final_block(self) -> int | None:
@@ -109,8 +145,10 @@ class Follower:
         the log is as before the step, or as of a block that was read whole, and the next step goes on.
         """
         head = self._reader.header("latest")
+        if self._is_whole and head == self.head:
+            return Step(head, 0, 0, self._proved)
         rolled_back = self._back_to_common(head)
-        if self.head is not None and self._is_whole and (head.number < self.head.number or head == self.head):
+        if self.head is not None and self._is_whole and head.number < self.head.number:
             return Step(self.head, 0, 0, self._proved)  # an endpoint that lags takes nothing back
         final = self._final_at(head)
         events = self._read_to(head, progress)
@@ -142,7 +180,7 @@ class Follower:
             )
         low, high = 0, len(numbers)  # those before `low` are on the chain, those from `high` on are not
         while low < high:
-            middle = (low + high + 1) // 2
+            middle = (low + high + 1) // 2 if high < len(numbers) else high  # mostly they all are
             if self._is_on_chain(numbers[middle - 1], known, head):
                 low = middle
             else:
@@ -157,7 +195,9 @@ class Follower:
         return self._rolled_back(numbers[low - 1] if low else self._first - 1)
 
     def _is_on_chain(self, number: int, known: dict[int, bytes], head: Header) -> bool:
-        return known[number] == (head if number == head.number else self._reader.header(number)).hash
+        if number >= head.number - 1:
+            return known[number] == (head.hash if number == head.number else head.parent)
+        return known[number] == self._reader.header(number).hash
 
     def _rolled_back(self, fork: int) -> int:
         gone = sum(block.number > fork for block in self.log.blocks)
@@ -228,10 +268,16 @@ class Follower:
         try:
             for slot, value in self._stored(list(expected), head):
                 if value != expected[slot]:
-                    raise LogError(f"the events up to block {head.number} are not those that the registry stored")
+                    raise LogError(self._not_stored(expected, slot, head))
         except UnprovableError:
             return
         self._proved_entries = len(self.log.entries)
+
+    def _not_stored(self, expected: dict[bytes, int], slot: bytes, head: Header) -> str:
+        position = self._proved_entries + list(expected).index(slot)
+        if position < self._checked.length:
+            return f"commit {position} of the log, which was taken without proof, was a lie: begin anew"
+        return f"the events up to block {head.number} are not those that the registry stored"
 
     def _check(self, head: Header) -> bool:
         """Compare the log's length, heads and nonces with the contract's storage; returns whether it could be."""

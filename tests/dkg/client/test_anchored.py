@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 import dkg
 from dkg.chain.commit import Domain
-from dkg.client.anchored import Anchor, Client, ClientHead, RollbackError, StaleError, State
-from dkg.client.chainread import FinalityError, RpcReader, UnprovableError
-from dkg.client.rpc import ChainError, HttpRpc, Waiting
+from dkg.client.anchored import Anchor, ClientHead, RollbackError, StaleError, State
+from dkg.client.chainread import FinalityError, UnprovableError
+from dkg.client.rpc import ChainError
 from dkg.client.trusted import TrustedHeads
 from dkg.errors import ProofError
 from node.devnet.chain import devnet
-from tests.chain.lies import LIES, honest, old_head, only, refused
-from tests.chain.proxy import Proxy, proxy
-from tests.chain.registry import Registry
-from tests.chain.rpc import Rpc
+from tests.chain.lies import LIES, old_head, only, refused
+from tests.chain.world import DEPTH, World, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,54 +25,17 @@ if TYPE_CHECKING:
 
     from tests.chain.proxy import Request, Response, Rule
 
-DEPTH = 3
-NO_WAIT = Waiting(sleep=lambda _seconds: None)
-
-
-@dataclass
-class World:
-    """A chain, a registry with a publisher, and a proxy before it that the clients ask; a test leaves no trace."""
-
-    rpc: Rpc
-    registry: Registry
-    proxy: Proxy
-    publisher: bytes
-    clients: list[Client] = field(default_factory=list)
-
-    def client(self, trusted: TrustedHeads | None = None, **options: bool) -> Client:
-        reader = RpcReader(HttpRpc(self.proxy.url, waiting=NO_WAIT))
-        self.clients.append(
-            Client(
-                reader,
-                self.registry.domain,
-                self.publisher,
-                trusted=trusted,
-                clock=time.time,
-                finality_depth=DEPTH,
-                **options,
-            )
-        )
-        return self.clients[-1]
-
 
 @pytest.fixture(scope="module")
 def built() -> Iterator[World]:
-    with devnet() as chain, proxy(chain.url, honest) as before:
-        rpc = Rpc(chain.url)
-        registry = Registry(rpc)
-        yield World(rpc, registry, before, registry.accounts[0])
+    with devnet() as chain, world(chain.url) as made:
+        yield made
 
 
 @pytest.fixture
 def here(built: World) -> Iterator[World]:
-    snapshot = built.rpc("evm_snapshot")
-    yield built
-    for client in built.clients:
-        client.close()
-    built.clients.clear()
-    built.proxy.rule = honest
-    built.registry.latest.clear()
-    assert built.rpc("evm_revert", snapshot)
+    with built.undone():
+        yield built
 
 
 def test_a_publisher_without_commits_is_proved_to_have_none(here: World) -> None:

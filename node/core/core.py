@@ -1,0 +1,456 @@
+"""`NodeCore`: a node without its sockets. It follows the chain, brings datasets over, makes unions, and answers.
+
+Everything here is one set of coroutines on a `Runtime`, over what `Parts` brings; what takes long, or touches the disk,
+is done in lanes (`Runtime.blocking`), one thing at a time in each:
+
+| lane              | what is done there                                                                |
+|-------------------|-----------------------------------------------------------------------------------|
+| `fetch`           | everything that changes the store: pages, roots that are kept, unions, operations |
+| `serve`           | pages are read for peers                                                          |
+| `chain`           | steps of the follower                                                             |
+| `payer`, `own`    | transactions                                                                      |
+| `parse`, `prove`  | waiting for workers                                                               |
+| `read`, `views`   | pages are read for those who ask over HTTP; views are made                        |
+
+What is told to others (`standing`, `publishers`, ...) is read from values that are replaced as a whole, in any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from dkg.chain.secp import checksum
+from dkg.errors import DkgError
+from dkg.evaluate import Dataset
+from dkg.page import cid_text
+from dkg.pages import StoredPages
+from node.core.chainfile import CHAIN_FILE, ChainFile
+from node.core.desk import Desk
+from node.core.heads import CoreChain, CoreHeads
+from node.core.housekeeping import Housekeeping
+from node.core.intake import Spills
+from node.core.leases import Leases
+from node.core.own import Own
+from node.core.shelf import Shelf
+from node.core.standings import Standings
+from node.core.status import status_of
+from node.core.unions import Unions
+from node.core.uploads import Uploads
+from node.core.view import anchored
+from node.core.watch import Watch
+from node.replication.complete import Builder
+from node.replication.fetch import LANE
+from node.replication.messages import Hello
+from node.replication.replicator import Hooks, Network, Replicator
+from node.replication.runtime import wait_at_most
+from node.replication.serve import Server
+from node.serving import NOW, PublisherStatus
+from node.storage import ViewError, reading
+from node.workers.jobs import Prove
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from dkg.chain.commit import Domain, SignedCommit
+    from dkg.chain.registry import Committed
+    from dkg.pages import Pages
+    from node.core.parts import Parts
+    from node.core.view import LogView
+    from node.replication.messages import Anchored, GetProof
+    from node.replication.replicate import Report
+    from node.serving import At, Said, Standing, Ticket
+    from node.storage import Operation
+
+T = TypeVar("T")
+
+CHAIN_LANE: Final = "chain"
+READ_LANE: Final = "read"
+
+PROVE_LANES: Final = 4
+"""Proofs for peers that are waited for at a time."""
+
+RESTART_S: Final = 5.0
+"""Wait after the disk failed, before it is tried again, in seconds."""
+
+LOOK_S: Final = 5.0
+"""Longest time between two looks at whether the union can move, in seconds."""
+
+PEERS_S: Final = 2.0
+"""Time between two looks at who is connected, in seconds."""
+
+_CACHED_PAGES: Final = 2_000
+
+
+class NodeCore:
+    """See the module. `run` does everything; `Service` says what the rest is for."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Read what the directory has. Raises `StoreError` when it is damaged, or is of another registry."""
+        self.parts = parts
+        settings, store = parts.settings, parts.store
+        self._file = ChainFile(store.directory / CHAIN_FILE, parts.domain)
+        kept = self._file.load(settings.finality_depth)
+        self.watch = Watch(
+            parts.reader,
+            parts.domain,
+            self._file,
+            kept,
+            first_block=settings.first_block,
+            finality_depth=settings.finality_depth,
+        )
+        self.shelf = Shelf(store, parts.domain)
+        self.chain = CoreChain(self.shelf, self._follows(), settings.publishers_max)
+        self.chain.view = self.watch.view
+        self.desk = Desk(store, parts.clock)
+        self.unions = Unions(parts, self.chain, self.shelf, lambda: parts.soon(self._wake_unions))
+        self.heads = CoreHeads(self.shelf, self.chain, self._refused)
+        self.uploads = Uploads(parts, self.chain, self.shelf, self.desk, self._stir)
+        self.own = Own(parts, self.chain, self.shelf, self.desk, self._stir)
+        self.standings = Standings(self.chain, self.shelf, self.unions, settings)
+        self.leases = Leases(self._is_kept, parts.monotonic, settings.lease_s)
+        self._spills = Spills(store.directory)
+        self._lock = threading.Lock()
+        self._is_compared = False
+        self._proofs = 0
+        self._news = parts.runtime.event()
+        self._changed = parts.runtime.event()
+        self._looked_at = -settings.news_s
+        self._about_peers: list[dict[str, Any]] = []
+        self._troubles: dict[bytes, str] = {}
+        self.replicator, self.server = self._replication()
+        self.housekeeping = Housekeeping(
+            parts, self.shelf, self.desk, self.uploads, self.leases, lambda: bool(self.replicator.running)
+        )
+
+    def _follows(self) -> tuple[bytes, ...] | None:
+        """Whose datasets are brought over: those of the settings, those remembered, and this node's own."""
+        settings, own = self.parts.settings, self.parts.own
+        if settings.follow is None:
+            return None
+        mine = () if own is None else (own.address,)
+        return tuple(dict.fromkeys([*mine, *settings.follow, *self.parts.store.followed()]))
+
+    def _replication(self) -> tuple[Replicator, Server]:
+        parts, settings = self.parts, self.parts.settings
+        hello = Hello(parts.domain.chain_id, parts.domain.registry, settings.agent, ("change", "proof"))
+        replicating = settings.replicating
+        if replicating.builder == Builder():
+            replicating = replace(replicating, builder=Builder(spill=self._spills))
+        replicator = Replicator(
+            parts.runtime,
+            Network(parts.transport, hello, parts.directory),
+            self.chain,
+            self.heads,
+            parts.store.pages,
+            settings=replicating,
+            hooks=Hooks(accepted=self._accepted, chain_news=self._hinted),
+        )
+        server = Server(parts.runtime, hello, parts.served, self.heads, prover=self._prove, quotas=settings.quotas)
+        parts.transport.on_request(server.handle)
+        return replicator, server
+
+    def close(self) -> None:
+        """Write down how far the chain was read, and close the file. The parts are the caller's.
+
+        Raises `StoreError`.
+        """
+        try:
+            self.watch.flush()
+        finally:
+            self._file.close()
+            self._spills.close()
+
+    # --- running ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Everything, for ever. What fails of it is told and tried again; it ends when it is cancelled."""
+        async with self.parts.runtime.nursery() as nursery:
+            for name, task in (
+                ("chain", self._follow_chain),
+                ("replication", self.replicator.run),
+                ("union", self._make_unions),
+                ("relay", self.uploads.relay),
+                ("own", self.own.run),
+                ("garbage", self.housekeeping.collect),
+                ("views", self.housekeeping.make_views),
+                ("peers", self._look_at_peers),
+            ):
+                nursery.start_soon(self._supervise, name, task)
+
+    async def _supervise(self, name: str, task: Callable[[], Awaitable[None]]) -> None:
+        """Run a task again when it fails for the disk's sake, or somebody else's: the others go on meanwhile."""
+        while True:
+            try:
+                await task()
+            except DkgError as error:
+                self.parts.log("failed", task=name, why=str(error))
+            except BaseExceptionGroup as group:
+                known, others = group.split(DkgError)
+                if known is None or others is not None:
+                    raise
+                self.parts.log("failed", task=name, why="; ".join(map(str, _leaves(known))))
+            else:
+                return  # there is nothing for it to do in this node
+            await self.parts.runtime.sleep(RESTART_S)
+
+    # --- the chain -------------------------------------------------------------------------------------------------
+
+    def _stir(self) -> None:
+        """Something may have come to the chain: look soon. From where the runtime runs."""
+        self._news.set()
+
+    def _hinted(self) -> None:
+        """A peer says that there is news."""
+        if self.parts.runtime.now() - self._looked_at >= self.parts.settings.news_s:
+            self._news.set()
+
+    async def _follow_chain(self) -> None:
+        runtime, settings, watch = self.parts.runtime, self.parts.settings, self.watch
+        failures = 0
+        while True:
+            self._news = runtime.event()
+            self._looked_at = runtime.now()
+            trouble, was = watch.trouble, watch.condition
+            view = await runtime.blocking(CHAIN_LANE, watch.step)
+            if watch.trouble != trouble or watch.condition != was:
+                self.parts.log("chain", condition=str(watch.condition), why=watch.trouble)
+            if view is not self.chain.view:
+                await self._see(view)
+            failures = failures + 1 if watch.trouble else 0
+            wait_s = min(settings.poll_max_s, settings.poll_s * 2 ** min(failures, 10))
+            wait_s *= 0.75 + runtime.random.random() / 4
+            if failures:
+                await runtime.sleep(wait_s)
+            else:
+                await runtime.sleep(min(wait_s, settings.news_s))
+                await wait_at_most(runtime, self._news, wait_s)
+
+    async def _see(self, view: LogView) -> None:
+        """Let everybody have a new view. Where the log is another one, what is kept is put right before."""
+        before, runtime = self.chain.view, self.parts.runtime
+        common = before.common(view)
+        if not self._is_compared or common < before.length or self._concerns(view):
+            told = await runtime.blocking(LANE, lambda: self._put_right(view, common))
+        else:
+            self.chain.view, told = view, []
+        if common < before.length:
+            self.parts.log(
+                "went_back", commits=before.length - common, block=view.head.number if view.head else 0,
+                now=view.length,
+            )  # fmt: skip
+        self._tell(told)
+        self.replicator.wake()
+        self._wake_unions()
+
+    def _concerns(self, view: LogView) -> bool:
+        """Whether an operation, or a dataset that waits for its commit, may have something new in this view."""
+        if self.desk.unfinished() or self.shelf.staged():
+            return True
+        own = self.own.address
+        return own is not None and view.latest(own) != self.chain.view.latest(own)
+
+    def _put_right(self, view: LogView, common: int) -> list[Anchored]:
+        """Drop what the log has no more, and keep what it has now; gives heads that are new here. In the lane."""
+        if not self._is_compared and not self.chain.view.length:
+            common = self.shelf.common(view)
+        if not self._is_compared or common < self.chain.view.length:
+            gone = self.shelf.roll_back(common, at=int(self.parts.clock()))
+            for one in gone:
+                self.parts.log("dropped", name=one.name, position=one.position, root=cid_text(one.root))
+        self._is_compared = True
+        self.chain.view = view
+        told = self.shelf.adopt(view)
+        self.uploads.follow()
+        return told + self.own.follow()
+
+    # --- datasets and unions ---------------------------------------------------------------------------------------
+
+    def _refused(self, committed: Committed, why: str) -> None:
+        self.parts.log("refused", publisher=checksum(committed.publisher), seq=committed.commit.seq, why=why)
+
+    def _accepted(self, report: Report) -> None:
+        head = report.head
+        self.parts.log(
+            "accepted", publisher=checksum(head.publisher), seq=head.seq, pages=report.pages,
+            bytes=report.page_bytes, by_change=report.by_change, seconds=round(report.seconds, 3),
+        )  # fmt: skip
+        self._wake_unions()
+
+    def _tell(self, heads: list[Anchored]) -> None:
+        for head in heads:
+            self.replicator.tell(head)
+
+    def _wake_unions(self) -> None:
+        self._changed.set()
+
+    async def _make_unions(self) -> None:
+        runtime = self.parts.runtime
+        while True:
+            self._changed = runtime.event()
+            if await runtime.blocking(LANE, self.unions.advance):
+                row = self.shelf.rows("union")[0]
+                self.parts.log("union", root=cid_text(row.root), position=row.position)
+            while self.unions.asked:
+                await runtime.blocking(LANE, self.unions.make_asked)
+            await wait_at_most(runtime, self._changed, LOOK_S)
+
+    # --- peers -----------------------------------------------------------------------------------------------------
+
+    async def _prove(self, peer: str, asked: GetProof) -> bytes:
+        """See `node.replication.serve.Prover`."""
+        job = Prove(
+            root=asked.root,
+            text=asked.query,
+            dataset=Dataset(asked.default_graphs, asked.named_graphs),
+            base_iri=asked.base_iri,
+            now=asked.now,
+        )
+        self._proofs += 1
+        lane = f"prove {self._proofs % PROVE_LANES}"
+        with self.leases.reading(asked.root):
+            done = await self.parts.runtime.blocking(
+                lane, lambda: self.parts.runner.run_sync(job, client=f"peer {peer}")
+            )
+        return done.body
+
+    async def _look_at_peers(self) -> None:
+        parts = self.parts
+        while True:
+            if parts.about_peers is not None:
+                self._about_peers = parts.about_peers()
+            else:
+                self._about_peers = [{"id": peer} for peer in parts.transport.peers()]
+            self._troubles = self.replicator.trouble
+            await parts.runtime.sleep(PEERS_S)
+
+    # --- what `Service` says ---------------------------------------------------------------------------------------
+
+    @property
+    def domain(self) -> Domain:
+        """See `Service.domain`."""
+        return self.parts.domain
+
+    def standing(self, publishers: tuple[bytes, ...] | None, at: At = NOW) -> Standing:
+        """See `Service.standing`."""
+        found = self.standings.find(publishers, at)
+        self.leases.lease(found.root)
+        return found
+
+    def _is_kept(self, root: bytes) -> bool:
+        return any(one.root == root for rows in self.shelf.kept.values() for one in rows)
+
+    @contextmanager
+    def reading(self, root: bytes) -> Iterator[Path | None]:
+        """See `Service.reading`."""
+        views = self.parts.views
+        with self.leases.reading(root), ExitStack() as stack:
+            view: Path | None = None
+            if views is not None:
+                try:
+                    view = stack.enter_context(reading(views, root))
+                except ViewError:
+                    self.housekeeping.want_view(root)
+            yield view
+
+    async def read(self, work: Callable[[Pages], T]) -> T:
+        """See `Service.read`."""
+        pages = StoredPages(self.parts.browsed, _CACHED_PAGES)
+        return await self.parts.runtime.blocking(READ_LANE, lambda: work(pages))
+
+    def page(self, cid: bytes) -> bytes | None:
+        """See `Service.page`."""
+        with self._lock:
+            return self.parts.public.get(cid)
+
+    def publishers(self, *, after: bytes, most: int) -> list[PublisherStatus]:
+        """See `Service.publishers`."""
+        known = {*self.chain.view.log.publishers, *(self._follows() or ())}
+        return [self._status_of(address) for address in sorted(one for one in known if one > after)[: max(0, most)]]
+
+    def publisher(self, address: bytes) -> PublisherStatus | None:
+        """See `Service.publisher`."""
+        known = address in self.chain.view.log.publishers or address in (self._follows() or ())
+        return self._status_of(address) if known else None
+
+    def _status_of(self, address: bytes) -> PublisherStatus:
+        view, shelf = self.chain.view, self.shelf
+        state = view.log.publishers.get(address)
+        latest = view.latest(address)
+        held = shelf.held(address, view)
+        return PublisherStatus(
+            address,
+            view.signer(address),
+            state is not None and state.head.retired,
+            latest,
+            held,
+            self.chain.follows(address),
+            None if latest == held else self._trouble(address, latest),
+        )
+
+    def _trouble(self, address: bytes, latest: Committed | None) -> str | None:
+        """Why a publisher's latest dataset is not here."""
+        if latest is not None and self.shelf.is_refused(latest):
+            return f"commit {latest.commit.seq} is malformed: {self.shelf.why(latest)}"
+        if not self.chain.follows(address):
+            return None
+        return self._troubles.get(address, "it is being fetched")
+
+    def commits(self, publisher: bytes | None, *, before: int | None, most: int) -> list[Committed]:
+        """See `Service.commits`."""
+        view = self.chain.view
+        end = view.length if before is None else max(0, min(before, view.length))
+        if publisher is None:
+            return view.log.entries[max(0, end - max(0, most)) : end][::-1]
+        return list(islice(self._chain_of(view, publisher, end), max(0, most)))
+
+    def _chain_of(self, view: LogView, publisher: bytes, end: int) -> Iterator[Committed]:
+        found = view.log.head_at(publisher, end)
+        while found is not None:
+            yield found
+            found = view.prior(found)
+
+    async def publish_signed(self, ticket: Ticket, commit: SignedCommit, car: bytes, *, relay: bool) -> Operation:
+        """See `Service.publish_signed`."""
+        made = await self.uploads.take(ticket, commit, car, relay=relay)
+        self._wake_unions()
+        there = self.chain.view.commit(commit.commit.publisher, commit.commit.seq)
+        if there is not None and self.shelf.held(there.publisher, self.chain.view) == there:
+            self._tell([anchored(there)])
+        return made
+
+    async def publish_rdf(self, ticket: Ticket, name: str, data: bytes, rdf_format: str, said: Said) -> Operation:
+        """See `Service.publish_rdf`."""
+        return await self.own.publish(ticket, name, data, rdf_format, said)
+
+    async def retract(self, ticket: Ticket, name: str, reason: str | None) -> Operation:
+        """See `Service.retract`."""
+        return await self.own.retract(ticket, name, reason)
+
+    def operation(self, name: str) -> Operation | None:
+        """See `Service.operation`."""
+        return self.desk.get(name)
+
+    def operations(self, most: int) -> list[Operation]:
+        """See `Service.operations`."""
+        return self.desk.recent(most)
+
+    def peers(self) -> list[dict[str, Any]]:
+        """See `Service.peers`."""
+        return self._about_peers
+
+    def status(self) -> dict[str, object]:
+        """See `Service.status`."""
+        return status_of(self)
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one

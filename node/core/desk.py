@@ -1,0 +1,167 @@
+"""Operations that were asked for: on the disk before anybody is told that they are accepted, and there after a crash.
+
+An operation is a row of the node's state; what it is about (a signed commit, a document's quads, transactions) is a
+file in `inbox/`, on the disk before the row is. A file without a row was never acknowledged, and is thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from dkg.client.database import make_directory, sync_directory
+from dkg.errors import StoreError
+from node.serving import OperationConflictError, Stage, Ticket
+from node.storage import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from node.storage import NodeStore
+
+INBOX: Final = "inbox"
+INBOX_BYTES_MAX: Final = 1024 * 1024 * 1024
+"""Longest file of the inbox that is read, in bytes."""
+
+REMEMBERED_MAX: Final = 10_000
+"""Operations that are read when the node starts, and looked up after that."""
+
+ERROR_CHARACTERS_MAX: Final = 2_000
+"""Longest sentence that is kept of what went wrong."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+_NEW: Final = ".new"
+
+
+class Desk:
+    """The operations of a node. Changed in one lane; looked up anywhere."""
+
+    def __init__(self, store: NodeStore, clock: Callable[[], float]) -> None:
+        """Read what there is. `clock`: Unix seconds. Raises `StoreError`."""
+        self._store = store
+        self._clock = clock
+        self._inbox = store.directory / INBOX
+        self._all: dict[str, Operation] = {one.id: one for one in store.operations.recent(REMEMBERED_MAX)[::-1]}
+        self._tidy()
+
+    def get(self, name: str) -> Operation | None:
+        """An operation by its id."""
+        return self._all.get(name)
+
+    def recent(self, most: int) -> list[Operation]:
+        """The operations that were changed last, the latest first."""
+        found = sorted(self._all.values(), key=lambda one: (one.updated, one.created), reverse=True)
+        return found[: max(0, most)]
+
+    def unfinished(self, kind: str | None = None) -> list[Operation]:
+        """Those on which something is left to do, the oldest first."""
+        done = {Stage.FINAL, Stage.FAILED}
+        found = [one for one in self._all.values() if one.state not in done and kind in {None, one.kind}]
+        return sorted(found, key=lambda one: (one.created, one.id))
+
+    def again(self, ticket: Ticket) -> Operation | None:
+        """What was asked for with a ticket's id before. Raises `OperationConflictError` if it was something else."""
+        found = self._all.get(ticket.id)
+        if found is not None and body_of(found).get("digest") != ticket.digest:
+            raise OperationConflictError(f"the operation {ticket.id} is something else that was asked for before")
+        return found
+
+    def begin(self, ticket: Ticket, kind: str, body: dict[str, Any], content: bytes) -> Operation:
+        """Write an operation down, and what it is about; durable when this returns. Raises `StoreError`."""
+        self.put_content(ticket.id, content)
+        now = int(self._clock())
+        return self._put(Operation(ticket.id, kind, Stage.ACCEPTED, now, now, _json({"digest": ticket.digest, **body})))
+
+    def move(self, operation: Operation, stage: Stage, **facts: object) -> Operation:
+        """Change an operation; durable when this returns. `facts`: of its body; None takes one out."""
+        known = body_of(operation)
+        body = {name: value for name, value in {**known, **facts}.items() if value is not None}
+        if stage is operation.state and body == known:
+            return operation
+        made = replace(operation, state=stage, updated=int(self._clock()), body=_json(body))
+        made = self._put(made)
+        if stage.finished:
+            self.drop_content(made.id)
+        return made
+
+    def fail(self, operation: Operation, why: str) -> Operation:
+        """It came to nothing."""
+        return self.move(operation, Stage.FAILED, error=why[:ERROR_CHARACTERS_MAX], waiting=None)
+
+    def forget(self, before: int) -> None:
+        """Forget what has not changed since a time, in Unix seconds."""
+        self._store.operations.forget(before)
+        self._all = {name: one for name, one in self._all.items() if one.updated >= before}
+
+    def _put(self, operation: Operation) -> Operation:
+        self._store.operations.put(operation)
+        made = {name: one for name, one in self._all.items() if name != operation.id}
+        if len(made) >= REMEMBERED_MAX:
+            del made[next(iter(made))]
+        self._all = made | {operation.id: operation}
+        return operation
+
+    # --- what they are about ---------------------------------------------------------------------------------------
+
+    def content(self, name: str) -> bytes:
+        """What an operation is about. Raises `StoreError` if it is not there."""
+        path = self._path(name)
+        try:
+            with path.open("rb") as file:
+                return file.read(INBOX_BYTES_MAX)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+
+    def put_content(self, name: str, content: bytes) -> None:
+        """Keep it; on the disk when this returns. Raises `StoreError`."""
+        path = self._path(name)
+        beside = path.with_name(path.name + _NEW)
+        make_directory(self._inbox, "inbox")
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+            sync_directory(self._inbox)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
+
+    def has_content(self, name: str) -> bool:
+        """Whether it is there."""
+        return self._path(name).exists()
+
+    def drop_content(self, name: str) -> None:
+        """It is needed no more."""
+        for one in (name, f"{name}.tx"):
+            with suppress(OSError):  # then it is thrown away when the node starts next
+                self._path(one).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        if not _ID.fullmatch(name.removesuffix(".tx")):
+            raise ValueError(f"{name!r} is no id of an operation")
+        return self._inbox / name
+
+    def _tidy(self) -> None:
+        """Throw away what no unfinished operation is about."""
+        wanted = {one.id for one in self.unfinished()}
+        if self._inbox.is_dir():
+            for path in self._inbox.iterdir():
+                if path.name.removesuffix(".tx") not in wanted:
+                    with suppress(OSError):
+                        path.unlink(missing_ok=True)
+
+
+def body_of(operation: Operation) -> dict[str, Any]:
+    """The body of an operation (`node.serving.Stage`)."""
+    found: dict[str, Any] = json.loads(operation.body or b"{}")
+    return found
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()

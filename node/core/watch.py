@@ -1,0 +1,136 @@
+"""The chain, watched: steps of the follower, what they come to, and what is wrong when they fail.
+
+Nothing here moves what others see when an endpoint is down or lies: the view stays, and grows old. When a chain that
+was final is gone, the view is frozen, and says so until the endpoints show that chain again, or somebody decides
+(docs/operations.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from dkg.chain.log import Block
+from dkg.client.chainread import FinalityError
+from dkg.client.follower import Follower
+from dkg.client.rpc import ChainError
+from dkg.errors import ProofError, StoreError
+from node.core.view import LogView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dkg.chain.commit import Domain
+    from dkg.client.chainread import ChainReader
+    from node.core.chainfile import ChainFile, Kept
+
+
+class Condition(StrEnum):
+    """How the last look at the chain went."""
+
+    STARTING = "starting"
+    """There was none yet."""
+    FOLLOWING = "following"
+    DOWN = "down"
+    """The endpoints do not answer, or lag behind."""
+    WRONG = "wrong"
+    """The endpoints show what cannot be."""
+    FROZEN = "frozen"
+    """What was final is not on the chain any more."""
+
+
+@dataclass(slots=True)
+class Counted:
+    """What happened since the node started."""
+
+    steps: int = 0
+    failures: int = 0
+    reorganisations: int = 0
+    blocks_back: int = 0
+    """Blocks that the chain left."""
+
+
+class Watch:
+    """See the module. `step` is for one thread at a time; the rest may be read in any."""
+
+    def __init__(
+        self,
+        reader: ChainReader,
+        domain: Domain,
+        file: ChainFile,
+        kept: Kept,
+        *,
+        first_block: int,
+        finality_depth: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """`kept`: what `file` held; that is the view until the first step. `progress`: see `Follower.step`."""
+        self._reader = reader
+        self._domain = domain
+        self._file = file
+        self._log = kept.log
+        self._follower = Follower(
+            reader, domain, first_block=first_block, finality_depth=finality_depth, resumed=kept.resumed
+        )
+        self._progress = progress
+        self._checked_chain = False
+        self.counted = Counted()
+        self.condition = Condition.STARTING
+        self.trouble = ""
+        """What was wrong with the last look; empty if nothing was."""
+        self.disk_trouble = ""
+        """Why what was read is not kept on this disk; empty if it is."""
+        self.view = LogView(self._log.copy(), kept.head, self._follower.final_position)
+
+    def step(self) -> LogView:
+        """Look at the chain; gives the view after that, which is the one before if there is nothing new."""
+        self.counted.steps += 1
+        try:
+            self._require_chain()
+            step = self._follower.step(self._progress)
+        except FinalityError as error:
+            self._failed(Condition.FROZEN, error)
+            self.view = replace(self.view, frozen=str(error))
+            return self.view
+        except (ChainError, ProofError) as error:
+            self._failed(Condition.WRONG if isinstance(error, ProofError) else Condition.DOWN, error)
+            return self.view
+        self.condition, self.trouble = Condition.FOLLOWING, ""
+        if step.rolled_back:
+            self.counted.reorganisations += 1
+            self.counted.blocks_back += step.rolled_back
+        head = Block(step.head.number, step.head.hash, step.head.parent, step.head.timestamp)
+        if head != self.view.head or self.view.frozen or step.proved != self.view.proved:
+            log = self._log.copy() if self._log.records else self.view.log
+            self.view = LogView(log, head, self._follower.final_position, step.proved)
+            self._write(head)
+        return self.view
+
+    def _require_chain(self) -> None:
+        """Once, that the endpoints are of the chain that this node follows."""
+        if self._checked_chain:
+            return
+        found = self._reader.chain_id()
+        if found != self._domain.chain_id:
+            raise ProofError(f"the endpoint is of chain {found}, not {self._domain.chain_id}")
+        self._checked_chain = True
+
+    def _failed(self, condition: Condition, error: Exception) -> None:
+        self.condition, self.trouble = condition, str(error)
+        self.counted.failures += 1
+
+    def _write(self, head: Block) -> None:
+        final = self._follower.final
+        if final is None or self.disk_trouble:
+            return
+        try:
+            self._file.write(self._log, final, head, self._follower.proved_entries)
+        except StoreError as error:  # what was read counts all the same; it is read again when the node starts
+            self.disk_trouble = str(error)
+
+    def flush(self) -> None:
+        """Write down how far the chain was read, before the node ends. Raises `StoreError`."""
+        final, head = self._follower.final, self.view.head
+        if self.condition is Condition.FOLLOWING and final is not None and head is not None and not self.disk_trouble:
+            self._file.flush(self._log, final, head, self._follower.proved_entries)

@@ -92,6 +92,10 @@ def test_a_crash_at_any_step_loses_nothing_and_repeats_nothing(crasher: Crasher,
     assert crasher.run(case, "first") == (0, [1])
     assert crasher.run(case, "second", step=step) == (CRASHED, [])
 
+    if step == "broadcast":  # what is on the chain was in the journal before it was sent
+        (attempt,) = here.attempts("second")
+        assert here.rpc("eth_getTransactionReceipt", "0x" + attempt.hash.hex())["status"] == "0x1"
+
     status, seqs = crasher.run(case)
     assert status == 0
     if step in UNSIGNED:

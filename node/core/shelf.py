@@ -210,9 +210,9 @@ class Shelf:
 
     def without(self, gone: Iterable[Kept]) -> None:
         """Show these no more: they are about to be dropped."""
-        left = set(gone)
+        left = {(one.name, one.position) for one in gone}
         self.kept = MappingProxyType(
-            {name: kept for name, rows in self.kept.items() if (kept := tuple(one for one in rows if one not in left))}
+            _by_name(one for rows in self.kept.values() for one in rows if (one.name, one.position) not in left)
         )
 
     def reread(self, name: str) -> None:

@@ -20,6 +20,7 @@ ADDRESS_CHARACTERS_MAX: Final = 256
 
 _V4: Final = 4
 _GROUP_BITS: Final = {_V4: 24, 6: 48}
+_MULTIHASHES: Final = (b"\x00", b"\x12")  # the key itself, SHA-256
 _NAMES: Final = ("ip4", "ip6", "dns", "dns4", "dns6")
 
 
@@ -38,7 +39,7 @@ class PeerAddress:
             raise InputError(shape)
         address, _, peer = text.rpartition("/p2p/")
         try:
-            if str(ID.from_string(peer)) != peer:
+            if not _is_peer(peer):
                 raise InputError(shape)
             return cls(peer, listen_address(address))
         except ValueError as error:  # of the identifier's base58
@@ -50,6 +51,12 @@ class PeerAddress:
 
     def __str__(self) -> str:
         return f"{self.address}/p2p/{self.peer}"
+
+
+def _is_peer(text: str) -> bool:
+    """Whether this is a peer's identifier: a key, or the SHA-256 of one, as a multihash in base58."""
+    raw = ID.from_string(text).to_bytes()
+    return str(ID(raw)) == text and raw[:1] in _MULTIHASHES and len(raw) == 2 + int.from_bytes(raw[1:2])
 
 
 def listen_address(text: str) -> str:

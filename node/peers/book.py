@@ -40,6 +40,7 @@ class Book:
         """`path`: the file, made when first needed; None keeps the book in memory. Raises `StoreError`."""
         self._path = path
         self._peers: dict[str, PeerAddress] = {}
+        self._groups: dict[str, str] = {}  # the network of each; its own name for this machine itself
         self._failures: Counter[str] = Counter()
         for text in _read(path) if path is not None else []:
             self._add(text)
@@ -56,15 +57,19 @@ class Book:
 
     def heard(self, found: PeerAddress) -> None:
         """Somebody says that a peer is there."""
-        known = self._peers.pop(found.peer, None)
-        if known is None:
-            group = group_of(host_of(found.address))
-            same = [p for p, a in self._peers.items() if group and group_of(host_of(a.address)) == group]
-            if len(same) >= GROUP_MAX:
-                del self._peers[same[0]]
-            elif len(self._peers) >= ADDRESSES_MAX:
-                del self._peers[next(iter(self._peers))]
+        self._forget(found.peer)
+        group = group_of(host_of(found.address)) or found.peer
+        same = [peer for peer in self._peers if self._groups[peer] == group]
+        if len(same) >= GROUP_MAX:
+            self._forget(same[0])
+        elif len(self._peers) >= ADDRESSES_MAX:
+            self._forget(next(iter(self._peers)))
         self._peers[found.peer] = found
+        self._groups[found.peer] = group
+
+    def _forget(self, peer: str) -> None:
+        self._peers.pop(peer, None)
+        self._groups.pop(peer, None)
 
     def reached(self, peer: str) -> None:
         """A peer answered."""
@@ -77,7 +82,7 @@ class Book:
         self._failures[peer] += 1
         if self._failures[peer] >= FAILURES_MAX:
             self._failures.pop(peer)
-            self._peers.pop(peer, None)
+            self._forget(peer)
 
     def some(self, random: Random, most: int, without: Iterable[str]) -> list[PeerAddress]:
         """Some peers to connect to, drawn by network first, so that a crowded network is drawn no oftener."""
@@ -85,8 +90,7 @@ class Book:
         groups: dict[str, list[PeerAddress]] = {}
         for peer, found in self._peers.items():
             if peer not in left_out:
-                host = host_of(found.address)
-                groups.setdefault(group_of(host) or peer, []).append(found)
+                groups.setdefault(self._groups[peer], []).append(found)
         names = sorted(groups)
         random.shuffle(names)
         return [random.choice(groups[name]) for name in names[:most]]

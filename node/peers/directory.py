@@ -72,6 +72,10 @@ class KademliaDirectory:
                 self._table = None
             await trio.sleep(RESTART_S)
 
+    def size(self) -> int:
+        """How many peers are in the table."""
+        return self._table.get_routing_table_size() if self._table is not None else 0
+
     async def met(self, peer: ID) -> None:
         """A peer is connected: if it keeps the table too, it belongs in ours."""
         if self._table is not None:
@@ -96,7 +100,8 @@ class KademliaDirectory:
             with trio.move_on_after(TIMEOUT_S):
                 for info in await self._table.find_providers(cid_text(root), PROVIDERS_MAX):
                     found += _usable(info)[:1]
-        return [address for address in found if address.peer != str(self._host.get_id())]
+        others = {address.peer: address for address in found if address.peer != str(self._host.get_id())}
+        return list(others.values())
 
     async def explore(self) -> list[PeerAddress]:
         """Some peers that others know, and how to reach them."""

@@ -43,7 +43,8 @@ class GossipService:
 
     def __init__(self, host: IHost, topic: str, hear: Hear) -> None:
         self._host = host
-        self._topic = topic
+        self.topic = topic
+        self.pubsub: Pubsub | None = None
         self._hear = hear
         self._out, self._waiting = trio.open_memory_channel[bytes](WAITING_MAX)
         self.restarts = 0
@@ -76,17 +77,19 @@ class GossipService:
             spam_protection_enabled=False,
             eclipse_protection_enabled=False,
         )
-        pubsub = Pubsub(self._host, router, max_inbound_rpc_size=RPC_BYTES_MAX, allowed_topics={self._topic})
-        pubsub.set_topic_validator(self._topic, _is_announcement, is_async_validator=False)
+        pubsub = Pubsub(self._host, router, max_inbound_rpc_size=RPC_BYTES_MAX, allowed_topics={self.topic})
+        pubsub.set_topic_validator(self.topic, _is_announcement, is_async_validator=False)
         try:
             async with background_trio_service(pubsub), background_trio_service(router):
                 await pubsub.wait_until_ready()
-                subscription = await pubsub.subscribe(self._topic)
+                self.pubsub = pubsub
+                subscription = await pubsub.subscribe(self.topic)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._listen, subscription)
                     while True:
-                        await pubsub.publish(self._topic, await self._waiting.receive())
+                        await pubsub.publish(self.topic, await self._waiting.receive())
         finally:
+            self.pubsub = None
             pubsub.seen_messages.stop()  # its thread would stay for ever
 
     async def _listen(self, subscription: ISubscriptionAPI) -> None:

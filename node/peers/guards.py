@@ -1,5 +1,6 @@
 """What py-libp2p 0.8.1 gets wrong that a peer could make use of, put right. Each guard has a test that shows the need.
 
+- `TrackedTcp`: a host that stops leaves connections open, and one that ends by an error leaves them all.
 - `GuardedTcp`: the task of a connection that was accepted, and its place among the inbound connections, are freed only
   when the host stops; after 250 connections in all it would take no more. And whoever connects is asked for nothing
   first, so that a flood of connections would be a flood of handshakes.
@@ -7,6 +8,7 @@
   count too, so that a peer could fill the memory.
 - `guarded_streams`: an error in the handler of a stream ends the whole host: one that protobuf raises for what is no
   message, say.
+- `NoAutoConnector`: below the middle of its watermarks libp2p connects to whoever it has heard of, whatever they are.
 - `require_free_port`: listening sockets share their port, so that a second node on one port would start, and get half
   of the connections.
 """
@@ -19,6 +21,9 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 from libp2p.io.trio import TrioTCPStream
+from libp2p.network.auto_connector import AutoConnector
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.transport.tcp.tcp import TCP, TCPListener
 
@@ -27,12 +32,15 @@ from dkg.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from libp2p.abc import INetStream
+    from libp2p.abc import IMuxedConn, INetStream, IRawConnection, ISecureConn
     from libp2p.io.abc import ReadWriteCloser
+    from libp2p.peer.id import ID
+    from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
     from node.peers.slots import Slots
 
     StreamHandler = Callable[[INetStream], Awaitable[None]]
+    Handler = Callable[[ReadWriteCloser], Awaitable[None]]
 
 CONNECTION_BYTES_MAX: Final = 24 * 1024 * 1024
 """Most bytes that a connection may have sent and nobody has read, in all its streams. Honest windows end at 16 MiB."""
@@ -58,14 +66,54 @@ class _Watched(TrioTCPStream):
             self._closed()
 
 
-class GuardedTcp(TCP):
+class TrackedTcp(TCP):
+    """TCP that knows which connections are open, and can close those that a host forgets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: dict[int, trio.SocketStream] = {}
+
+    def watched(self, stream: trio.SocketStream, closed: Callable[[], None] = lambda: None) -> TrioTCPStream:
+        """A connection that is tracked until it is closed."""
+        self._open[id(stream)] = stream
+
+        def forget() -> None:
+            self._open.pop(id(stream), None)
+            closed()
+
+        return _Watched(stream, forget)
+
+    async def dial(self, maddr: Multiaddr) -> IRawConnection:
+        """See libp2p."""
+        connection = await super().dial(maddr)
+        if isinstance(connection, RawConnection) and isinstance(connection.stream, TrioTCPStream):
+            connection.stream = self.watched(connection.stream.stream)
+        return connection
+
+    def create_listener(self, handler_function: Handler) -> TCPListener:
+        """See libp2p."""
+
+        async def handle(stream: ReadWriteCloser) -> None:
+            if isinstance(stream, TrioTCPStream):
+                await handler_function(self.watched(stream.stream))
+
+        return TCPListener(handle)
+
+    async def close_rest(self) -> None:
+        """Close what is still open."""
+        for stream in list(self._open.values()):
+            await trio.aclose_forcefully(stream)
+        self._open.clear()
+
+
+class GuardedTcp(TrackedTcp):
     """TCP that frees what a connection held, and asks `Slots` before it talks to anybody."""
 
     def __init__(self, slots: Slots) -> None:
         super().__init__()
         self._slots = slots
 
-    def create_listener(self, handler_function: Callable[[ReadWriteCloser], Awaitable[None]]) -> TCPListener:
+    def create_listener(self, handler_function: Handler) -> TCPListener:
         """See libp2p."""
 
         async def handle(stream: ReadWriteCloser) -> None:
@@ -73,14 +121,16 @@ class GuardedTcp(TCP):
             if not isinstance(stream, TrioTCPStream) or remote is None or not self._slots.accept(remote):
                 await stream.close()
                 return
+            watched = stream
             try:
                 with trio.CancelScope() as scope:
-                    await handler_function(_Watched(stream.stream, scope.cancel))
+                    watched = self.watched(stream.stream, scope.cancel)
+                    await handler_function(watched)
             finally:
                 self._slots.closed(remote)
                 with trio.move_on_after(1) as closing:
                     closing.shield = True
-                    await stream.close()
+                    await watched.close()
 
         return TCPListener(handle)
 
@@ -97,6 +147,23 @@ class BoundedYamux(Yamux):
             raise trio.TooSlowError  # what yamux ends a connection for
         data: bytes = await super()._read_data_body(length)
         return data
+
+
+class BoundedMuxers(MuxerMultistream):
+    """Makes every connection a `BoundedYamux`: libp2p would make its own yamux, whatever class it is given."""
+
+    async def new_conn(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
+        """See libp2p."""
+        protocol, _ = await self._selector.select(conn, conn.is_initiator, self.negotiate_timeout)
+        muxed = BoundedYamux(conn, peer_id, is_initiator=conn.is_initiator)
+        return self._annotate_connection(muxed, conn, protocol)
+
+
+class NoAutoConnector(AutoConnector):
+    """Connects to nobody of its own accord."""
+
+    async def maybe_connect(self) -> None:
+        """Nothing: `node.peers.transport` decides whom to connect to."""
 
 
 def guarded_streams(handler: StreamHandler) -> StreamHandler:

@@ -14,15 +14,16 @@ from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
-from node.peers.guards import BoundedYamux, GuardedTcp, guarded_streams
+from node.peers.guards import BoundedMuxers, BoundedYamux, NoAutoConnector, guarded_streams
 
 if TYPE_CHECKING:
     from libp2p.crypto.keys import KeyPair
+    from libp2p.custom_types import TMuxerOptions
     from libp2p.host.basic_host import BasicHost
     from libp2p.network.swarm import Swarm
 
+    from node.peers.guards import GuardedTcp
     from node.peers.settings import PeerSettings
-    from node.peers.slots import Slots
 
 CONNECTIONS_MAX: Final = 1_000_000
 """For libp2p no limit: `node.peers.slots` has them, and libp2p counts wrongly (`node.peers.guards`)."""
@@ -31,15 +32,16 @@ HANDSHAKE_S: Final = 10.0
 DIAL_S: Final = 10.0
 
 
-def make_host(key: KeyPair, settings: PeerSettings, slots: Slots, listen: str) -> BasicHost:
+def make_host(key: KeyPair, settings: PeerSettings, tcp: GuardedTcp, listen: str) -> BasicHost:
     """A host that is not running yet."""
+    muxers: TMuxerOptions = {TProtocol(YAMUX): BoundedYamux}
     host = cast(
         "BasicHost",
         new_host(
             key_pair=key,
             sec_opt={NOISE: NoiseTransport(key, noise_privkey=new_noise_key().private_key)},
-            muxer_opt={TProtocol(YAMUX): BoundedYamux},
-            transports=[GuardedTcp(slots)],
+            muxer_opt=muxers,
+            transports=[tcp],
             listen_addrs=[Multiaddr(listen)],
             announce_addrs=[Multiaddr(address) for address in settings.announce] or None,
             disable_identify_address_discovery=True,
@@ -47,7 +49,7 @@ def make_host(key: KeyPair, settings: PeerSettings, slots: Slots, listen: str) -
             resource_manager=ResourceManager(enable_rate_limiting=False, enable_circuit_breaker=False),
             connection_config=ConnectionConfig(
                 min_connections=0,
-                low_watermark=0,  # or it connects to whoever it heard of
+                low_watermark=0,
                 high_watermark=CONNECTIONS_MAX,
                 max_connections=CONNECTIONS_MAX,
                 max_connections_per_peer=2,  # when both connect at once
@@ -59,5 +61,7 @@ def make_host(key: KeyPair, settings: PeerSettings, slots: Slots, listen: str) -
     )
     network = cast("Swarm", host.get_network())
     network.retry_config = RetryConfig(max_retries=0)
+    network.upgrader.muxer_multistream = BoundedMuxers(muxers)
+    network.auto_connector = NoAutoConnector(network)
     network.set_stream_handler(guarded_streams(host._swarm_stream_handler))  # noqa: SLF001 - the host's own
     return host

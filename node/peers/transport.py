@@ -25,7 +25,7 @@ from node.peers.addresses import PeerAddress, host_of
 from node.peers.book import Book
 from node.peers.directory import KademliaDirectory
 from node.peers.gossip import GossipService
-from node.peers.guards import require_free_port
+from node.peers.guards import GuardedTcp, require_free_port
 from node.peers.host import make_host
 from node.peers.identity import KEY_BYTES, host_key, key_pair
 from node.peers.link import answer
@@ -203,7 +203,17 @@ class Libp2pTransport(INotifee):
             await trio.sleep(RESTART_S)
 
     async def _be_among_peers(self, begun: Callable[[], None]) -> None:
-        host = make_host(self._key, self.settings, self._slots, self._listen)
+        tcp = GuardedTcp(self._slots)
+        host = make_host(self._key, self.settings, tcp, self._listen)
+        try:
+            await self._with_host(host, begun)
+        finally:
+            self._slots = Slots(frozenset(self._pinned), self.settings.slots)
+            with trio.move_on_after(STOP_S) as scope:
+                scope.shield = True
+                await tcp.close_rest()
+
+    async def _with_host(self, host: BasicHost, begun: Callable[[], None]) -> None:
         async with host.run([Multiaddr(self._listen)]):
             try:
                 async with trio.open_nursery() as nursery:
@@ -215,7 +225,6 @@ class Libp2pTransport(INotifee):
                     begun()
             finally:
                 self._session = None
-                self._slots = Slots(frozenset(self._pinned), self.settings.slots)
                 with trio.move_on_after(STOP_S) as scope:
                     scope.shield = True
                     await _close(host)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from dkg.car import write_car
@@ -39,11 +39,11 @@ class Actor:
     signer: int = 0
     """The number of the key that signs; 0: its own."""
 
-    @property
+    @cached_property
     def address(self) -> bytes:
         return address_of(key_of(self.number))
 
-    @property
+    @cached_property
     def publisher(self) -> Publisher:
         return Publisher(CHAIN_ID, REGISTRY, self.address)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dkg.diff import diff_trees
 from dkg.errors import ProofError, RdfError, StoreError
 from dkg.page import cid_text
-from dkg.pages import Pages, PageSink, StoredPages
+from dkg.pages import MemoryPageStore, Pages, PageSink, StoredPages
 from dkg.terms import keys_are_quads
 from dkg.update import update_tree
 from node.replication.errors import NotHeldError, PeerError
@@ -24,8 +24,6 @@ from node.replication.messages import Change
 from node.replication.squeeze import squeezed, unsqueezed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from dkg.page import DatasetRoot, Page
     from dkg.pages import PageStore
 
@@ -111,28 +109,25 @@ def unpack_change(message: Change) -> Keys:
     return keys
 
 
-def check_change(store: PageStore, old: bytes, new: DatasetRoot, keys: Keys) -> None:
-    """Whether this change makes the tree of spog that a dataset names. Raises `PeerError` if it does not.
+def apply_change(store: PageStore, old: bytes, new: DatasetRoot, keys: Keys) -> dict[bytes, bytes]:
+    """The new pages of spog, by CID, that a change makes of the tree of an old dataset in a store.
 
-    Nothing is kept: a change that is wrong leaves no trace.
+    Raises `PeerError` if they do not make the tree that the new dataset names: it is not the change between the two.
+    Nothing is put into the store.
     """
-    pages = StoredPages(store, _CACHED_PAGES)
-    sink = PageSink(_Nowhere())
     try:
-        made = update_tree(pages, pages.root(old).trees[0], set(keys.come), set(keys.gone), sink)
+        made, pages = changed_spog(store, old, keys)
     except (ProofError, RdfError) as error:
         raise PeerError(f"a change cannot be applied: {error}") from error
     if made != new.trees[0]:
         raise PeerError(f"a change gives a tree {cid_text(made)}, and not {cid_text(new.trees[0])}")
+    return pages
 
 
-class _Nowhere:
-    """A page store that keeps nothing."""
-
-    def get(self, cid: bytes) -> bytes | None:
-        """Nothing is here."""
-        del cid
-        return None
-
-    def put_many(self, pages: Iterable[tuple[bytes, bytes]]) -> None:
-        """See `PageStore.put_many`."""
+def changed_spog(store: PageStore, old: bytes, keys: Keys) -> tuple[bytes, dict[bytes, bytes]]:
+    """The root of the tree of spog after a change, and its new pages by CID. Nothing is put into the store."""
+    pages, fresh = StoredPages(store, _CACHED_PAGES), MemoryPageStore()
+    sink = PageSink(fresh)
+    made = update_tree(pages, pages.root(old).trees[0], set(keys.come), set(keys.gone), sink)
+    sink.flush()
+    return made, fresh.pages

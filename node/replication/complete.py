@@ -8,16 +8,18 @@ that is not so can be made by nobody, and is refused.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dkg.dataset import build_dataset, run_in_turn, update_dataset
+from dkg.dataset import build_dataset, run_in_turn
 from dkg.errors import PageError, ProofError, RdfError
-from dkg.page import ORDERS, cid_text
-from dkg.pages import StoredPages
+from dkg.page import ORDERS, DatasetRoot, cid_text
+from dkg.pages import PageSink, StoredPages
 from dkg.scan import scan
-from dkg.terms import keys_are_quads, quad_of
-from node.replication.change import Keys, TooLargeError, change_between
+from dkg.terms import key_of, keys_are_quads, quad_of
+from dkg.update import update_tree
+from node.replication.change import Keys, TooLargeError, change_between, changed_spog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,35 +51,72 @@ def complete_dataset(
     old: bytes | None,
     new: bytes,
     *,
-    change: Keys | None = None,
     builder: Builder | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> None:
     """Put into a store all pages of the dataset `new`, of which the root page and the tree of spog are there.
 
-    `old`: a dataset that is there as a whole, if there is one; then what changed is enough, where that is little.
-    `change`: what changed, where that is known; the tree of spog need not be there then. Raises `MalformedError`
-    when what comes out is not the dataset `new`, and `StoreError`.
+    `old`: a dataset that is there as a whole, if there is one; where little changed, only that is done. Raises
+    `MalformedError` when what comes out is not the dataset `new`, and `StoreError`.
     """
     builder = builder or Builder()
     pages = StoredPages(store, _CACHED_PAGES)
-    try:
-        if old is not None and change is None:
-            change = _small_change(pages, old, new)
+    with _malformed(new):
+        change = _small_change(pages, old, new) if old is not None else None
         if old is not None and change is not None:
-            come, gone = (_quads(keys) for keys in (change.come, change.gone))
-            made = update_dataset(pages, old, come, gone, store)
-        else:
-            spill = builder.spill() if builder.spill else None
-            quads = _all_quads(pages, pages.root(new).trees[0])
-            made = build_dataset(quads, store, normal=True, spill=spill, run=builder.run, progress=progress)
-    except (ProofError, RdfError) as error:
-        raise MalformedError(f"the dataset {cid_text(new)} is malformed: {error}") from error
+            spog, fresh = changed_spog(store, old, change)
+            if spog != pages.root(new).trees[0]:
+                raise PageError("its tree of spog is not cut by the rules, or holds what is no quad")
+            _complete(store, old, new, pages.root(new), change, fresh)
+            return
+        spill = builder.spill() if builder.spill else None
+        quads = _all_quads(pages, pages.root(new).trees[0])
+        made = build_dataset(quads, store, normal=True, spill=spill, run=builder.run, progress=progress)
+        _require_same(made, new)
+
+
+def complete_change(
+    store: PageStore, old: bytes, new: bytes, page: DatasetRoot, change: Keys, fresh: dict[bytes, bytes]
+) -> None:
+    """Put into a store all pages of the dataset `new` that `old`, which is there as a whole, has not.
+
+    `page`: the root page of `new`. `fresh`: the pages that the change makes in spog (`apply_change`). Raises as above.
+    """
+    with _malformed(new):
+        _complete(store, old, new, page, change, fresh)
+
+
+def _complete(
+    store: PageStore, old: bytes, new: bytes, page: DatasetRoot, change: Keys, fresh: dict[bytes, bytes]
+) -> None:
+    store.put_many(fresh.items())
+    pages, sink = StoredPages(store, _CACHED_PAGES), PageSink(store)
+    before = pages.root(old)
+    trees = [page.trees[0]]
+    come, gone = _quads(change.come), _quads(change.gone)
+    for order, tree in zip(ORDERS[1:], before.trees[1:], strict=True):
+        put, out = ({key_of(quad, order) for quad in quads} for quads in (come, gone))
+        trees.append(update_tree(pages, tree, put, out, sink))
+    made = sink.add(DatasetRoot(trees, pages.node(page.trees[0]).count))
+    sink.flush()
+    _require_same(made, new)
+
+
+def _require_same(made: bytes, new: bytes) -> None:
     if made != new:
-        raise MalformedError(
-            f"the dataset {cid_text(new)} is malformed: the quads of its spog make {cid_text(made)}, so its four "
-            "trees do not hold the same quads, or are not cut by the rules"
+        raise PageError(
+            f"the quads of its spog make {cid_text(made)}, so its four trees do not hold the same quads, or are not "
+            "cut by the rules"
         )
+
+
+@contextmanager
+def _malformed(root: bytes) -> Iterator[None]:
+    """Whatever is found out about the data inside is the publisher's fault."""
+    try:
+        yield
+    except (ProofError, RdfError) as error:
+        raise MalformedError(f"the dataset {cid_text(root)} is malformed: {error}") from error
 
 
 def _small_change(pages: Pages, old: bytes, new: bytes) -> Keys | None:

@@ -13,13 +13,13 @@ twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dkg.errors import PageError
 from dkg.page import DatasetRoot, cid_of, cid_text, decode
 from node.replication.acquaintance import STALLED_S, STRANGER_S
-from node.replication.change import check_change, unpack_change
-from node.replication.complete import MalformedError, complete_dataset
+from node.replication.change import apply_change, unpack_change
+from node.replication.complete import MalformedError, complete_change, complete_dataset
 from node.replication.errors import BusyError, NotHeldError, PeerError, UnreachableError
 from node.replication.fetch import LANE, Fetch
 from node.replication.ledger import LIE, STALL
@@ -66,6 +66,14 @@ class Report:
     seconds: float
 
 
+class _Change(NamedTuple):
+    """A change that makes the right tree of spog."""
+
+    page: DatasetRoot
+    keys: Keys
+    fresh: dict[bytes, bytes]
+
+
 class Replication:
     """Brings datasets into one store. Several may come at the same time."""
 
@@ -96,35 +104,32 @@ class Replication:
         missing, and `StoreError`.
         """
         since = self._runtime.now()
-        keys = await self._change(head, old) if old is not None and old != head.root else None
+        changed = old is not None and old != head.root and await self._by_change(head, old)
         walk = None
-        if keys is None and old != head.root:
+        if not changed and old != head.root:
             walk = await self._blocking(lambda: Walk(self._store, head.root, head.count, old))
             await Fetch(
                 self._runtime, self._transport, self._asker, self._acquaintances, walk, head.root,
                 progress=lambda fetched: self._progress(head, fetched),
             ).run()  # fmt: skip
-        if old != head.root:
-            await self._blocking(
-                lambda: complete_dataset(self._store, old, head.root, change=keys, builder=self._builder)
-            )
+            await self._blocking(lambda: complete_dataset(self._store, old, head.root, builder=self._builder))
         taken = (walk.fetched, walk.fetched_bytes) if walk else (0, 0)
-        return Report(head, keys is not None, *taken, self._runtime.now() - since)
+        return Report(head, changed, *taken, self._runtime.now() - since)
 
     async def _blocking(self, work: Callable[[], Result]) -> Result:
         return await self._runtime.blocking(LANE, work)
 
     # --- as a change -------------------------------------------------------------------------------------------------
 
-    async def _change(self, head: Anchored, old: bytes) -> Keys | None:
-        """What must change in the old dataset, checked; None if nobody tells."""
+    async def _by_change(self, head: Anchored, old: bytes) -> bool:
+        """Make the dataset whole from a change that a peer tells; False if nobody tells it."""
         order = self._acquaintances.order(head.root, self._transport.peers(), self._runtime.now())
-        found: list[Keys] = []
+        found: list[_Change] = []
 
         async def ask(peer: str, done: Event) -> None:
-            keys = await self._forgiving(peer, lambda: self._change_of(peer, head, old))
-            if keys is not None:
-                found.append(keys)
+            change = await self._forgiving(peer, lambda: self._change_of(peer, head, old))
+            if change is not None:
+                found.append(change)
                 nursery.cancel()
             done.set()
 
@@ -136,7 +141,10 @@ class Replication:
                 await wait_at_most(self._runtime, done, CHANGE_NEXT_S)
             await wait_at_most(self._runtime, done, CHANGE_LAST_S)
             nursery.cancel()
-        return found[0] if found else None
+        if not found:
+            return False
+        await self._blocking(lambda: complete_change(self._store, old, head.root, *found[0]))
+        return True
 
     async def _forgiving(self, peer: str, ask: Callable[[], Awaitable[Result]]) -> Result | None:
         """What a peer answers; None when it does not, which is remembered."""
@@ -156,14 +164,13 @@ class Replication:
             self._acquaintances.gone(peer)
         return None
 
-    async def _change_of(self, peer: str, head: Anchored, old: bytes) -> Keys:
+    async def _change_of(self, peer: str, head: Anchored, old: bytes) -> _Change:
         page = await self._root_page(peer, head)
         message = await self._asker.change(peer, old, head.root)
 
-        def checked() -> Keys:
+        def checked() -> _Change:
             keys = unpack_change(message)
-            check_change(self._store, old, page, keys)
-            return keys
+            return _Change(page, keys, apply_change(self._store, old, page, keys))
 
         return await self._blocking(checked)
 

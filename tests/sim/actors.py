@@ -36,8 +36,9 @@ class Actor:
     number: int
     store: MemoryPageStore = field(default_factory=MemoryPageStore)
     quads: dict[bytes, frozenset[Quad]] = field(default_factory=dict)
-    signer: int = 0
-    """The number of the key that signs; 0: its own."""
+    rotations: int = 0
+    malformed: set[int] = field(default_factory=set)
+    """Numbers of its commits that are malformed."""
 
     @cached_property
     def address(self) -> bytes:
@@ -58,8 +59,8 @@ class Actor:
             made.append((subject, predicate, value, graph))
         return made
 
-    def next(self, rng: Random, latest: Committed | None, time: int) -> tuple[SignedCommit, bytes]:
-        """The next commit after the chain's latest, and its CAR."""
+    def next(self, rng: Random, latest: Committed | None, time: int, key: bytes) -> tuple[SignedCommit, bytes]:
+        """The next commit after the chain's latest, and its CAR. `key`: that of the signer."""
         old = CID_PREFIX + latest.commit.root if latest else None
         before: frozenset[Quad] = self.quads[old] if old else frozenset()
         add = frozenset(self.some_quads(rng, rng.randrange(1, 40)))
@@ -74,7 +75,12 @@ class Actor:
             latest.commit.root if latest else ZERO_HASH,
             time,
         )
-        return signed(key_of(self.signer or self.number), commit), self.car(root)
+        return signed(key, commit), self.car(root)
+
+    def keys(self) -> dict[bytes, bytes]:
+        """Its keys, by their addresses."""
+        keys = [key_of(self.number + 1000 * number) for number in range(self.rotations + 1)]
+        return {address_of(key): key for key in keys}
 
     def dataset(self, old: bytes | None, add: frozenset[Quad], gone: frozenset[Quad], after: frozenset[Quad]) -> bytes:
         if old is None:

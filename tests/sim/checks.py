@@ -6,23 +6,28 @@ says of every answer whether it was right at the time, whatever the node knew.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dkg.chain.commit import SignedCommit
+from dkg.chain.evidence import check_evidence
 from dkg.errors import DkgError, ProofError
 from dkg.page import CID_PREFIX, cid_text
 from dkg.proof import verify
 from node.core.desk import INBOX, body_of
-from node.serving import Claim, Stage, State, UnknownMomentError, UnknownPublisherError
+from node.core.uploads import EVIDENCE
+from node.serving import At, Claim, Stage, State, UnknownMomentError, UnknownPublisherError
 from node.storage import check_node
 from node.union_keeper import UNION
+from node.workers.errors import OverloadedError
 from node.workers.jobs import Prove
-from tests.sim.actors import Actor, key_of, union_root
+from tests.sim.actors import key_of, union_root
 from tests.sim.cores import DEPTH
 
 if TYPE_CHECKING:
+    from dkg.chain.commit import SignedCommit
     from dkg.chain.registry import Committed
     from node.serving import Standing
+    from tests.sim.actors import Actor
     from tests.sim.cores import CoreNet, CoreNode
 
 QUERY = "SELECT ?s ?p ?o WHERE { ?s ?p ?o } ORDER BY ?s ?p ?o"
@@ -45,6 +50,8 @@ class Checks:
         self.net = net
         self.actors = actors
         self.acknowledged: list[tuple[CoreNode, str, SignedCommit]] = []
+        self.accused: list[tuple[CoreNode, SignedCommit]] = []
+        """Second commits with a number that was taken, and who was shown them after the first."""
         self.checked = 0
         self._final: dict[tuple[str, bytes], tuple[int, bytes]] = {}
         self._unions: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
@@ -59,10 +66,10 @@ class Checks:
                 self._publisher(node, actor, node.core.standing((actor.address,)))
             except (UnknownPublisherError, UnknownMomentError):
                 self._nothing(node, actor)
-        try:
+        with suppress(UnknownMomentError):
             self._union(node, node.core.standing(None))
-        except UnknownMomentError:
-            pass
+        self._earlier(node)
+        self._some(node)
         self._bounded(node)
         self.checked += 1
 
@@ -79,18 +86,52 @@ class Checks:
             raise BrokenError(f"I3: {node.name} answers as of a block that never was: {standing}")
         return block.state.latest
 
+    def _earlier(self, node: CoreNode) -> None:
+        """What a node says of an earlier moment: as the chain that it has read was then (I3)."""
+        head = node.core.chain.view.head
+        block = self.net.ledger.ever.get(head.hash) if head is not None else None
+        if block is None:
+            return
+        number = self.net.rng.randrange(block.header.number + 1)
+        while block.header.number > number:
+            block = self.net.ledger.ever[block.header.parent]
+        latest = block.state.latest
+        for actor in self.actors:
+            with suppress(UnknownPublisherError, UnknownMomentError):
+                standing = node.core.standing((actor.address,), At(block=number))
+                if standing.root != CID_PREFIX + latest[actor.address].commit.root:
+                    raise BrokenError(f"I3: {node.name} has another root for {actor.number} as of block {number}")
+        with suppress(UnknownMomentError):
+            standing = node.core.standing(None, At(time=block.header.timestamp))
+            same_time = [one for one in self.net.ledger.ever.values() if one.header.timestamp == block.header.timestamp]
+            if all(standing.root != self.oracle(one.state.latest) for one in same_time):
+                raise BrokenError(f"I3: {node.name} has another union as of {block.header.timestamp}: {standing}")
+
+    def _some(self, node: CoreNode) -> None:
+        """The union of two publishers."""
+        both = tuple(sorted(actor.address for actor in self.actors[:2]))
+        with suppress(UnknownPublisherError, UnknownMomentError, OverloadedError):
+            standing = node.core.standing(both)
+            latest = {who: one for who, one in self._block(node, standing).items() if who in both}
+            if standing.behind == 0 and standing.root != self.oracle(latest):
+                raise BrokenError(f"I3: {node.name} has another union of two publishers: {standing}")
+
     def _publisher(self, node: CoreNode, actor: Actor, standing: Standing) -> None:
         latest = self._block(node, standing).get(actor.address)
         seq = standing.seq or 0
         if standing.claim is not Claim.PUBLISHER or latest is None or seq > latest.commit.seq:
             raise BrokenError(f"I3: {node.name} has commit {seq} where the chain has {latest}: {standing}")
-        if standing.behind != latest.commit.seq - seq:
+        if standing.behind != latest.commit.seq - seq - self._refused(actor, seq, latest.commit.seq):
             raise BrokenError(f"I3: {node.name} says that it is {standing.behind} behind: {seq}, {latest.commit.seq}")
         if standing.behind == 0 and standing.root != CID_PREFIX + latest.commit.root:
             raise BrokenError(f"I3: {node.name} has another root than the chain for commit {seq} of {actor.number}")
         if standing.root not in actor.quads:
             raise BrokenError(f"I3: {node.name} answers from a root that publisher {actor.number} never made")
         self._not_back(node, actor, standing)
+
+    def _refused(self, actor: Actor, after: int, up_to: int) -> int:
+        """How many of a publisher's commits between two numbers count for nothing."""
+        return sum(after < seq <= up_to for seq in actor.malformed)
 
     def _not_back(self, node: CoreNode, actor: Actor, standing: Standing) -> None:
         """I5 and I6."""
@@ -103,7 +144,9 @@ class Checks:
         shown = node.reader.newest_shown
         there = [one for one in self.net.ledger.commits() if one.publisher == actor.address and one.commit.seq == seq]
         if not there or CID_PREFIX + there[0].commit.root != standing.root or there[0].block + DEPTH > shown:
-            raise BrokenError(f"I6: {node.name} shows commit {seq} of {actor.number} as final at block {shown}: {there}")
+            raise BrokenError(
+                f"I6: {node.name} shows commit {seq} of {actor.number} as final at block {shown}: {there}"
+            )
         self._final[key] = seq, standing.root
 
     def _nothing(self, node: CoreNode, actor: Actor) -> None:
@@ -119,6 +162,8 @@ class Checks:
 
     def oracle(self, latest: dict[bytes, Committed]) -> bytes:
         """The union's root for these commits."""
+        honest = {actor.address for actor in self.actors}
+        latest = {who: one for who, one in latest.items() if who in honest}
         key = tuple(sorted((who, one.commit.root) for who, one in latest.items()))
         if key not in self._unions:
             self._unions[key] = union_root(self.actors, latest)
@@ -158,9 +203,12 @@ class Checks:
             if view.log.entries != ledger.commits():
                 late.append(f"{node.name} has read {view.length} commits: {node.core.watch.trouble}")
                 continue
-            for who, one in latest.items():
+            for who in [actor.address for actor in self.actors if actor.address in latest]:
+                one = latest[who]
                 if shelf.held(who, view) != one:
-                    late.append(f"{node.name}: commit {one.commit.seq} of 0x{who.hex()}: {node.core.replicator.trouble}")
+                    late.append(
+                        f"{node.name}: commit {one.commit.seq} of 0x{who.hex()}: {node.core.replicator.trouble}"
+                    )
             rows = shelf.rows(UNION)
             if not rows or rows[0].root != self.oracle(latest):
                 late.append(f"{node.name} has another union: {rows[:1]}, {node.core.unions.missing}")
@@ -174,6 +222,7 @@ class Checks:
                 raise BrokenError(f"I2: {node.name}: {found.problems}")
             self._answers(node)
         self._kept_promises()
+        self._evidence()
 
     def _answers(self, node: CoreNode) -> None:
         """An honest answer to an allowed query verifies (I4)."""
@@ -205,11 +254,25 @@ class Checks:
                 raise BrokenError(f"I1: {node.name} has forgotten the operation {name}")
             commit = there.get((signed.commit.publisher, signed.commit.seq))
             if commit == signed.commit and found.state not in {Stage.FINAL, Stage.MINED}:
-                raise BrokenError(f"I1: {node.name} says {found.state} of {name}, which is on the chain: {body_of(found)}")
+                raise BrokenError(
+                    f"I1: {node.name} says {found.state} of {name}, which is on the chain: {body_of(found)}"
+                )
             if commit == signed.commit:
                 self._readable(node, signed)
             elif commit is not None and found.state not in {Stage.FAILED, Stage.ACCEPTED, Stage.RUNNING}:
                 raise BrokenError(f"I1: {node.name} says {found.state} of {name}, which is not on the chain")
+
+    def _evidence(self) -> None:
+        """Two conflicting signed heads end as evidence that a third party can check (I10)."""
+        for node, signed in self.accused:
+            commit = signed.commit
+            path = node.directory / EVIDENCE / f"{commit.publisher.hex()}-{commit.seq}.cbor"
+            try:
+                found = check_evidence(path.read_bytes())
+            except (OSError, ProofError) as error:
+                raise BrokenError(f"I10: {node.name} has no evidence of two commits {commit.seq}: {error}") from error
+            if commit not in {found.first, found.second}:
+                raise BrokenError(f"I10: {node.name} has evidence of other commits")
 
     def _readable(self, node: CoreNode, signed: SignedCommit) -> None:
         """The dataset of a publisher's latest commit can be read where it was acknowledged."""

@@ -52,7 +52,7 @@ SETTINGS = CoreSettings(
 )
 
 
-class SimCrash(BaseException):  # noqa: N818 - the machine stops: no error handler sees it
+class SimCrash(BaseException):
     """The power went."""
 
 

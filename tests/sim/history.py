@@ -11,14 +11,13 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from dkg.chain.commit import SignedCommit
-from dkg.client.chainread import Log
-from dkg.errors import DkgError
+from dkg.chain.commit import ZERO_HASH, SignedCommit
+from dkg.errors import DkgError, ProofError
 from node.serving import Ticket
 from tests.sim.actors import Actor
 from tests.sim.checks import BrokenError, Checks
 from tests.sim.cores import DEPTH, EPOCH, CoreNet, NodeDiedError
-from tests.sim.ledger import RevertError
+from tests.sim.ledger import RevertError, RotateTo
 from tests.sim.liars import KINDS, liar
 from tests.sim.loop import SimRuntime
 from tests.sim.transport import Weather
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
+    from dkg.client.chainread import Log
     from tests.sim.cores import CoreNode
 
 FAULTS_S = 75.0
@@ -39,7 +39,7 @@ CONVERGED_S = 240.0
 class CoreHistory:
     """One run."""
 
-    def __init__(  # noqa: PLR0913 - what a history has
+    def __init__(
         self,
         seed: int,
         folder: Path,
@@ -157,12 +157,21 @@ class CoreHistory:
         net, runtime, ledger = self.core_net, self.core_net.runtime, self.core_net.ledger
         attempt = 0
         while True:
-            latest = ledger.head.state.latest.get(actor.address)
-            signed, car = actor.next(self.rng, latest, int(EPOCH + net.loop.time))
+            state = ledger.head.state
+            latest, key = state.latest.get(actor.address), actor.keys()[state.signer(actor.address) or b""]
+            self._rotate(actor)
+            signed, car = actor.next(self.rng, latest, int(EPOCH + net.loop.time), key)
             attempt += 1
             if await self._uploaded(signed, car, f"{name}-{attempt}") and await self._is_there(signed):
                 return
             await runtime.sleep(2.0)
+
+    def _rotate(self, actor: Actor) -> None:
+        """Now and then another key signs from now on; which one does is what the chain says."""
+        ledger = self.core_net.ledger
+        if self.rng.random() < 0.1:
+            actor.rotations += 1
+            ledger.send(RotateTo(actor.address, [*actor.keys()][-1]))
 
     async def _uploaded(self, signed: SignedCommit, car: bytes, name: str) -> bool:
         """Have a node acknowledge it; False: the chain has gone on meanwhile."""
@@ -175,12 +184,16 @@ class CoreHistory:
                 ticket = Ticket(f"{name}-{node.name}", sha256(signed.encode()).hexdigest())
                 try:
                     core = node.core
-                    await node.call(lambda core=core, ticket=ticket: core.publish_signed(ticket, signed, car, relay=relay))  # type: ignore[misc]
+                    await node.call(
+                        lambda core=core, ticket=ticket: core.publish_signed(ticket, signed, car, relay=relay)
+                    )  # type: ignore[misc]
                 except DkgError as error:
                     net.trace(node.name, "no upload", {"why": str(error)})
                 except NodeDiedError:
                     net.trace(node.name, "died", {})
                 else:
+                    if self.rng.random() < 0.2:
+                        await self._equivocate(node, signed)
                     self.checks.acknowledged.append((node, ticket.id, signed))
                     net.trace(node.name, "acknowledged", {"id": ticket.id, "relay": relay})
                     if not relay:
@@ -189,13 +202,32 @@ class CoreHistory:
             await runtime.sleep(self.rng.uniform(0.5, 4.0))
         return False
 
+    async def _equivocate(self, node: CoreNode, signed: SignedCommit) -> None:
+        """Show a node a second commit with the same number."""
+        other = replace(signed.commit, created=signed.commit.created + 1)
+        actor = next(one for one in self.actors if one.address == signed.commit.publisher)
+        key = actor.keys()[signed.commit.signed_by(signed.domain, signed.signature)]
+        second = SignedCommit.make(signed.domain, other, key)
+        ticket = Ticket(f"second-{node.name}-{other.created}", sha256(second.encode()).hexdigest())
+        try:
+            await node.call(lambda: node.core.publish_signed(ticket, second, b"", relay=False))
+        except ProofError as error:
+            self.core_net.trace(node.name, "accused", {"why": str(error)})
+            if "evidence" in str(error):
+                self.checks.accused.append((node, second))
+        except (DkgError, NodeDiedError) as error:
+            self.core_net.trace(node.name, "not shown", {"why": str(error)})
+
     def _follows(self, signed: SignedCommit) -> bool:
-        latest = self.core_net.ledger.head.state.latest.get(signed.commit.publisher)
-        if latest is None:
-            return signed.commit.seq == 1
-        return latest.commit == signed.commit or (latest.commit.seq + 1, latest.commit.root) == (
-            signed.commit.seq,
-            signed.commit.previous,
+        """Whether the chain has a commit as its publisher's latest, or would take it as the next."""
+        state, commit = self.core_net.ledger.head.state, signed.commit
+        latest = state.latest.get(commit.publisher)
+        if latest is not None and latest.commit == commit:
+            return True
+        if commit.signed_by(signed.domain, signed.signature) != state.signer(commit.publisher):
+            return False
+        return (commit.seq, commit.previous) == (
+            (latest.commit.seq + 1, latest.commit.root) if latest else (1, ZERO_HASH)
         )
 
     def _send(self, signed: SignedCommit) -> None:

@@ -92,7 +92,8 @@ class State:
         self.slots[_LENGTH_SLOT] = self.first_block << 48 | self.length
         return event
 
-    def _signer(self, publisher: bytes) -> bytes | None:
+    def signer(self, publisher: bytes) -> bytes | None:
+        """Who signs for a publisher now."""
         code = self.signers.get(publisher, 0)
         return publisher if code == 0 else None if code in {REVOKED, RETIRED} else code.to_bytes(20)
 
@@ -101,7 +102,7 @@ class State:
         follows = (last.commit.seq + 1, last.commit.root) if last else (1, ZERO_HASH)
         if (commit.seq, commit.previous) != follows:
             raise RevertError("it does not follow")
-        signer = self._signer(commit.publisher)
+        signer = self.signer(commit.publisher)
         if signer is None or commit.signed_by(DOMAIN, sent.signature) != signer:
             raise RevertError("its signer may not sign")
         event = Committed(commit, self.length, last.position if last else 0, number, time)
@@ -112,7 +113,7 @@ class State:
 
     def _rotated(self, sent: RotateTo) -> Event:
         who = sent.publisher
-        before, nonce = self._signer(who), self.nonces.get(who, 0)
+        before, nonce = self.signer(who), self.nonces.get(who, 0)
         if self.signers.get(who) == RETIRED:
             raise RevertError("it is retired")
         if before is None and sent.signer is None and not sent.retires:

@@ -12,12 +12,12 @@ from node.replication import change as change_module
 from node.replication.change import (
     Keys,
     TooLargeError,
+    apply_change,
     change_between,
-    check_change,
     pack_change,
     unpack_change,
 )
-from node.replication.complete import complete_dataset
+from node.replication.complete import complete_change
 from node.replication.errors import NotHeldError, PeerError
 from node.replication.limits import CHANGE_QUADS_MAX
 from node.replication.messages import Change
@@ -40,9 +40,10 @@ def test_a_change_brings_the_old_dataset_to_the_new_one_page_by_page() -> None:
     store.pages.update(before.pages)
     keys = unpack_change(pack_change(source, old.root, new.root))
     assert (len(keys.gone), len(keys.come)) == (20, 20)
-    check_change(store, old.root, StoredPages(source).root(new.root), keys)
-    assert store.pages == before.pages  # a check leaves no trace
-    complete_dataset(store, old.root, new.root, change=keys)
+    page = StoredPages(source).root(new.root)
+    fresh = apply_change(store, old.root, page, keys)
+    assert store.pages == before.pages  # so far it leaves no trace
+    complete_change(store, old.root, new.root, page, keys, fresh)
     assert store.pages == source.pages
 
 
@@ -142,7 +143,7 @@ def test_every_lie_about_a_change_is_found_out_before_anything_is_stored() -> No
         if lie == right:
             continue
         with pytest.raises(PeerError, match="gives a tree"):
-            check_change(store, old.root, page, lie)
+            apply_change(store, old.root, page, lie)
         lies += 1
     assert lies > 190
     assert store.pages == before.pages
@@ -152,4 +153,4 @@ def test_a_change_that_takes_out_what_is_not_there_and_puts_in_what_is_changes_n
     before, old = dataset(200)
     page = StoredPages(before).root(old.root)
     there = keys("spog", quads(200)[:5])
-    check_change(before, old.root, page, Keys([A + b"\0"], sorted(there)))
+    apply_change(before, old.root, page, Keys([A + b"\0"], sorted(there)))

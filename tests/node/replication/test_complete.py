@@ -10,12 +10,13 @@ from dkg.check import check_dataset
 from dkg.client.spill import FileSpill
 from dkg.pages import MemoryPageStore, StoredPages
 from node.replication.change import Keys
-from node.replication.complete import Builder, MalformedError, complete_dataset
+from node.replication.complete import Builder, MalformedError, complete_change, complete_dataset
 from node.replication.walk import Walk
-from tests.node.replication.datasets import changed, dataset, indexes_disagree
+from tests.node.replication.datasets import changed, cut_otherwise, dataset, indexes_disagree, no_quad, other_count
 from tests.node.replication.test_walk import drive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dkg.dataset import Progress
@@ -61,7 +62,21 @@ def test_from_a_change_a_dataset_whose_indexes_disagree_is_refused_too() -> None
     source, head = indexes_disagree()
     before, old = dataset(30)
     store = fetched(source, head, before, old.root)
+    page = StoredPages(source).root(head.root)
     with pytest.raises(MalformedError, match="four trees do not hold the same quads"):
-        complete_dataset(store, old.root, head.root, change=Keys([], []))
+        complete_change(store, old.root, head.root, page, Keys([], []), {})
     with pytest.raises(MalformedError, match="four trees do not hold the same quads"):
+        complete_dataset(store, old.root, head.root)
+
+
+@pytest.mark.parametrize("malformed", [cut_otherwise, no_quad, other_count])
+def test_from_an_older_dataset_one_that_breaks_the_rules_is_refused_too(
+    malformed: Callable[[], tuple[MemoryPageStore, Anchored]],
+) -> None:
+    source, head = malformed()
+    before, old = dataset(30)
+    store = MemoryPageStore()
+    store.pages.update(before.pages)
+    store.pages.update(source.pages)
+    with pytest.raises(MalformedError):
         complete_dataset(store, old.root, head.root)

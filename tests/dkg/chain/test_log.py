@@ -146,3 +146,24 @@ def test_a_reorganisation_deeper_than_what_is_kept_is_an_error_and_changes_nothi
     assert len(log.entries) == 8
     log.rollback(4)
     assert len(log.entries) == 4
+
+
+@given(BLOCKS, BLOCKS, BLOCKS)
+def test_a_log_comes_back_to_a_mark_however_much_was_applied_since(
+    kept: list[list[tuple[int, int]]], undone: list[list[tuple[int, int]]], new: list[list[tuple[int, int]]]
+) -> None:
+    model, log = Model(), RegistryLog(kept_blocks=2)
+    for number, choices in enumerate(kept, 1):
+        log.apply(block(number), events_of(model, choices, block(number)))
+    mark, at_mark = log.mark(), model.copy()
+    for number, choices in enumerate(undone, len(kept) + 1):
+        log.apply(block(number), events_of(model, choices, block(number)))
+    for _ in range(2):  # a mark is good more than once
+        log.restore(mark)
+        assert (log.entries, log.mark()) == (at_mark.log, mark)
+    model = at_mark
+    for number, choices in enumerate(new, len(kept) + 1):
+        at = block(number, 1, 0 if number == len(kept) + 1 else 1)
+        log.apply(at, events_of(model, choices, at))
+    assert log.entries == model.log
+    assert {p: s.head for p, s in log.publishers.items()} == model.heads

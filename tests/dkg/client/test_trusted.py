@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -265,6 +266,26 @@ def test_a_file_that_could_not_be_read_again_is_not_written(file: Path, monkeypa
     monkeypatch.setattr(module, "FILE_BYTES_MAX", 2 * size)
     heads.put(DOMAIN, committed(1, Q), final=True)
     assert TrustedHeads(file).get(DOMAIN, Q, final=True) == committed(1, Q)
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
+def test_a_disk_that_fails_leaves_the_old_file_and_nothing_else(
+    file: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    heads = TrustedHeads(file)
+    heads.put(DOMAIN, committed(1), final=True)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(step, full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        heads.put(DOMAIN, committed(2), final=True)
+    monkeypatch.undo()
+    assert TrustedHeads(file).get(DOMAIN, P, final=True) == heads.get(DOMAIN, P, final=True) == committed(1)
+    assert os.listdir(file.parent) == [file.name]  # noqa: PTH208 - names
+    heads.put(DOMAIN, committed(2), final=True)  # and when there is space again, it is kept
+    assert TrustedHeads(file).get(DOMAIN, P, final=True) == committed(2)
 
 
 def test_a_folder_in_the_files_place_is_an_error(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations
 
 from node.http.asset_routes import AssetRoutes
 from node.http.body import Uploads
@@ -27,8 +28,6 @@ from node.http.wellknown import WellKnown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from starlette.requests import Request
 
     from node.http.settings import HttpSettings
     from node.serving import Service
@@ -99,15 +98,21 @@ async def _openapi(request: Request) -> dict[str, Any]:
     return found
 
 
-def _routing_problem(_request: Request, error: Exception) -> NoReturn:
+def _routing_problem(request: Request, error: Exception) -> NoReturn:
     """What routing refuses, as a problem."""
     assert isinstance(error, HTTPException)  # noqa: S101 - it is what this is registered for
     if error.status_code == Code.METHOD_NOT_ALLOWED.status:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(_methods(request))
         raise Problem(Code.METHOD_NOT_ALLOWED, f"this takes {allowed}", headers={"Allow": allowed})
     if error.status_code == Code.NOT_FOUND.status:
         raise Problem(Code.NOT_FOUND, "there is nothing at this path: see /openapi.json")
     raise Problem(Code.INPUT_INVALID, str(error.detail))
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods of a path that is there: of all its routes, where routing names those of one."""
+    path = getattr(request.scope.get("route"), "path", request.url.path)
+    return sorted(method.upper() for method in request.app.openapi()["paths"].get(path, {}))
 
 
 def _parameter_problem(_request: Request, error: Exception) -> NoReturn:

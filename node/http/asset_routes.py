@@ -17,7 +17,6 @@ from starlette.responses import Response
 
 from dkg.chain.ual import Ual
 from dkg.errors import InputError
-from dkg.evaluate import ALL_GRAPHS
 from node.assets.provenance import about as read_about
 from node.http.accept import GRAPHS, best_of, negotiate, parse_accept
 from node.http.conditional import REVALIDATE
@@ -154,7 +153,8 @@ class AssetRoutes:
         to_seq: Seq,
     ) -> Diff:
         """What changed in the content of an asset from one commit to another."""
-        return await difference(self._context.service, self._ual(authority, publisher, name), from_seq, to_seq)
+        ual, most = self._ual(authority, publisher, name), self._context.settings.diff_quads
+        return await difference(self._context.service, ual, from_seq, to_seq, most)
 
     # --- below -------------------------------------------------------------------------------------------------
 
@@ -186,9 +186,7 @@ class AssetRoutes:
 def _all_of(graph: bytes, ual: Ual, at: str | None) -> Asked:
     """The query for all triples of a graph of an asset, of its publisher alone."""
     moment = Moment((ual.publisher.address,)) if at is None else Moment((ual.publisher.address,), parse_at(at))
-    return Asked(
-        f"CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH {graph.decode()} {{ ?s ?p ?o }} }}", ALL_GRAPHS, None, moment
-    )
+    return Asked(f"CONSTRUCT {{ ?s ?p ?o }} WHERE {{ GRAPH {graph.decode()} {{ ?s ?p ?o }} }}", moment)
 
 
 def _prefers_json(request: Request) -> bool:

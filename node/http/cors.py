@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from node.http.settings import HttpSettings
 
-SHOWN: Final = (*STATE_FIELDS, "DKG-Query", "ETag", "Location", "Link", "Retry-After", "X-Request-Id")
+SHOWN: Final = (*STATE_FIELDS, "DKG-Base", "DKG-Query", "ETag", "Location", "Link", "Retry-After", "X-Request-Id")
 """Header fields of answers that a page may read."""
 
 _METHODS: Final = "GET, HEAD, POST, DELETE"

@@ -84,6 +84,11 @@ _PROTOCOL: Final[list[Json]] = [
     parameter("default-graph-uri", "A graph of the query's default graph.", IRI, many=True),
     parameter("named-graph-uri", "A named graph of the query.", IRI, many=True),
     *MOMENT,
+    parameter(
+        "base",
+        "What relative IRIs are relative to; by default the URL of this endpoint. `DKG-Base` says it with a proof.",
+        {"type": "string", "format": "uri"},
+    ),
     parameter("now", "What NOW() gives: an xsd:dateTime. Without it, NOW() is refused.", {"type": "string"}),
 ]
 

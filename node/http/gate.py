@@ -116,7 +116,7 @@ class Gate:
         self, error: Exception, exchange: Exchange, scope: Scope, receive: Receive, answer: _Answer
     ) -> None:
         """Answer with a problem. If the answer has begun, it is cut, which the server sees."""
-        problem = problem_of(error)
+        problem, answer.patience = problem_of(error), None
         exchange.code = problem.code.text
         if problem.code.status >= _FAULT and problem.code not in _EXPECTED:
             self._log_fault(error, exchange)
@@ -214,7 +214,7 @@ class _Answer:
     async def _start(self, message: Message) -> None:
         exchange = self.exchange
         exchange.status = message["status"]
-        if self.patience is not None and not self.patience.expired():
+        if self.patience is not None:
             self.patience.reschedule(None)  # from here on it takes as long as the client does
         request_id = (b"x-request-id", exchange.id.encode())
         await self._send({**message, "headers": [*message["headers"], *_SAFETY, request_id, *self._fields]})

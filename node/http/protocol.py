@@ -34,9 +34,11 @@ class Asked:
     """A query with everything that its answer depends on, but for the format."""
 
     text: str
-    dataset: Dataset
-    now: str | None
     moment: Moment
+    dataset: Dataset = ALL_GRAPHS
+    now: str | None = None
+    base: str | None = None
+    """What relative IRIs are relative to; None: the URL of the endpoint, as RFC 3986 (5.1.3) has it."""
 
 
 class Fields:
@@ -107,7 +109,13 @@ def _asked(text: str, fields: Fields) -> Asked:
         # Where the request names a dataset, what it leaves out is empty (section 2.1.4), and not every graph.
         dataset = Dataset(_graphs("default-graph-uri", default), _graphs("named-graph-uri", named))
     moment = Moment.of(fields.all("publisher"), fields.one("at"), fields.one("min_claim"), fields.one("max_age"))
-    return Asked(text, dataset, fields.one("now"), moment)
+    return Asked(text, moment, dataset, fields.one("now"), _base(fields.one("base")))
+
+
+def _base(iri: str | None) -> str | None:
+    if iri is not None and not iri.isascii():
+        raise wrong("base", "write characters beyond ASCII with percent signs")
+    return None if iri is None else graph_name("base", iri)[1:-1].decode()
 
 
 def _graphs(name: str, iris: list[str]) -> tuple[bytes, ...]:

@@ -62,6 +62,8 @@ class HttpSettings:
     """Longest CAR of the pages of a commit, in bytes."""
     uploads_bytes: int = 512 * MIB
     """Bytes of all bodies that are held at a time."""
+    diff_quads: int = 20_000
+    """Most triples of a difference between two versions of an asset that is shown."""
     car_keys: int = 8_000_000
     """Most keys below a page of which the gateway sends a CAR; a dataset has four for each quad."""
 

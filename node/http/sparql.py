@@ -8,8 +8,9 @@ results is weak: the engine may write the same rows in another order, and makes 
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations
@@ -80,6 +81,7 @@ class Sparql:
         """
         wanted = wanted_of(request)
         context = self._context
+        asked = asked if asked.base is not None else replace(asked, base=f"{context.base_url(request)}/sparql")
         standing = standing_for(context.service, asked.moment, context.clock)
         headers = {
             **state_headers(standing, context.clock()),
@@ -94,6 +96,7 @@ class Sparql:
             await empty(standing)
         headers["Content-Type"] = _content_type(result, wanted)
         if wanted.proof is not None:
+            headers["DKG-Base"] = asked.base or ""
             headers["Content-Disposition"] = (
                 f'attachment; filename="{cid_text(standing.root)[:16]}.{wanted.proof.name}"'
             )
@@ -133,14 +136,18 @@ def not_acceptable(what: str, formats: tuple[Format, ...]) -> Problem:
 def _job(root: bytes, asked: Asked, wanted: Wanted, view: str | None) -> Job:
     """What is to be done."""
     table, graph = wanted.table and wanted.table.name, wanted.graph and wanted.graph.name
-    text, dataset, now = asked.text, asked.dataset, asked.now
+    question: dict[str, Any] = {
+        "root": root,
+        "text": asked.text,
+        "dataset": asked.dataset,
+        "now": asked.now,
+        "base_iri": asked.base,
+    }
     if wanted.proof is not None:
-        return Prove(root=root, text=text, dataset=dataset, now=now, compressed=wanted.proof.name == "car.zst")
+        return Prove(**question, compressed=wanted.proof.name == "car.zst")
     if view is None:
-        return Query(root=root, text=text, dataset=dataset, now=now, table=table, graph=graph)
-    return Plain(
-        root=root, text=text, dataset=dataset, now=now, table=table, graph=graph, allowed=EVERY_GRAPH, view=view
-    )
+        return Query(**question, table=table, graph=graph)
+    return Plain(**question, table=table, graph=graph, allowed=EVERY_GRAPH, view=view)
 
 
 def _content_type(result: Result, wanted: Wanted) -> str:
@@ -156,12 +163,8 @@ def _validator(standing: Standing, asked: Asked, wanted: Wanted) -> str:
     digest = sha256(_ANSWER_VERSION)
     default, named = asked.dataset.default_graphs, asked.dataset.named_graphs
     graphs = [b" ".join(names) if names is not None else b"-" for names in (default, named)]
-    for part in (
-        asked.text.encode("utf-8", "surrogatepass"),
-        *graphs,
-        (asked.now or "-").encode(),
-        wanted.key.encode(),
-    ):
+    texts = (asked.text, asked.now or "-", asked.base or "-", wanted.key)
+    for part in (*graphs, *(text.encode("utf-8", "surrogatepass") for text in texts)):
         digest.update(len(part).to_bytes(8) + part)
     text = f'"{cid_text(standing.root)}.{digest.hexdigest()[:32]}"'
     return text if wanted.proof is not None else f"W/{text}"

@@ -28,9 +28,6 @@ VERSIONS: Final = 50
 VERSIONS_MAX: Final = 200
 """Commits that one request looks at: if nothing is said, and at most."""
 
-DIFF_QUADS_MAX: Final = 20_000
-"""Most quads of a difference that is shown."""
-
 _GSPO: Final = ORDERS.index("gspo")
 
 
@@ -80,8 +77,8 @@ def _kept(service: Service, found: list[Committed]) -> list[Committed]:
     return kept
 
 
-async def difference(service: Service, ual: Ual, from_seq: int, to_seq: int) -> Diff:
-    """What changed in an asset from one commit to another. Raises `LimitError` for too much."""
+async def difference(service: Service, ual: Ual, from_seq: int, to_seq: int, quads_max: int) -> Diff:
+    """What changed in an asset from one commit to another. Raises `LimitError` for more than `quads_max` quads."""
     old, new = (service.standing((ual.publisher.address,), At(seq=seq)).root for seq in (from_seq, to_seq))
 
     def work(pages: Pages) -> tuple[frozenset[Quad], frozenset[Quad]]:
@@ -91,9 +88,9 @@ async def difference(service: Service, ual: Ual, from_seq: int, to_seq: int) -> 
 
     with service.reading(old), service.reading(new):
         went, came = await service.read(work)
-    if len(went) + len(came) > DIFF_QUADS_MAX:
+    if len(went) + len(came) > quads_max:
         raise LimitError(
-            f"the two versions differ in {len(went) + len(came)} triples; {DIFF_QUADS_MAX} are the most that are shown"
+            f"the two versions differ in {len(went) + len(came)} triples; {quads_max} are the most that are shown"
         )
     return Diff(
         ual=str(ual),

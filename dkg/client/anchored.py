@@ -300,7 +300,8 @@ class Client:
         if known is not None and head.position == known.position:
             entry, committed = words[1], known
         else:
-            (entry, state), _ = self._slots(block, [entry_slot(head.position), LOG_STATE_SLOT.to_bytes(32)])
+            (entry, state), second = self._slots(block, [entry_slot(head.position), LOG_STATE_SLOT.to_bytes(32)])
+            anchor = _weaker(anchor, second)
             committed = self._commit_of(head, entry.to_bytes(32), LogState.unpack(state).first_block, block, shown)
         anchored = check_commit(self._domain, block, head, entry, committed)
         return replace(anchored, proved=anchor is Anchor.PROVED), anchor
@@ -318,13 +319,14 @@ class Client:
         if not self._is_final(anchored, tip):
             raise PendingError(f"nothing is final yet: block {tip.number} is the newest, {self._depth} must be on top")
         if committed is not None:
-            (entry,), _ = self._slots(tip, [entry_slot(committed.position)])
+            (entry,), second = self._slots(tip, [entry_slot(committed.position)])
+            anchor = _weaker(anchor, second)
             if entry.to_bytes(32) != committed.entry():
                 raise FinalityError(
                     f"commit {committed.commit.seq} is in the log of block {block.number} and not in that of block "
                     f"{tip.number}: the endpoint mixes two chains, or one was reorganised while it was read"
                 )
-        return anchored, anchor
+        return replace(anchored, proved=anchor is Anchor.PROVED), anchor
 
     def _check_known(self, head: Head, entry: int, known: Committed, block: Header) -> None:
         who, seq = checksum(self._publisher), known.commit.seq
@@ -382,3 +384,8 @@ class Client:
         if committed is not None and head.state is State.FINAL:
             self._trusted.put(self._domain, committed, final=True)
             self._last_final = head
+
+
+def _weaker(one: Anchor, other: Anchor) -> Anchor:
+    """What is checked in two parts is proved if both are."""
+    return one if one is other else Anchor.RPC

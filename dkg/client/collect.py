@@ -21,10 +21,11 @@ What makes it safe:
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from dkg.client.database import FullError
 from dkg.client.packs import PAGES_MAX
 from dkg.client.store import SLOTS
 from dkg.errors import PageError, StoreError
@@ -205,20 +206,24 @@ class Collection:
         *,
         newest_pack: Callable[[], int] | None = None,
         alone: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True),  # noqa: FBT003 - its value
+        done: Callable[[], object] = lambda: None,
         slice_bytes: int = SLICE_BYTES,
     ) -> None:
         """`roots`: what counts beside the store's heads. It is asked again for every slice.
 
         `newest_pack`: packs above that number are left alone, though they were there when marking began. `alone`:
-        entered around each slice; false when it must not be now. Raises `StoreError` when a root is not here.
+        entered around each slice; false when it must not be now. `done`: called at the end. Raises `StoreError` when
+        a root is not here.
         """
         self._store = store
         self._roots = roots
         self._last = store.last_pack()
         self._newest = newest_pack or (lambda: self._last)
         self._alone = alone
+        self._done = done
         self._slice = slice_bytes
         self._at = 0
+        self._fold()
         self._before = store.database.bytes_in_all()
         self._removed = self._moved = 0
         self.marker = Marker(store)
@@ -270,10 +275,29 @@ class Collection:
                 self.phase = Phase.SWEEPING
         elif self.phase in {Phase.SWEEPING, Phase.WAITING}:
             self.phase = self._sweep()
-        elif self.phase is Phase.SHRINKING and not self._store.database.shrink(SHRINK_PAGES):
-            self._store.database.fold()
+        elif self.phase is Phase.SHRINKING and not self._shrink():
+            self._fold()
+            self._done()
             self.phase = Phase.DONE
         return self.phase
+
+    def _fold(self) -> None:
+        """Give back the space of the log, if the disk has room for what is in it."""
+        with suppress(FullError):
+            self._store.database.fold()
+
+    def _shrink(self) -> bool:
+        """Give some free pages back. False: there are no more, or no room to move those that are behind them."""
+        try:
+            return self._store.database.shrink(SHRINK_PAGES if self._slice else 1)
+        except FullError:
+            if not self._slice:
+                return False
+            self._slice = 0
+            return True
+        finally:
+            if not self._slice:
+                self._fold()
 
     def _sweep(self) -> Phase:
         """Look at some segments, and empty them or take packs out, in one transaction, if there is anything to do."""
@@ -291,7 +315,8 @@ class Collection:
             with self._alone() as free:
                 if not free:
                     return Phase.WAITING
-                self._remove(garbage)
+                if not self._removed_all(garbage):
+                    return Phase.SWEEPING
         self._at = at
         return Phase.SHRINKING if at >= high else Phase.SWEEPING
 
@@ -312,6 +337,20 @@ class Collection:
             return live.bit_count() / len(self._store.pack_pages(number))
         except StoreError:
             return 1.0  # damaged: for `dkg fsck` to tell, and for whoever has its pages to mend
+
+    def _removed_all(self, packs: list[int]) -> bool:
+        """Take packs apart. False: the disk has no room for that in one transaction; it goes on in smaller ones."""
+        try:
+            self._remove(packs)
+        except FullError:
+            if not self._slice:
+                raise
+            self._slice = 0  # a segment at a time
+            return False
+        finally:
+            if not self._slice:
+                self._fold()  # so that the next one finds the room that this one took
+        return True
 
     def _remove(self, packs: list[int]) -> None:
         """Take packs apart, after a last look at what counts."""

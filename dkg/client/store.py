@@ -89,6 +89,7 @@ class SqliteStore:
         self._staged: dict[int, int] = {}
         self._writing = False
         self._freeing = False
+        self._unasked = 0  # bytes written since it was last asked whether there is room
         with self._guard("open"):
             self._refresh()
 
@@ -144,7 +145,6 @@ class SqliteStore:
     def _search(self, cid: bytes) -> bytes | None:
         """The page, if it is not where pages usually are."""
         for at in self._places(cid):
-            self._packs.pop(at // SLOTS, None)  # another pack may have got the number of one that was collected
             page = self._page(at)
             if cid_of(page) == cid:
                 return page
@@ -258,7 +258,7 @@ class SqliteStore:
         if self._writing:
             raise RuntimeError("this store is already inside `writing`")
         self.database.require_writable()
-        self._freeing = freeing
+        self._freeing, self._unasked = freeing, 0
         self._require_room(0)
         with self._guard("write to"):
             self._db.execute("BEGIN IMMEDIATE")
@@ -354,12 +354,11 @@ class SqliteStore:
 
     def _numbered(self, packs: Iterable[Packed]) -> Iterator[tuple[int, int, bytes]]:
         staged = self._staged
-        size = 0
         for dictionary, data, cids in packs:
-            size += len(data)
-            if size >= _ROOM_ASKED_BYTES:
-                self._require_room(size)
-                size = 0
+            self._unasked += len(data)
+            if self._unasked >= _ROOM_ASKED_BYTES:
+                self._require_room(self._unasked)
+                self._unasked = 0
             number = self._next_pack
             self._next_pack += 1
             yield number, dictionary, data

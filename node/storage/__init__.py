@@ -9,7 +9,7 @@ from node.storage.retention import Retention, Rule
 from node.storage.state import Kept, Refused
 from node.storage.store import NodeStore
 from node.storage.usage import QuotaError, Usage
-from node.storage.view import View, Views, open_view
+from node.storage.view import Views, open_view, reading
 from node.storage.viewdata import ViewError
 
 __all__ = [
@@ -24,11 +24,11 @@ __all__ = [
     "Retention",
     "Rule",
     "Usage",
-    "View",
     "ViewError",
     "Views",
     "backup",
     "check_node",
     "open_view",
+    "reading",
     "restore",
 ]

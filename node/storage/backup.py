@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dkg.client.database import PAGES, Database, make_directory, sync_directory
@@ -21,7 +21,8 @@ from node.storage.state import STATE
 from node.storage.store import NodeStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from dkg.client.database import Kind
@@ -46,30 +47,37 @@ def backup(directory: Path, to: Path, *, progress: Progress | None = None) -> Co
     `progress` is told what is done, how much of it was, and of how much. Raises `StoreError`: `to` is there already,
     garbage is being removed just now, or the copy is not as it should be; nothing is left at `to` then.
     """
-    with FileLock(directory / COPY_FILE).held(shared=True) as still:
-        if not still:
-            raise StoreError(f"garbage is being collected in {directory}: try again in a moment")
-        return _copy(directory, to, progress or _silent)
+    return _copy(directory, to, _still(directory), progress or _silent)
 
 
 def restore(source: Path, to: Path, *, progress: Progress | None = None) -> Copied:
     """Make a node's directory from a backup. `to` must not be there, or be empty. Raises `StoreError`."""
-    return _copy(source, to, progress or _silent)
+    return _copy(source, to, nullcontext(), progress or _silent)
+
+
+@contextmanager
+def _still(directory: Path) -> Iterator[None]:
+    """No garbage is removed from a node's directory while the block runs."""
+    with FileLock(directory / COPY_FILE).held(shared=True) as still:
+        if not still:
+            raise StoreError(f"garbage is being collected in {directory}: try again in a moment")
+        yield
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
     pass
 
 
-def _copy(source: Path, to: Path, progress: Progress) -> Copied:
+def _copy(source: Path, to: Path, still: AbstractContextManager[None], progress: Progress) -> Copied:
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise StoreError(f"{to} is there already, and nothing is ever written over: name a directory that is new")
     beside = to.with_name(f".{to.name}.{os.getpid()}.partial")
     make_directory(to.parent, "backup")
     try:
         make_directory(beside, "backup")
-        for kind in (STATE, PAGES):
-            _copy_database(source, beside, kind, progress)
+        with still:
+            for kind in (STATE, PAGES):
+                _copy_database(source, beside, kind, progress)
         checked = _require_whole(beside, progress)
         size = sum(path.stat().st_size for path in beside.iterdir())
         sync_directory(beside)

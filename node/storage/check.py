@@ -47,7 +47,7 @@ def check_node(
     checked = check_store(store.pages, all_heads=derive == "all", roots=filter(_is_cid, roots), progress=progress)
     problems += checked.problems
     marker = Marker(store.pages)
-    counting = sorted(store.counting())
+    counting = sorted(filter(_is_cid, store.counting()))
     for at, root in enumerate(counting, 1):
         try:
             marker.require(root)

@@ -60,7 +60,8 @@ def dropped(kept: Iterable[Kept], retention: Retention, now: int) -> list[Kept]:
         rule = retention.of(name)
         ones.sort(key=lambda one: one.position, reverse=True)
         for rank, one in enumerate(ones):
-            wanted = rank < rule.count or (one.at > now - rule.seconds and rank < rule.most)
+            young = rule.seconds and one.at > now - rule.seconds  # also what is from the future: a clock is wrong
+            wanted = rank < rule.count or (young and rank < rule.most)
             if not wanted and not one.pinned:
                 gone.append(one)
     return gone

@@ -25,6 +25,7 @@ from dkg.page import cid_text
 from dkg.pages import StoredPages
 from node.storage.lock import COPY_FILE, FileLock, writer_lock
 from node.storage.operations import Operations
+from node.storage.reserve import RESERVE_BYTES, Reserve
 from node.storage.retention import dropped
 from node.storage.state import Kept, Refused, StateDatabase
 from node.storage.usage import QuotaError, Usage, bytes_below, disk_free
@@ -47,11 +48,18 @@ _LOG_BYTES: Final = 32 * 1024 * 1024  # SQLite folds its log into the database a
 class NodeStore:
     """An open data directory. Every failure of disk or databases is a `StoreError`."""
 
-    def __init__(self, directory: Path | str, *, read_only: bool = False, quota_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        read_only: bool = False,
+        quota_bytes: int | None = None,
+        reserve_bytes: int = RESERVE_BYTES,
+    ) -> None:
         """Open a node's directory; it is made if it is missing, unless `read_only`.
 
-        `quota_bytes`: see `Usage.used`; None is no quota. Raises `StoreError` when there is no node to read, another
-        process writes to it, or it is damaged.
+        `quota_bytes`: see `Usage.used`; None is no quota. `reserve_bytes`: set aside for collecting on a full disk.
+        Raises `StoreError` when there is no node to read, another process writes to it, or it is damaged.
         """
         self.directory = Path(directory)
         self.read_only = read_only
@@ -77,6 +85,9 @@ class NodeStore:
                 self._lock.release()
             raise
         self.pages.admit = self._admit
+        self._reserve = Reserve(self.directory, reserve_bytes)
+        if not read_only:
+            self._reserve.take()
         self.operations = Operations(self._state)
 
     def close(self) -> None:
@@ -224,10 +235,17 @@ class NodeStore:
         is not done is given up when another begins.
         """
         self.pages.database.require_writable()
+        self._reserve.give_up()
         with self._state.changing():
             for gone in dropped(self.kept(), retention, now):
                 self._state.drop_kept(gone)
-        made = Collection(self.pages, self.counting, newest_pack=self._oldest_arrival, alone=self._alone)
+        made = Collection(
+            self.pages,
+            self.counting,
+            newest_pack=self._oldest_arrival,
+            alone=self._alone,
+            done=self._reserve.take,
+        )
         swept = [one for one in self._collections if one.phase is not Phase.MARKING]
         self._collections = [*swept[-1:], made]
         return made
@@ -277,11 +295,13 @@ class NodeStore:
         quota = self.quota_bytes
         if quota is None:
             return
-        pages = self.pages.database
+        pages, state = self.pages.database, self._state.database
         if not self.pages.in_writing:
-            self._others = self._other_bytes() + self._state.database.bytes_used()
-            if pages.log_bytes() and self._kept_bytes() + _LOG_BYTES > quota:
+            self._others = self._other_bytes() + state.bytes_used() + state.log_bytes()
+            if (pages.log_bytes() or state.log_bytes()) and self._kept_bytes() + _LOG_BYTES > quota:
                 pages.fold()
+                state.fold()
+                self._others = self._other_bytes() + state.bytes_used()
         used = self._kept_bytes() + size
         if used > quota or (used == quota and not size):
             raise QuotaError(

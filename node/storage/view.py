@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import pyoxigraph as ox
@@ -25,7 +24,7 @@ from dkg.errors import StoreError
 from dkg.page import FORMAT_VERSION, cid_bytes, cid_text
 from dkg.pages import StoredPages
 from node.storage.lock import FileLock
-from node.storage.viewdata import TooDifferentError, ViewError, copy_and_change, fill
+from node.storage.viewdata import ENGINE_ERRORS, TooDifferentError, ViewError, copy_and_change, fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,14 +49,6 @@ _LOCK: Final = "lock"
 _MARKER_BYTES_MAX: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """An open view."""
-
-    root: bytes
-    store: ox.Store
-
-
 class Views:
     """The views in a directory. Only one process at a time makes views there."""
 
@@ -70,9 +61,9 @@ class Views:
     # What there is
 
     def path(self, root: bytes) -> Path | None:
-        """Where the view of a root is; None if there is none that can be used."""
-        path = self.directory / cid_text(root)
-        return path if _marker(path) == _wanted(root) else None
+        """The engine's directory of the view of a root; None if there is none that can be used. See `reading`."""
+        home = self.directory / cid_text(root)
+        return home / _STORE if _marker(home) == _wanted(root) else None
 
     def roots(self) -> list[bytes]:
         """The roots that have a view, the one made last first."""
@@ -95,10 +86,11 @@ class Views:
     # Making
 
     def ensure(self, root: bytes) -> Path:
-        """The view of a root, made if it is not there; gives where it is.
+        """The view of a root, made if it is not there; gives the engine's directory.
 
-        It takes seconds for a million quads, so not in the process that answers. Raises `ViewError` when another
-        process makes one just now, `FullError` when there is no room, and `StoreError`.
+        It takes half a minute for a million quads, so not in the process that answers; and not in one that was forked
+        from it, where the engine's threads are missing and it waits for ever. Raises `ViewError` when another process
+        makes one just now, `FullError` when there is no room, and `StoreError`.
         """
         path = self.path(root)
         if path is not None:
@@ -125,9 +117,9 @@ class Views:
     def _make(self, path: Path, pages: Pages, root: bytes) -> None:
         """From the view made last, if it is near; else from nothing."""
         for old in self.roots()[:1]:
-            source = self.directory / cid_text(old)
+            source = self.directory / cid_text(old) / _STORE
             try:
-                copy_and_change(source / _STORE, path, pages, old, root, CHANGED_MAX)
+                copy_and_change(source, path, pages, old, root, CHANGED_MAX)
             except TooDifferentError:
                 break
             except StoreError:  # the old view is damaged, or its pages are gone
@@ -144,11 +136,11 @@ class Views:
             for name in names:
                 _sync(os.path.join(folder, name))  # noqa: PTH118 - as os.walk gives them
             sync_directory(building.__class__(folder))
-        path = self.directory / cid_text(root)
+        home = self.directory / cid_text(root)
         self.discard(root)  # one that could not be used
-        building.rename(path)
+        building.rename(home)
         sync_directory(self.directory)
-        return path
+        return home / _STORE
 
     # Taking away
 
@@ -193,25 +185,36 @@ class Views:
 
 
 @contextmanager
-def open_view(directory: Path, root: bytes) -> Iterator[View]:
-    """The view of a root, to be read while the block runs; in any process. `directory`: the one of `Views`.
+def reading(directory: Path, root: bytes) -> Iterator[Path]:
+    """The engine's directory of the view of a root, which is not deleted while the block runs. In any process.
 
-    Raises `ViewError` when there is none that can be used. An `OSError` of a query means that it is damaged.
+    `directory`: the one of `Views`. Raises `ViewError` when there is no view of it that can be used.
     """
-    path = directory / cid_text(root)
-    lock = FileLock(path / _LOCK)
-    if not (path / _LOCK).exists() or not lock.take(shared=True):
+    home = directory / cid_text(root)
+    lock = FileLock(home / _LOCK)
+    if not lock.path.exists() or not lock.take(shared=True):
         raise ViewError(f"there is no view of {cid_text(root)} in {directory}")
     try:
-        if _marker(path) != _wanted(root):  # also when it was put away while the lock was taken
+        if _marker(home) != _wanted(root):  # also when it was put away while the lock was taken
             raise ViewError(f"there is no view of {cid_text(root)} in {directory} that this release can use")
-        try:
-            store = ox.Store.read_only(str(path / _STORE))
-        except OSError as error:
-            raise ViewError(f"the view of {cid_text(root)} in {directory} is damaged: {error}") from error
-        yield View(root, store)
+        yield home / _STORE
     finally:
         lock.release()
+
+
+@contextmanager
+def open_view(directory: Path, root: bytes) -> Iterator[ox.Store]:
+    """The view of a root, open to be read while the block runs.
+
+    Raises what `reading` does, and `ViewError` when it is damaged. Damage may show only in a query, which then raises
+    one of `ENGINE_ERRORS`.
+    """
+    with reading(directory, root) as path:
+        try:
+            store = ox.Store.read_only(str(path))
+        except ENGINE_ERRORS as error:
+            raise ViewError(f"the view of {cid_text(root)} in {directory} is damaged: {error}") from error
+        yield store
 
 
 def _wanted(root: bytes) -> dict[str, Any]:

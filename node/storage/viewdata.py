@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from dkg.pages import Pages
     from dkg.terms import Quad
 
+ENGINE_ERRORS: Final = (OSError, RuntimeError, SyntaxError, ValueError)
+"""What the engine raises when its files cannot be read or written. Damage is a `RuntimeError`, or an `OSError`."""
+
 _APPLIED_AT_ONCE: Final = 5_000  # quads
 
 
@@ -38,7 +41,7 @@ def fill(path: Path, pages: Pages, root: bytes) -> None:
         store = ox.Store(str(path))
         store.bulk_load(input=_Lines(_lines(pages, root)), format=ox.RdfFormat.N_QUADS, lenient=True)  # type: ignore[arg-type]  # anything with `read`
         store.flush()
-    except (OSError, SyntaxError, ValueError) as error:
+    except ENGINE_ERRORS as error:
         raise ViewError(f"a view cannot be made in {path}: {error}") from error
 
 
@@ -97,7 +100,7 @@ def copy_and_change(source: Path, path: Path, pages: Pages, old: bytes, new: byt
                 if not any(_named(store, triple)):
                     store.remove(triple)
         store.flush()
-    except (OSError, SyntaxError, ValueError) as error:
+    except ENGINE_ERRORS as error:
         raise ViewError(f"a view cannot be made in {path} from the one in {source}: {error}") from error
 
 

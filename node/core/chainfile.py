@@ -188,6 +188,16 @@ class ChainFile:
             ) from error
         log.written()
 
+    def empty(self) -> None:
+        """Throw away what is in it: the log is written down anew. Raises `StoreError`."""
+        try:
+            self._opened().truncate(0)
+            self._begin()
+        except OSError as error:
+            self.close()
+            raise StoreError(f"{self.path} cannot be written: {error.strerror or error}") from error
+        self._final = -1
+
     def write(self, log: RecordedLog, final: tuple[int, bytes], head: Block, proved: int) -> None:
         """Write down what happened to a log; on the disk when this returns. Raises `StoreError`.
 

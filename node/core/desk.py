@@ -34,6 +34,7 @@ REMEMBERED_MAX: Final = 10_000
 ERROR_CHARACTERS_MAX: Final = 2_000
 """Longest sentence that is kept of what went wrong."""
 
+_FINISHED: Final = {Stage.FINAL, Stage.FAILED}
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _NEW: Final = ".new"
 
@@ -60,8 +61,7 @@ class Desk:
 
     def unfinished(self, kind: str | None = None) -> list[Operation]:
         """Those on which something is left to do, the oldest first."""
-        done = {Stage.FINAL, Stage.FAILED}
-        found = [one for one in self._all.values() if one.state not in done and kind in {None, one.kind}]
+        found = [one for one in self._all.values() if one.state not in _FINISHED and kind in {None, one.kind}]
         return sorted(found, key=lambda one: (one.created, one.id))
 
     def again(self, ticket: Ticket) -> Operation | None:
@@ -78,7 +78,13 @@ class Desk:
         return self._put(Operation(ticket.id, kind, Stage.ACCEPTED, now, now, _json({"digest": ticket.digest, **body})))
 
     def move(self, operation: Operation, stage: Stage, **facts: object) -> Operation:
-        """Change an operation; durable when this returns. `facts`: of its body; None takes one out."""
+        """Change an operation; durable when this returns. `facts`: of its body; None takes one out.
+
+        It is changed as it is now, whatever `operation` was; one that is finished stays as it is.
+        """
+        operation = self._all.get(operation.id, operation)
+        if operation.state in _FINISHED:
+            return operation
         known = body_of(operation)
         body = {name: value for name, value in {**known, **facts}.items() if value is not None}
         if stage is operation.state and body == known:

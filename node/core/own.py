@@ -198,7 +198,9 @@ class Own:
     async def _publish(self, own: OwnPublisher, one: Operation) -> None:
         runtime = self._parts.runtime
         try:
-            request = await runtime.blocking(LANE, lambda: self._request(one))
+            request = await runtime.blocking(LANE, lambda: self._request(one.id))
+            if request is None:
+                return
             done = await runtime.blocking(OWN_LANE, lambda: own.publish(request))
             await runtime.blocking(LANE, lambda: self._done(one.id, done))
         except InputError as error:
@@ -214,13 +216,19 @@ class Own:
             self._retries.sent(one.id)
             self._wake()
 
-    def _request(self, one: Operation) -> Request:
-        """What the publisher is asked. The same operation is the same request, whenever it is tried. In the lane."""
+    def _request(self, name: str) -> Request | None:
+        """What the publisher is asked, if there is still something to do. In the lane.
+
+        The same operation is the same request, whenever it is tried.
+        """
+        one = self._desk.get(name)
+        if one is None or one.state not in {Stage.ACCEPTED, Stage.RUNNING}:
+            return None
         asked, publisher = _Asked.decode(self._desk.content(one.id)), self._publisher()
         ual = asset_of(asked.name, publisher)
         self._desk.move(one, Stage.RUNNING, waiting=None)
-        name = sha256(f"dkg node {one.id} {body_of(one)['digest']}".encode()).hexdigest()
-        return Request(name, f"{one.kind} {ual.name}", asked.edit(ual, publisher))
+        request = sha256(f"dkg node {one.id} {body_of(one)['digest']}".encode()).hexdigest()
+        return Request(request, f"{one.kind} {ual.name}", asked.edit(ual, publisher))
 
     def _done(self, name: str, done: Published) -> None:
         """It is in a block. In the lane."""
@@ -229,12 +237,12 @@ class Own:
 
     def _failed(self, name: str, why: str) -> None:
         one = self._desk.get(name)
-        if one is not None and not Stage(one.state).finished:
+        if one is not None:
             self._desk.fail(one, why)
 
     def _note(self, name: str, **facts: object) -> None:
         one = self._desk.get(name)
-        if one is not None and not Stage(one.state).finished:
+        if one is not None:
             self._desk.move(one, Stage(one.state), **facts)
 
     # --- following -------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ stays readable for a while (`node.core.leases`).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from dkg.chain.secp import checksum
@@ -54,12 +53,12 @@ class Standings:
         if names is not None and len(names) > 1:
             self._require_made(name, names, view)
         if at != NOW:
-            return replace(self._standing(self._at(name, names, at, view), names, view, view.head), behind=0)
+            return self._standing(self._at(name, names, at, view), names, view, view.head, now=False)
         cache = self._now
         if cache[0] is not view or cache[1] is not kept:
             cache = self._now = view, kept, {}
         if name not in cache[2]:
-            cache[2][name] = self._standing(self._newest(name, names, view), names, view, view.head)
+            cache[2][name] = self._standing(self._newest(name, names, view), names, view, view.head, now=True)
         return cache[2][name]
 
     # --- which root ------------------------------------------------------------------------------------------------
@@ -154,10 +153,11 @@ class Standings:
 
     # --- what may be said of it ------------------------------------------------------------------------------------
 
-    def _standing(self, found: Kept, publishers: tuple[bytes, ...] | None, view: LogView, head: Block) -> Standing:
+    def _standing(
+        self, found: Kept, publishers: tuple[bytes, ...] | None, view: LogView, head: Block, *, now: bool
+    ) -> Standing:
+        """`now`: whether the newest is asked for, so that what came later is missing."""
         members = publishers if publishers is not None else tuple(sorted(map(address_of, found.inputs)))
-        counted = {*members} if publishers is not None else {*self._chain.followed(), *members}
-        later = view.log.entries[found.position :]
         commits = [view.log.head_at(publisher, found.position) for publisher in members]
         newest = max((one.position + 1 for one in commits if one is not None), default=0)
         single = commits[0] if publishers is not None and len(publishers) == 1 else None
@@ -173,8 +173,19 @@ class Standings:
             block_hash=head.hash,
             block_time=head.time,
             finality_depth=self._settings.finality_depth,
-            behind=sum(one.publisher in counted and not self._shelf.is_refused(one) for one in later),
+            behind=self._behind(found, members, publishers is None, view, now=now),
         )
+
+    def _behind(self, found: Kept, members: tuple[bytes, ...], union: bool, view: LogView, *, now: bool) -> int:  # noqa: FBT001
+        """Commits that the answer should take into account and does not: later ones, and those that are left out."""
+        followed = self._chain.followed() if union else []
+        counted = {*followed, *members}
+        later = view.log.entries[found.position :] if now else []
+        missing = sum(one.publisher in counted and not self._shelf.is_refused(one) for one in later)
+        for publisher in {*followed} - {*members}:
+            one = view.log.head_at(publisher, found.position)
+            missing += one is not None and not self._shelf.is_refused(one)
+        return missing
 
 
 def _not_kept(rows: Rows, view: LogView) -> str:

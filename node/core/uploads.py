@@ -93,6 +93,7 @@ class Uploads:
         self._retries = Retries(parts.runtime, parts.settings)
         self._news = parts.runtime.event()
         self._commits: dict[str, SignedCommit] = {}  # of operations that are not finished
+        self._refusals: dict[str, int] = {}  # the block as of which the registry refused them first
 
     # --- taking ----------------------------------------------------------------------------------------------------
 
@@ -205,6 +206,7 @@ class Uploads:
         """Compare what is unfinished with the log. In the lane. Raises `StoreError`."""
         view, unfinished = self._chain.view, self._desk.unfinished(KIND)
         self._commits = {one.id: self._commits[one.id] for one in unfinished if one.id in self._commits}
+        self._refusals = {one.id: self._refusals[one.id] for one in unfinished if one.id in self._refusals}
         self._retries.only(one.id for one in unfinished)
         for one in unfinished:
             try:
@@ -261,11 +263,12 @@ class Uploads:
             return
         try:
             signed = self._signed(one)
-            await runtime.blocking(LANE, lambda: self._desk.move(one, Stage.RUNNING))
+            if not await runtime.blocking(LANE, lambda: self._is_begun(one.id)):
+                return
             sent = await runtime.blocking(PAYER_LANE, lambda: payer.relay(signed, _Kept(self._desk, f"{one.id}.tx")))
         except (InputError, RejectedError) as error:
             why = str(error)
-            self._retries.done(one.id)
+            self._retries.failed(one.id)
             await runtime.blocking(LANE, lambda: self._refused(one.id, why))
         except DkgError as error:
             why = str(error)
@@ -273,19 +276,33 @@ class Uploads:
             self._parts.log("relay_waits", operation=one.id, why=why)
             await runtime.blocking(LANE, lambda: self._note(one.id, waiting=why))
         else:
+            self._refusals.pop(one.id, None)
             self._retries.sent(one.id)
             text = "0x" + sent.hex() if sent else None
             await runtime.blocking(LANE, lambda: self._note(one.id, transaction=text, waiting=None))
             self._wake()
 
-    def _refused(self, name: str, why: str) -> None:
-        """The registry does not take it; the log says whether somebody else brought it there."""
-        self.follow()
+    def _is_begun(self, name: str) -> bool:
+        """Whether there is still something to do about it; then it says so. In the lane."""
         one = self._desk.get(name)
-        if one is not None and one.state in {Stage.ACCEPTED, Stage.RUNNING}:
+        if one is None or one.state not in {Stage.ACCEPTED, Stage.RUNNING}:
+            return False
+        self._desk.move(one, Stage.RUNNING)
+        return True
+
+    def _refused(self, name: str, why: str) -> None:
+        """The registry does not take it, as the chain is now. Once that is final, it has failed."""
+        self.follow()
+        one, head = self._desk.get(name), self._chain.view.head
+        if one is None or head is None or one.state not in {Stage.ACCEPTED, Stage.RUNNING}:
+            return
+        since = self._refusals.setdefault(name, head.number)
+        if head.number >= since + self._parts.settings.finality_depth:
             self._desk.fail(one, why)
+        else:
+            self._desk.move(one, Stage(one.state), waiting=why)
 
     def _note(self, name: str, **facts: object) -> None:
         one = self._desk.get(name)
-        if one is not None and not Stage(one.state).finished:
+        if one is not None:
             self._desk.move(one, Stage(one.state), **facts)

@@ -3,19 +3,23 @@
 Nothing here moves what others see when an endpoint is down or lies: the view stays, and grows old. When a chain that
 was final is gone, the view is frozen, and says so until the endpoints show that chain again, or somebody decides
 (docs/operations.md).
+
+An endpoint that once left out a change of keys, of a publisher that had no commit yet, is not found out by then, and
+later nothing fits. So when what is shown has been wrong some times in a row, the whole log is read anew.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dkg.chain.log import Block
 from dkg.client.chainread import FinalityError
-from dkg.client.follower import Follower
+from dkg.client.follower import Follower, Resumed, kept_blocks
 from dkg.client.rpc import ChainError
 from dkg.errors import ProofError, StoreError
+from node.core.chainfile import RecordedLog
 from node.core.view import LogView
 
 if TYPE_CHECKING:
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
     from dkg.chain.commit import Domain
     from dkg.client.chainread import ChainReader
     from node.core.chainfile import ChainFile, Kept
+
+
+ANEW_AFTER: Final = 5
+"""Looks in a row that were wrong, after which the log is read anew; twice as many the next time."""
 
 
 class Condition(StrEnum):
@@ -49,6 +57,8 @@ class Counted:
     reorganisations: int = 0
     blocks_back: int = 0
     """Blocks that the chain left."""
+    read_anew: int = 0
+    """How often the whole log was read again."""
 
 
 class Watch:
@@ -69,12 +79,15 @@ class Watch:
         self._reader = reader
         self._domain = domain
         self._file = file
+        self._first_block = first_block
+        self._depth = finality_depth
         self._log = kept.log
-        self._follower = Follower(
-            reader, domain, first_block=first_block, finality_depth=finality_depth, resumed=kept.resumed
-        )
+        self._follower = self._following(kept.resumed)
         self._progress = progress
         self._checked_chain = False
+        self._wrong = 0
+        self._anew_after = ANEW_AFTER
+        self._is_anew = False
         self.counted = Counted()
         self.condition = Condition.STARTING
         self.trouble = ""
@@ -93,19 +106,42 @@ class Watch:
             self._failed(Condition.FROZEN, error)
             self.view = replace(self.view, frozen=str(error))
             return self.view
-        except (ChainError, ProofError) as error:
-            self._failed(Condition.WRONG if isinstance(error, ProofError) else Condition.DOWN, error)
+        except ProofError as error:
+            self._failed(Condition.WRONG, error)
+            self._wrong += 1
+            if self._wrong >= self._anew_after:
+                self._begin_anew()
             return self.view
+        except ChainError as error:
+            self._failed(Condition.DOWN, error)
+            return self.view
+        self._wrong, self._anew_after = 0, ANEW_AFTER
         self.condition, self.trouble = Condition.FOLLOWING, ""
         if step.rolled_back:
             self.counted.reorganisations += 1
             self.counted.blocks_back += step.rolled_back
         head = Block(step.head.number, step.head.hash, step.head.parent, step.head.timestamp)
         if head != self.view.head or self.view.frozen or step.proved != self.view.proved:
-            log = self._log.copy() if self._log.records else self.view.log
+            log = self._log.copy() if self._log.records or self._is_anew else self.view.log
             self.view = LogView(log, head, self._follower.final_position, step.proved)
             self._write(head)
         return self.view
+
+    def _following(self, resumed: Resumed) -> Follower:
+        return Follower(
+            self._reader,
+            self._domain,
+            first_block=self._first_block,
+            finality_depth=self._depth,
+            resumed=resumed,
+        )
+
+    def _begin_anew(self) -> None:
+        """Have the next step read everything. What was final must be on the chain all the same."""
+        self._log = RecordedLog(kept_blocks(self._depth))
+        self._follower = self._following(Resumed(self._log, self._follower.final, 0))
+        self._wrong, self._anew_after, self._is_anew = 0, 2 * self._anew_after, True
+        self.counted.read_anew += 1
 
     def _require_chain(self) -> None:
         """Once, that the endpoints are of the chain that this node follows."""
@@ -125,6 +161,9 @@ class Watch:
         if final is None or self.disk_trouble:
             return
         try:
+            if self._is_anew:
+                self._file.empty()
+                self._is_anew = False
             self._file.write(self._log, final, head, self._follower.proved_entries)
         except StoreError as error:  # what was read counts all the same; it is read again when the node starts
             self.disk_trouble = str(error)

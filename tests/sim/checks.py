@@ -104,7 +104,7 @@ class Checks:
         with suppress(UnknownMomentError):
             standing = node.core.standing(None, At(time=block.header.timestamp))
             same_time = [one for one in self.net.ledger.ever.values() if one.header.timestamp == block.header.timestamp]
-            if all(standing.root != self.oracle(one.state.latest) for one in same_time):
+            if standing.behind == 0 and all(standing.root != self.oracle(one.state.latest) for one in same_time):
                 raise BrokenError(f"I3: {node.name} has another union as of {block.header.timestamp}: {standing}")
 
     def _some(self, node: CoreNode) -> None:
@@ -162,12 +162,16 @@ class Checks:
 
     def oracle(self, latest: dict[bytes, Committed]) -> bytes:
         """The union's root for these commits."""
-        honest = {actor.address for actor in self.actors}
-        latest = {who: one for who, one in latest.items() if who in honest}
+        latest = self._counting(latest)
         key = tuple(sorted((who, one.commit.root) for who, one in latest.items()))
         if key not in self._unions:
             self._unions[key] = union_root(self.actors, latest)
         return self._unions[key]
+
+    def _counting(self, latest: dict[bytes, Committed]) -> dict[bytes, Committed]:
+        """Of the latest commits those that count."""
+        malformed = {actor.address: actor.malformed for actor in self.actors}
+        return {who: one for who, one in latest.items() if who in malformed and one.commit.seq not in malformed[who]}
 
     def _bounded(self, node: CoreNode) -> None:
         """I8."""
@@ -203,8 +207,7 @@ class Checks:
             if view.log.entries != ledger.commits():
                 late.append(f"{node.name} has read {view.length} commits: {node.core.watch.trouble}")
                 continue
-            for who in [actor.address for actor in self.actors if actor.address in latest]:
-                one = latest[who]
+            for who, one in self._counting(latest).items():
                 if shelf.held(who, view) != one:
                     late.append(
                         f"{node.name}: commit {one.commit.seq} of 0x{who.hex()}: {node.core.replicator.trouble}"
@@ -235,7 +238,7 @@ class Checks:
             answer = verify(made.body, QUERY, standing.root)
         except ProofError as error:
             raise BrokenError(f"I4: {node.name}: its proof does not hold: {error}") from error
-        latest = self.net.ledger.head.state.latest
+        latest = self._counting(self.net.ledger.head.state.latest)
         expected: set[tuple[bytes, ...]] = set()
         for actor in self.actors:
             if actor.address in latest:

@@ -45,6 +45,7 @@ SETTINGS = CoreSettings(
     poll_max_s=15.0,
     news_s=0.5,
     retention=Retention(Rule(count=2), {"subset:": Rule(count=1), "staged:": Rule(count=1)}),
+    patience_s=45.0,
     collect_s=20.0,
     lease_s=5.0,
     retry_s=1.0,

@@ -11,13 +11,17 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from dkg.chain.commit import ZERO_HASH, SignedCommit
+from dkg.chain.commit import ZERO_HASH, Commit, SignedCommit
 from dkg.errors import DkgError, ProofError
+from dkg.page import CID_PREFIX
+from node.core.shelf import Staged
 from node.serving import Ticket
-from tests.sim.actors import Actor
+from tests.node.replication import datasets
+from tests.sim.actors import Actor, key_of
 from tests.sim.checks import BrokenError, Checks
 from tests.sim.cores import DEPTH, EPOCH, CoreNet, NodeDiedError
 from tests.sim.ledger import RevertError, RotateTo
+from tests.sim.ledger import signed as sign
 from tests.sim.liars import KINDS, liar
 from tests.sim.loop import SimRuntime
 from tests.sim.transport import Weather
@@ -29,7 +33,11 @@ if TYPE_CHECKING:
     from dkg.client.chainread import Log
     from tests.sim.cores import CoreNode
 
-FAULTS_S = 75.0
+WITHHELD, MALFORMED, COUNTS = "withheld", "malformed", "counts"
+EVIL = ("", WITHHELD, "", MALFORMED, "", COUNTS)
+"""What villains do, a kind a seed."""
+
+FAULTS_S = 60.0
 """How long faults last, in seconds."""
 
 CONVERGED_S = 240.0
@@ -58,6 +66,13 @@ class CoreHistory:
         self.nodes = [self.core_net.node(f"n{number}") for number in range(nodes)]
         self.liars = [self.core_net.node(f"liar{number}", pays=False) for number in range(liars)]
         self.actors = [Actor(number + 1) for number in range(publishers)]
+        self.evil = EVIL[seed % len(EVIL)] if faults else ""
+        """What a publisher does that means no good."""
+        self.villain = Actor(900)
+        self.lair = self.core_net.node("lair", pays=False) if self.evil else None
+        if self.evil == COUNTS:
+            self.actors.append(self.villain)
+            self.villain.malformed.add(1)
         self.checks = Checks(self.core_net, self.actors)
         self.core_net.on_start = self._started
         self.published = 0
@@ -75,12 +90,45 @@ class CoreHistory:
         return self
 
     def _started(self, node: CoreNode) -> None:
-        if node in self.liars:
+        if node is self.lair:
+            self._furnish(node)
+        elif node in self.liars:
             self.core_net.net.liars[node.name] = liar(
                 KINDS[self.seed % len(KINDS)], SimRuntime(self.core_net.loop, node.name)
             )
         else:
             self.checks.started(node)
+
+    def _furnish(self, node: CoreNode) -> None:
+        """Give a villain's pages to the node that serves them to everybody."""
+        store = node.core.parts.store
+        store.pages.put_many(self.villain.store.pages.items())
+        for root in self.villain.quads:
+            node.core.shelf.stage(Staged(self.villain.address, 0, root), at=int(EPOCH + self.core_net.loop.time))
+
+    async def _do_evil(self) -> None:
+        """Anchor what nobody has, what is no dataset, or a dataset with a wrong number of quads, and then the right one."""
+        net, villain, rng = self.core_net, self.villain, self.rng
+        if self.evil == MALFORMED:
+            made, head = rng.choice(datasets.MALFORMED)()
+            villain.store.put_many(made.pages.items())
+            root, count = head.root, head.count
+        else:
+            quads = frozenset(villain.some_quads(rng, 30))
+            root, count = villain.dataset(None, quads, frozenset(), quads), len(quads)
+            if self.evil == WITHHELD:
+                root = root[:4] + rng.randbytes(32)
+        if self.lair is not None and self.lair.is_up:
+            self._furnish(self.lair)
+        await net.runtime.sleep(rng.uniform(0, 40))
+        for number in range(2 if self.evil == COUNTS else 1):
+            told = count + 1 - number if self.evil == COUNTS else count
+            digest = root.removeprefix(CID_PREFIX)
+            commit = Commit(villain.address, number + 1, digest, told, digest if number else ZERO_HASH, EPOCH)
+            while all(one.commit != commit for one in net.ledger.commits()):
+                if self._follows(sign(key_of(villain.number), commit)):
+                    self._send(sign(key_of(villain.number), commit))
+                await net.runtime.sleep(5.0)
 
     async def _main(self) -> None:
         net, runtime = self.core_net, self.core_net.runtime
@@ -89,7 +137,10 @@ class CoreHistory:
         net.nursery.start_soon(net.blocks)
         net.nursery.start_soon(self._look)
         for actor in self.actors:
-            net.nursery.start_soon(self._publish, actor)
+            if actor is not self.villain:
+                net.nursery.start_soon(self._publish, actor)
+        if self.evil:
+            net.nursery.start_soon(self._do_evil)
         if self.faults:
             async with runtime.nursery() as troubles:
                 for trouble in (self._weather, self._crashes, self._reorganisations, self._endpoints, self._disks):
@@ -126,7 +177,11 @@ class CoreHistory:
                     node.start()
             await runtime.sleep(0.1)
             late = self.checks.behind(self.nodes)
-            if not late and self.published == len(self.actors) and not self._unsettled():
+            if (
+                not late
+                and self.published == sum(actor is not self.villain for actor in self.actors)
+                and not self._unsettled()
+            ):
                 break
             if runtime.now() - since > CONVERGED_S:
                 raise BrokenError(f"I9: {'; '.join(late) or self._unsettled()}")

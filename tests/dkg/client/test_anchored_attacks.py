@@ -109,6 +109,33 @@ def test_what_an_endpoint_says_without_proof_is_not_remembered(here: World) -> N
     assert here.client(trusted).head().anchor is Anchor.PROVED
 
 
+@pytest.mark.parametrize("proofs", [1, 2, 3, 4])
+def test_an_endpoint_that_proves_one_part_and_refuses_the_other_has_proved_nothing(here: World, proofs: int) -> None:
+    # The head proved, the entry on its word: with that, any root could be called proved.
+    here.registry.commit(here.publisher)
+    here.mine(DEPTH)
+    here.registry.commit(here.publisher)
+    trusted = TrustedHeads(None)
+    left = proofs
+
+    def stingy(request: Request, response: Response) -> Response:
+        nonlocal left
+        if request.method != "eth_getProof":
+            return response
+        left -= 1
+        return response if left >= 0 else response.with_error(request, -32601, "no")
+
+    here.proxy.rule = stingy
+    client = here.client(trusted, allow_unproved=True)
+    head = client.head() if proofs == 1 else client.head(final=True)
+    assert (head.anchor, head.anchored.proved) == (Anchor.RPC, False)
+    assert "on the endpoint's word" in head.sentence()
+    assert trusted.get(here.registry.domain, here.publisher, final=proofs > 1) is None
+    here.proxy.rule, left = stingy, proofs
+    with pytest.raises(ChainError):
+        here.client().head(final=proofs > 1)
+
+
 def test_an_endpoint_without_proofs_does_not_take_a_client_behind_what_was_proved(here: World) -> None:
     here.registry.commit(here.publisher)
     here.registry.commit(here.publisher)

@@ -136,18 +136,16 @@ def test_honest_endpoints_agree(here: World, truth: list[object], of: int, need:
     assert (quorum.need, quorum.reports()) == (need, [])
 
 
-@pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize(("which", "name"), [(at % 3, name) for at, name in enumerate(FAULTS)])
 def test_one_of_three_that_fails_is_survived_and_not_waited_for(
-    here: World, truth: list[object], name: str, which: int
+    here: World, truth: list[object], which: int, name: str
 ) -> None:
     here.proxies[which].rule = FAULTS[name]()
     assert here.all_answers(here.quorum(3, 2, grace_s=0.02)) == truth  # a slow one would take ten minutes
 
 
-@pytest.mark.parametrize("name", [*LIES, *INVENTIONS])
-@pytest.mark.parametrize("which", range(3))
-def test_one_of_three_that_lies_is_survived(here: World, truth: list[object], name: str, which: int) -> None:
+@pytest.mark.parametrize(("which", "name"), [(at % 3, name) for at, name in enumerate([*LIES, *INVENTIONS])])
+def test_one_of_three_that_lies_is_survived(here: World, truth: list[object], which: int, name: str) -> None:
     here.proxies[which].rule = (LIES | INVENTIONS)[name]()
     quorum = here.quorum(3, 2)
     for _ in range(2):

@@ -140,7 +140,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """All of an answer is on its way."""
         super().on_response_complete()
-        if not self._complete and not self.pipeline:
+        if not self._complete and not self._in_head and not self.pipeline:
             self.transport.close()  # what is left of the body is not read
 
     def send_400_response(self, msg: str) -> None:

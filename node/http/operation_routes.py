@@ -155,7 +155,7 @@ class OperationRoutes:
         authority: Authority,
         publisher: Owner,
         name: Name,
-        reason: Annotated[str | None, Query(max_length=2000)] = None,
+        reason: Annotated[str | None, Query(description="Why.", max_length=2000)] = None,
         idempotency_key: Key = None,
     ) -> Response:
         """Take the content of an asset of this node's own publisher back; that there was one stays known."""

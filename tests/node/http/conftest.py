@@ -26,7 +26,7 @@ TOKENS = {scope: new_token(f"{scope}-token", [scope], secret) for scope, secret 
 
 @dataclass
 class Clock:
-    """Time that tests move. Unix seconds."""
+    """Time that tests move, in seconds."""
 
     now: float
 
@@ -43,6 +43,7 @@ class Site:
     runner: Runner
     settings: HttpSettings
     clock: Clock
+    ticks: Clock
     log: list[tuple[str, dict[str, object]]]
     base: str = "http://127.0.0.1"
     peer: tuple[str, int] = ("192.0.2.1", 4321)
@@ -105,8 +106,9 @@ def site_of(node: Node, runner: Runner, settings: HttpSettings | None = None) ->
     def keep(event: str, /, **fields: object) -> None:
         log.append((event, fields))
 
-    app = make_app(node, runner, settings, clock, log=keep)
-    return Site(app, node, runner, settings, clock, log)
+    ticks = Clock(0.0)
+    app = make_app(node, runner, settings, clock, ticks=ticks, log=keep)
+    return Site(app, node, runner, settings, clock, ticks, log)
 
 
 @pytest.fixture(scope="session")

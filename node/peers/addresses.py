@@ -95,3 +95,14 @@ def group_of(host: str) -> str:
 def parse_all(texts: Iterable[str]) -> list[PeerAddress]:
     """All of some addresses; raises `InputError` for the first that is none."""
     return [PeerAddress.parse(text) for text in texts]
+
+
+def usable(info: PeerInfo) -> list[PeerAddress]:
+    """Those of a peer's addresses that this node can connect to, of whatever libp2p heard."""
+    found: list[PeerAddress] = []
+    for address in info.addrs:
+        try:
+            found.append(PeerAddress.parse(f"{str(address).partition('/p2p/')[0]}/p2p/{info.peer_id}"))
+        except InputError:
+            continue  # not TCP, or nonsense
+    return found

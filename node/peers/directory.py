@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from contextlib import contextmanager
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Final
 
@@ -15,13 +16,16 @@ from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
 from libp2p.peer.peerinfo import PeerInfo
 from libp2p.tools.anyio_service import background_trio_service
 
-from dkg.errors import InputError
 from dkg.page import cid_text
-from node.peers.addresses import PeerAddress
+from node.peers.addresses import usable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from libp2p.abc import IHost
     from libp2p.peer.id import ID
+
+    from node.peers.addresses import PeerAddress
 
 PROVIDERS_MAX: Final = 8
 """Most providers that are asked for."""
@@ -90,16 +94,16 @@ class KademliaDirectory:
         if len(self._provided) > PROVIDED_MAX:
             old, _ = self._provided.popitem(last=False)
             self._table.provider_store.providing_keys.discard(old[_MULTIHASH_AT:])
-        with trio.move_on_after(TIMEOUT_S):
+        with self._forgiving("tell who has a dataset"):
             await self._table.provide(cid_text(root))
 
     async def find(self, root: bytes) -> list[PeerAddress]:
         """Peers that are said to have a dataset."""
         found: list[PeerAddress] = []
         if self._table is not None:
-            with trio.move_on_after(TIMEOUT_S):
+            with self._forgiving("find who has a dataset"):
                 for info in await self._table.find_providers(cid_text(root), PROVIDERS_MAX):
-                    found += _usable(info)[:1]
+                    found += usable(info)[:1]
         others = {address.peer: address for address in found if address.peer != str(self._host.get_id())}
         return list(others.values())
 
@@ -108,11 +112,20 @@ class KademliaDirectory:
         found: list[PeerAddress] = []
         if self._table is not None:
             store = self._host.get_peerstore()
-            with trio.move_on_after(TIMEOUT_S):
+            with self._forgiving("find other peers"):
                 for peer in await self._table.peer_routing.find_closest_peers_network(token_bytes(32)):
                     if peer != self._host.get_id():
-                        found += _usable(PeerInfo(peer, store.addrs(peer)))[:1]
+                        found += usable(PeerInfo(peer, store.addrs(peer)))[:1]
         return found
+
+    @contextmanager
+    def _forgiving(self, what: str) -> Iterator[None]:
+        """Neither time nor faults of the library are worth more than a line in the log: all of this is hints."""
+        try:
+            with trio.move_on_after(TIMEOUT_S):
+                yield
+        except Exception as error:  # noqa: BLE001 - a fault of the library, which a peer may have provoked
+            log.info("the directory could not %s: %s: %s", what, type(error).__name__, error)
 
     def trim(self, connected: set[ID]) -> None:
         """Forget what is too much."""
@@ -124,14 +137,3 @@ class KademliaDirectory:
             records = self._table.provider_store.providers
             for key in list(records)[: max(0, len(records) - RECORDS_MAX)]:
                 del records[key]
-
-
-def _usable(info: PeerInfo) -> list[PeerAddress]:
-    """Those of a peer's addresses that this node can connect to."""
-    found: list[PeerAddress] = []
-    for address in info.addrs:
-        try:
-            found.append(PeerAddress.parse(f"{str(address).partition('/p2p/')[0]}/p2p/{info.peer_id}"))
-        except InputError:
-            continue  # not TCP, or nonsense
-    return found

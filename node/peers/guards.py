@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 import socket
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 import trio
 from libp2p.io.trio import TrioTCPStream
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from libp2p.abc import IMuxedConn, INetStream, IRawConnection, ISecureConn
+    from libp2p.custom_types import TMuxerOptions
     from libp2p.io.abc import ReadWriteCloser
     from libp2p.peer.id import ID
     from multiaddr import Multiaddr  # type: ignore[import-untyped]
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 
 CONNECTION_BYTES_MAX: Final = 24 * 1024 * 1024
 """Most bytes that a connection may have sent and nobody has read, in all its streams. Honest windows end at 16 MiB."""
+
+UNREAD_BYTES_MAX: Final = 128 * 1024 * 1024
+"""The same for all connections together; when it is more, those with more than their share are closed."""
 
 STREAMS_MAX: Final = 128
 """Most streams of a connection that are open at a time; about ten are needed."""
@@ -118,7 +123,9 @@ class GuardedTcp(TrackedTcp):
 
         async def handle(stream: ReadWriteCloser) -> None:
             remote = stream.get_remote_address()
-            if not isinstance(stream, TrioTCPStream) or remote is None or not self._slots.accept(remote):
+            if not isinstance(stream, TrioTCPStream) or remote is None:
+                return
+            if not self._slots.accept(remote, trio.current_time()):
                 await stream.close()
                 return
             watched = stream
@@ -138,9 +145,19 @@ class GuardedTcp(TrackedTcp):
 class BoundedYamux(Yamux):
     """Yamux that ends the connection of a peer that sends more than its windows allow."""
 
+    others: WeakSet[BoundedYamux]
+    """All connections of the host."""
+
+    @property
+    def unread(self) -> int:
+        """Bytes that nobody has read."""
+        return sum(map(len, self.stream_buffers.values()))
+
     async def _read_data_body(self, length: int) -> bytes:
-        unread = sum(map(len, self.stream_buffers.values()))
-        if unread + length > CONNECTION_BYTES_MAX or len(self.streams) > STREAMS_MAX:
+        unread = self.unread + length
+        share = UNREAD_BYTES_MAX // len(self.others)
+        greedy = unread > share and sum(other.unread for other in self.others) > UNREAD_BYTES_MAX
+        if greedy or unread > CONNECTION_BYTES_MAX or len(self.streams) > STREAMS_MAX:
             log.warning(
                 "peer %s has %d bytes and %d streams open that nobody reads", self.peer_id, unread, len(self.streams)
             )
@@ -152,10 +169,16 @@ class BoundedYamux(Yamux):
 class BoundedMuxers(MuxerMultistream):
     """Makes every connection a `BoundedYamux`: libp2p would make its own yamux, whatever class it is given."""
 
+    def __init__(self, muxers: TMuxerOptions) -> None:
+        super().__init__(muxers)
+        self._all: WeakSet[BoundedYamux] = WeakSet()
+
     async def new_conn(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
         """See libp2p."""
         protocol, _ = await self._selector.select(conn, conn.is_initiator, self.negotiate_timeout)
         muxed = BoundedYamux(conn, peer_id, is_initiator=conn.is_initiator)
+        muxed.others = self._all
+        self._all.add(muxed)
         return self._annotate_connection(muxed, conn, protocol)
 
 

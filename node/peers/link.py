@@ -24,7 +24,13 @@ GIVEN_UP_MAX: Final = 256
 """Most requests that were given up and whose answers may still come."""
 
 UNANSWERED_MAX: Final = 2 * REQUESTS_AT_ONCE_MAX
-"""Requests of one peer that are taken before any is answered; more break the protocol. Half of them get `busy`."""
+"""Requests of one peer that are taken before any is answered; more break the protocol."""
+
+ANSWERS_AT_ONCE_MAX: Final = 4
+"""Answers on one link that are made and not sent; other requests wait."""
+
+UNSENT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Most bytes of answers, on all links, that are made and not sent. Over it, links with more than their share end."""
 
 
 @dataclass(slots=True)
@@ -116,27 +122,74 @@ class Link:
         return waiting.answer
 
 
-async def answer(wire: Wire, handler: RequestHandler) -> None:
-    """Answer requests until the stream ends. Raises `PeerError` for a peer that breaks the protocol."""
-    reader = FrameReader(wire)
-    unanswered = 0
+class Backlog:
+    """Answers of all links that are made and not sent, in bytes."""
 
-    async def one(number: int, message: bytes) -> None:
-        nonlocal unanswered
+    def __init__(self) -> None:
+        self._total = 0
+        self._links = 0
+
+    def opened(self, links: int) -> None:
+        """There are so many links more, or fewer."""
+        self._links += links
+
+    def add(self, size: int, unsent: int) -> bool:
+        """Count an answer in; False if it is too much: `unsent` bytes of the same link are waiting already."""
+        if self._total + size > UNSENT_BYTES_MAX and unsent + size > UNSENT_BYTES_MAX // max(1, self._links):
+            return False
+        self._total += size
+        return True
+
+    def sent(self, size: int) -> None:
+        """An answer is sent, or given up."""
+        self._total -= size
+
+
+class Answering:
+    """Answers one peer, on the stream that it opened."""
+
+    def __init__(self, wire: Wire, handler: RequestHandler, backlog: Backlog) -> None:
+        self._wire = wire
+        self._handler = handler
+        self._backlog = backlog
+        self._places = trio.Semaphore(ANSWERS_AT_ONCE_MAX)
+        self._unanswered = 0
+        self._unsent = 0
+
+    async def run(self) -> None:
+        """Answer until the stream ends. Raises `PeerError` for a peer that breaks the protocol."""
+        reader = FrameReader(self._wire)
+        self._backlog.opened(1)
         try:
-            made = await handler(wire.peer, message)
-            await wire.write(header(number, len(made)) + made)
-        except UnreachableError:
-            nursery.cancel_scope.cancel()  # nobody reads any more
+            async with trio.open_nursery() as nursery:
+                try:
+                    while (frame := await reader.next(lambda _number: REQUEST_BYTES_MAX)) is not None:
+                        self._unanswered += 1
+                        if self._unanswered > UNANSWERED_MAX:
+                            raise PeerError(f"the peer {self._wire.peer} asks too many things at once")
+                        nursery.start_soon(self._answer, nursery.cancel_scope, *frame)
+                except UnreachableError:
+                    nursery.cancel_scope.cancel()
         finally:
-            unanswered -= 1
+            self._backlog.opened(-1)
 
-    async with trio.open_nursery() as nursery:
+    async def _answer(self, scope: trio.CancelScope, number: int, message: bytes) -> None:
         try:
-            while (frame := await reader.next(lambda _number: REQUEST_BYTES_MAX)) is not None:
-                if unanswered >= UNANSWERED_MAX:
-                    raise PeerError(f"the peer {wire.peer} asks more than {UNANSWERED_MAX} things at once")
-                unanswered += 1
-                nursery.start_soon(one, *frame)
+            async with self._places:
+                made = await self._handler(self._wire.peer, message)
+                if self._backlog.add(len(made), self._unsent):
+                    await self._send(number, made)
+                else:
+                    scope.cancel()  # it does not read its answers
         except UnreachableError:
-            nursery.cancel_scope.cancel()
+            scope.cancel()
+        finally:
+            self._unanswered -= 1
+
+    async def _send(self, number: int, made: bytes) -> None:
+        self._unsent += len(made)
+        try:
+            await self._wire.write(header(number, len(made)) + made)
+        finally:
+            self._unsent -= len(made)
+            self._backlog.sent(len(made))

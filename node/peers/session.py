@@ -9,9 +9,9 @@ import trio
 from libp2p.custom_types import TProtocol
 from libp2p.exceptions import BaseLibp2pError
 from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo
 
-from dkg.errors import InputError
-from node.peers.addresses import PeerAddress, host_of
+from node.peers.addresses import PeerAddress, host_of, usable
 from node.peers.link import Link
 from node.peers.wire import Wire
 from node.replication.errors import UnreachableError
@@ -111,14 +111,9 @@ class Session:
         found: list[PeerAddress] = []
         for connection in self.host.get_network().get_connections():
             peer, remote = connection.muxed_conn.peer_id, remote_of(connection)
-            for address in self.host.get_peerstore().addrs(peer) if remote is not None else ():
-                try:
-                    parsed = PeerAddress.parse(f"{str(address).partition('/p2p/')[0]}/p2p/{peer}")
-                except InputError:
-                    continue  # not TCP, or nonsense
-                if remote is not None and host_of(parsed.address) == remote[0]:
-                    found.append(parsed)
-                    break
+            if remote is not None:
+                known = usable(PeerInfo(peer, self.host.get_peerstore().addrs(peer)))
+                found += [address for address in known if host_of(address.address) == remote[0]][:1]
         return found
 
 

@@ -8,10 +8,12 @@ has not these.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
 from node.peers.addresses import group_of
+from node.replication.bucket import Bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,9 @@ class SlotLimits:
     """Of these, from one network."""
     shaking_hands_max: int = 32
     """That others make and that are not yet secured."""
+    group_per_s: float = 1.0
+    """Connections that are accepted from one network, a second."""
+    group_burst: float = 30.0
     dialled_max: int = 16
     """That this node makes besides those to pinned peers."""
     group_dialled_max: int = 2
@@ -31,6 +36,9 @@ class SlotLimits:
 
 
 DEFAULT_LIMITS: Final = SlotLimits()
+
+RATES_MAX: Final = 1_024
+"""Networks whose connections are counted."""
 
 Remote = tuple[str, int]
 """Where a connection comes from: host and port."""
@@ -44,6 +52,7 @@ class Slots:
         self._limits = limits
         self._raw: dict[Remote, str] = {}  # its network, from when a connection is accepted until it is closed
         self._secured: set[Remote] = set()
+        self._rates: OrderedDict[str, Bucket] = OrderedDict()
         self._inbound: dict[str, str] = {}  # network by peer
         self._dialled: dict[str, str] = {}
 
@@ -59,9 +68,14 @@ class Slots:
 
     # --- connections before it is known whose they are ---------------------------------------------------------
 
-    def accept(self, remote: Remote) -> bool:
-        """Whether to talk to somebody who connects. If so, `closed` is to follow, and before it perhaps `secured`."""
+    def accept(self, remote: Remote, now: float) -> bool:
+        """Whether to talk to somebody who connects. If so, `closed` is to follow, and before it perhaps `secured`.
+
+        `now`: seconds of a clock that never goes back.
+        """
         limits, group = self._limits, group_of(remote[0])
+        if group and self._too_often(group, now):
+            return False
         shaking = len(self._raw) - len(self._secured)
         if shaking >= limits.shaking_hands_max or len(self._raw) >= limits.inbound_max + 2 * limits.shaking_hands_max:
             return False
@@ -69,6 +83,17 @@ class Slots:
             return False
         self._raw[remote] = group
         return True
+
+    def _too_often(self, group: str, now: float) -> bool:
+        bucket = self._rates.get(group)
+        if bucket is None:
+            bucket = self._rates[group] = Bucket(self._limits.group_per_s, self._limits.group_burst, now)
+            if len(self._rates) > RATES_MAX:
+                self._rates.popitem(last=False)
+        if bucket.wait_s(now):
+            return True
+        bucket.take(1, now)
+        return False
 
     def secured(self, remote: Remote) -> None:
         """It is known whose a connection is."""

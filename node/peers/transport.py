@@ -9,6 +9,8 @@ until there are enough.
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from random import SystemRandom
 from secrets import token_bytes
@@ -16,19 +18,20 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 from libp2p.abc import INetConn, INetStream, INetwork, INotifee
+from libp2p.discovery.events.peerDiscovery import peerDiscovery
 from libp2p.peer.id import ID
 from libp2p.rcmgr import Direction
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from dkg.errors import StoreError
-from node.peers.addresses import PeerAddress, host_of
+from node.peers.addresses import PeerAddress, host_of, usable
 from node.peers.book import Book
 from node.peers.directory import KademliaDirectory
 from node.peers.gossip import GossipService
 from node.peers.guards import GuardedTcp, require_free_port
 from node.peers.host import make_host
 from node.peers.identity import KEY_BYTES, host_key, key_pair
-from node.peers.link import answer
+from node.peers.link import Answering, Backlog
 from node.peers.session import PROTOCOL, Session, remote_of
 from node.peers.slots import Slots
 from node.peers.wire import Wire
@@ -36,16 +39,20 @@ from node.replication.errors import PeerError, UnreachableError
 from node.replication.ledger import BROKEN, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from random import Random
 
     from libp2p.host.basic_host import BasicHost
+    from libp2p.peer.peerinfo import PeerInfo
 
     from node.peers.settings import PeerSettings
     from node.replication.transport import AnnouncementHandler, RequestHandler
 
 KEY_FILE: Final = "host.key"
 BOOK_FILE: Final = "peers.json"
+
+LINKS_MAX: Final = 2
+"""Streams on which one peer may ask at a time: one, and another while it gives that one up."""
 
 BACKOFF_S: Final = 1.0
 """Wait before a pinned peer is tried again, in seconds; it doubles each time."""
@@ -99,6 +106,8 @@ class Libp2pTransport(INotifee):
         self._slots = Slots(frozenset(self._pinned), settings.slots)
         self._listen = settings.listen
         self._session: Session | None = None
+        self._backlog = Backlog()
+        self._serving: Counter[str] = Counter()
         self._request: RequestHandler | None = None
         self._announcement: AnnouncementHandler | None = None
 
@@ -214,7 +223,7 @@ class Libp2pTransport(INotifee):
                 await tcp.close_rest()
 
     async def _with_host(self, host: BasicHost, begun: Callable[[], None]) -> None:
-        async with host.run([Multiaddr(self._listen)]):
+        async with self._hears_of_nearby(), host.run([Multiaddr(self._listen)]):
             try:
                 async with trio.open_nursery() as nursery:
                     session = self._session = Session(host, nursery)
@@ -241,6 +250,26 @@ class Libp2pTransport(INotifee):
             nursery.start_soon(self._keep, session, address)
         nursery.start_soon(self._top_up, session)
 
+    @asynccontextmanager
+    async def _hears_of_nearby(self) -> AsyncIterator[None]:
+        """mDNS, if it is wanted, tells of peers in the local network, in a thread of its own."""
+        token = trio.lowlevel.current_trio_token()
+
+        def found(info: PeerInfo) -> None:
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(self._nearby, info)
+
+        if self.settings.mdns:
+            peerDiscovery.register_peer_discovered_handler(found)
+        try:
+            yield
+        finally:
+            peerDiscovery.unregister_peer_discovered_handler(found)
+
+    def _nearby(self, info: PeerInfo) -> None:
+        for address in usable(info)[:1]:
+            self._book.heard(address)
+
     def _heard(self, peer: str, message: bytes) -> None:
         if self._announcement is not None and not self._ledger.is_out(peer, trio.current_time()):
             self._announcement(peer, message)
@@ -248,11 +277,19 @@ class Libp2pTransport(INotifee):
     async def _serve(self, stream: INetStream) -> None:
         """Answer a peer on the stream that it opened."""
         wire = Wire(stream)
+        peer = wire.peer
+        self._serving[peer] += 1
         try:
-            await answer(wire, self._answered)
-        except PeerError as error:
-            self.penalise(wire.peer, BROKEN, str(error))
+            if self._serving[peer] > LINKS_MAX:
+                self.penalise(peer, BROKEN, f"it opens more than {LINKS_MAX} streams to ask on")
+            else:
+                await Answering(wire, self._answered, self._backlog).run()
+        except* PeerError as group:
+            self.penalise(peer, BROKEN, str(group.exceptions[0]))
         finally:
+            self._serving[peer] -= 1
+            if not self._serving[peer]:
+                del self._serving[peer]
             await wire.reset()
 
     async def _answered(self, peer: str, message: bytes) -> bytes:

@@ -36,6 +36,14 @@ HEARD_BURST: Final = 10.0
 PEERS_MAX: Final = 1_024
 """Peers whose announcements are counted."""
 
+ALL_HEARD_PER_S: Final = 20.0
+"""Announcements of all peers together that are looked at, a second: names cost an attacker nothing."""
+
+ALL_HEARD_BURST: Final = 200.0
+
+NEWS_S: Final = 1.0
+"""Time between two looks at the chain that announcements may cause, in seconds."""
+
 
 class Gossip:
     """Tells of this node's heads, and hears of others'."""
@@ -62,6 +70,8 @@ class Gossip:
         self._pending: dict[bytes, Anchored] = {}
         self._news: Event = runtime.event()
         self._budgets: OrderedDict[str, Bucket] = OrderedDict()
+        self._all = Bucket(ALL_HEARD_PER_S, ALL_HEARD_BURST, runtime.now())
+        self._told_at = runtime.now() - NEWS_S
 
     def tell(self, head: Anchored) -> None:
         """Announce a head with the next announcement."""
@@ -89,7 +99,10 @@ class Gossip:
         if budget.wait_s(now):
             self._transport.penalise(peer, NOISE, "it announces more often than anybody needs")
             return
+        if self._all.wait_s(now):
+            return
         budget.take(1, now)
+        self._all.take(1, now)
         try:
             message = decode(raw, Announcement)
         except PeerError as error:
@@ -105,7 +118,8 @@ class Gossip:
                 self._heard(head)
             else:
                 unknown = True
-        if unknown:
+        if unknown and now - self._told_at >= NEWS_S:
+            self._told_at = now
             self._unknown()
 
     def _budget(self, peer: str, now: float) -> Bucket:

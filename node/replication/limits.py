@@ -1,7 +1,6 @@
 """Limits of the peer protocol, each with its unit, and known before anything is parsed.
 
-A peer that keeps within them costs this node no more than: `REQUESTS_AT_ONCE_MAX` answers in memory, of
-`PAGES_BYTES_MAX` each.
+What one peer can make this node hold in memory is `REQUESTS_AT_ONCE_MAX` answers of `PAGES_BYTES_MAX` each.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ ANNOUNCED_MAX: Final = 64
 PAGES_MAX: Final = 256
 """Most pages that one request asks for."""
 
-PAGES_BYTES_MAX: Final = 4 * 1024 * 1024
+PAGES_BYTES_MAX: Final = 2 * 1024 * 1024
 """Most bytes of pages in one answer, uncompressed; a single page may have `dkg.page.PAGE_BYTES_MAX`."""
 
 BODY_OVERHEAD_BYTES: Final = 8 * 1024

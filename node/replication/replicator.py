@@ -184,7 +184,7 @@ class Replicator:
                     continue
                 if head.publisher not in self._running and len(self._running) < self._settings.at_once:
                     self._running[head.publisher] = head
-                    nursery.start_soon(self._bring, head, old)
+                    nursery.start_soon(self._bring, nursery, head, old)
             await wait_at_most(self._runtime, self._changed, self._settings.look_s)
 
     def _behind(self) -> list[tuple[Anchored, bytes | None]]:
@@ -199,7 +199,7 @@ class Replicator:
             found.append((head, held.root if held is not None else None))
         return found
 
-    async def _bring(self, head: Anchored, old: bytes | None) -> None:
+    async def _bring(self, nursery: Nursery, head: Anchored, old: bytes | None) -> None:
         try:
             await self._look_up(head)
             report = await self._replication.run(head, old)
@@ -217,7 +217,7 @@ class Replicator:
             self._hooks.accepted(report)
             self._gossip.tell(head)
             if self._directory is not None:
-                await self._directory.provide(head.root)
+                nursery.start_soon(self._directory.provide, head.root)
         finally:
             self._running.pop(head.publisher, None)
             self.wake()

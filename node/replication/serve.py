@@ -68,7 +68,7 @@ class Quotas:
     """Proofs that are made for one peer at a time."""
     all_proofs_at_once: int = 4
     """Proofs that are made for all peers at a time."""
-    all_requests_at_once: int = 64
+    all_requests_at_once: int = 32
     """Requests of all peers that are answered at a time."""
     all_large_at_once: int = 2
     """Pages of more than `PAGES_BYTES_MAX` bytes that are read for all peers at a time."""

@@ -75,8 +75,9 @@ def serve(folder: Path, quads: int, pipe: Connection) -> None:
         transport.on_request(Server(runtime, HELLO, store, heads).handle)
         peers.start(transport.run)
         pipe.send((transport.addresses, roots, len(text), memory_mb()))
+        worked = time.process_time()
         pipe.recv()
-        pipe.send((transport.traffic.served, memory_mb()))
+        pipe.send((transport.traffic.served, memory_mb(), round(time.process_time() - worked, 2)))
 
 
 def bring(quads: int) -> dict[str, Any]:
@@ -107,12 +108,14 @@ def bring(quads: int) -> dict[str, Any]:
             found["idle_mb"] = memory_mb()
             for step in ("cold", "warm"):
                 before, since = transport.traffic.received + transport.traffic.sent, time.monotonic()
+                worked = time.process_time()
                 chain.seen += 1
                 peers.call(_wake, replicator)
                 _until(lambda: len(reports) == chain.seen, peers)
                 report = reports[-1]
                 found[step] = {
                     "seconds": round(time.monotonic() - since, 2),
+                    "cpu_seconds": round(time.process_time() - worked, 2),
                     "bytes": transport.traffic.received + transport.traffic.sent - before,
                     "pages": report.pages,
                     "by_change": report.by_change,
@@ -121,7 +124,7 @@ def bring(quads: int) -> dict[str, Any]:
             found["warm"]["ratio"] = round(found["warm"]["bytes"] / text_bytes, 2)
             found["change_compressed_bytes"] = text_bytes
         pipe.send("done")
-        found["served"], found["server_mb"] = pipe.recv()
+        found["served"], found["server_mb"], found["server_cpu_seconds"] = pipe.recv()
         server.join()
     return found
 

@@ -91,19 +91,19 @@ def test_a_peer_that_connects_again_takes_no_second_place() -> None:
 
 def test_a_flood_of_connections_is_cut_off_before_any_handshake() -> None:
     slots = Slots(PINNED, SlotLimits(shaking_hands_max=4, group_max=100))
-    accepted = [number for number in range(100) if slots.accept((host(number), 1))]
+    accepted = [number for number in range(100) if slots.accept((host(number), 1), 0.0)]
     assert accepted == [0, 1, 2, 3]
     slots.secured((host(0), 1))
-    assert slots.accept((host(200), 1))
+    assert slots.accept((host(200), 1), 0.0)
     slots.closed((host(1), 1))
-    assert slots.accept((host(201), 1))
+    assert slots.accept((host(201), 1), 0.0)
     slots.closed(("203.0.113.1", 1))  # never accepted
 
 
 def test_a_flood_of_connections_from_one_network_leaves_room_for_others() -> None:
     slots = Slots(frozenset(), SlotLimits(shaking_hands_max=50, group_max=5))
-    assert sum(slots.accept((host(3, number), number)) for number in range(40)) == 5
-    assert slots.accept((host(4), 1))
+    assert sum(slots.accept((host(3, number), number), 0.0) for number in range(40)) == 5
+    assert slots.accept((host(4), 1), 0.0)
 
 
 # --- the book ----------------------------------------------------------------------------------------------------
@@ -195,3 +195,15 @@ def test_a_book_that_cannot_be_written_or_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         book.save()
     assert [path.name for path in tmp_path.iterdir() if ".new" in path.name] == []
+
+
+def test_one_network_that_connects_again_and_again_is_slowed_down_and_others_are_not() -> None:
+    slots = Slots(frozenset())
+    accepted = 0
+    for number in range(1000):
+        if slots.accept((host(3), number), now=number * 0.01):
+            accepted += 1
+            slots.closed((host(3), number))
+    assert accepted <= DEFAULT_LIMITS.group_burst + 10 * DEFAULT_LIMITS.group_per_s + 1
+    assert slots.accept((host(4), 1), now=10.0)
+    assert slots.accept((host(3), 1), now=1000.0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from node.peers import link as link_module
 from node.peers.frames import HEADER, NUMBER_MAX, FrameReader, header
-from node.peers.link import GIVEN_UP_MAX, UNANSWERED_MAX, Link, answer
+from node.peers.link import GIVEN_UP_MAX, UNANSWERED_MAX, UNSENT_BYTES_MAX, Answering, Backlog, Link
 from node.peers.wire import Wire
 from node.replication.errors import PeerError, UnreachableError
 from node.replication.limits import REQUEST_BYTES_MAX, REQUESTS_AT_ONCE_MAX
@@ -114,7 +114,7 @@ def linked(handler: Callable[[str, bytes], Awaitable[bytes]], ask: Callable[[Lin
         link = Link(ours)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(link.run)
-            nursery.start_soon(answer, theirs, handler)
+            nursery.start_soon(Answering(theirs, handler, Backlog()).run)
             await ask(link)
             nursery.cancel_scope.cancel()
 
@@ -233,7 +233,7 @@ def test_a_request_over_the_limit_is_refused_before_it_is_read() -> None:
         ours, theirs, *_ = wires()
         await ours.write(header(1, REQUEST_BYTES_MAX + 1))
         with pytest.raises(PeerError, match=f"{REQUEST_BYTES_MAX} bytes are the most"):
-            await answer(theirs, echo)
+            await Answering(theirs, echo, Backlog()).run()
 
     with pytest.raises(BaseExceptionGroup) as caught:
         trio.run(main)
@@ -250,7 +250,7 @@ def test_one_who_asks_more_than_may_wait_breaks_the_protocol() -> None:
         for number in range(count):
             await ours.write(header(number, 1) + b"x")
         with trio.move_on_after(0.1):
-            await answer(theirs, never)
+            await Answering(theirs, never, Backlog()).run()
 
     trio.run(main, UNANSWERED_MAX)
     with pytest.raises(BaseExceptionGroup) as caught:
@@ -272,7 +272,22 @@ def test_a_peer_that_never_reads_its_answers_is_given_up(monkeypatch: pytest.Mon
         theirs._stream.write = stuck  # type: ignore[method-assign]
         await ours.write(header(1, 1) + b"x")
         with trio.fail_after(5):
-            await answer(theirs, echo)
+            await Answering(theirs, echo, Backlog()).run()
 
     trio.run(main)
     assert link_module.UNANSWERED_MAX == 2 * REQUESTS_AT_ONCE_MAX
+
+
+def test_answers_that_nobody_reads_are_bounded_over_all_links_and_the_greedy_go_first() -> None:
+    backlog = Backlog()
+    backlog.opened(4)
+    share = UNSENT_BYTES_MAX // 4
+    assert backlog.add(UNSENT_BYTES_MAX - share, 0)  # one large answer may take more than its share
+    assert backlog.add(share, 0)
+    assert not backlog.add(1, UNSENT_BYTES_MAX - share)  # the greedy one gets no more
+    assert backlog.add(share, 0)  # another may still send what is its share
+    assert not backlog.add(1, share)
+    backlog.sent(UNSENT_BYTES_MAX - share)
+    assert backlog.add(1, UNSENT_BYTES_MAX - share)
+    backlog.opened(-4)
+    assert backlog.add(1, 0)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 import trio
+from libp2p.discovery.events.peerDiscovery import peerDiscovery
+from libp2p.exceptions import BaseLibp2pError
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import info_from_p2p_addr
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from dkg.errors import InputError, StoreError
 from dkg.page import cid_of
 from dkg.pages import MemoryPageStore
 from node.peers import session as session_module
 from node.peers import transport as transport_module
+from node.peers.addresses import PeerAddress
+from node.peers.frames import header
 from node.peers.runtime import TrioRuntime
 from node.peers.slots import SlotLimits
 from node.peers.thread import PeerThread
@@ -23,7 +31,8 @@ from node.replication.errors import PeerError, UnreachableError
 from node.replication.messages import Hello
 from node.replication.replicator import Hooks, Network, Replicator, Settings
 from node.replication.serve import Server
-from tests.node.peers.running import CHAIN_ID, REGISTRY, running, settings, until
+from tests.node.peers.names import peer_name
+from tests.node.peers.running import CHAIN_ID, REGISTRY, running, settings, stranger, until
 from tests.node.replication.datasets import changed, dataset
 from tests.sim.node import SimChain, SimHeads
 
@@ -311,6 +320,38 @@ def test_a_node_connects_to_no_more_than_it_may() -> None:
             assert not await a.connect(a.addresses[0])
             with pytest.raises(InputError, match="no address of a peer"):
                 await a.connect("junk")
+
+    trio.run(main)
+
+
+def test_peers_in_the_local_network_are_put_into_the_book_where_that_is_wanted_and_else_not() -> None:
+    info = PeerAddress(peer_name(1), "/ip4/192.0.2.7/tcp/4001").info()
+
+    async def book_of(wanted: Libp2pTransport) -> int:
+        async with wanted._hears_of_nearby():
+            await trio.to_thread.run_sync(peerDiscovery.emit_peer_discovered, info)
+            await trio.sleep(0.05)
+        peerDiscovery.emit_peer_discovered(info)
+        return len(wanted._book)
+
+    assert trio.run(book_of, Libp2pTransport(settings(mdns=True))) == 1
+    assert trio.run(book_of, Libp2pTransport(settings())) == 0
+
+
+def test_a_peer_that_opens_a_third_stream_to_ask_on_is_penalised() -> None:
+    async def main() -> None:
+        a = Libp2pTransport(settings())
+        a.on_request(echo)
+        async with running(a), stranger() as client:
+            await client.connect(info_from_p2p_addr(Multiaddr(a.addresses[0])))
+            for _ in range(2):
+                stream = await client.new_stream(ID.from_string(a.id), [session_module.PROTOCOL])
+                await stream.write(header(1, 1) + b"x")
+                await until(lambda: a._serving, "the stream")
+            assert a._ledger.points(str(client.get_id()), trio.current_time()) == 0
+            with suppress(BaseLibp2pError):  # it may be gone before its protocol is agreed on
+                await client.new_stream(ID.from_string(a.id), [session_module.PROTOCOL])
+            await until(lambda: a._ledger.points(str(client.get_id()), trio.current_time()) > 0, "the penalty")
 
     trio.run(main)
 

@@ -221,10 +221,8 @@ class Database:
                 return False
             self.connection.execute("BEGIN IMMEDIATE")
             try:
-                for _ in range(min(free, pages)):
-                    self.connection.execute(
-                        "PRAGMA incremental_vacuum(1)"
-                    )  # `execute` lets it do one, whatever it says
+                for _ in range(min(free, pages)):  # `execute` lets the pragma do one, whatever it says
+                    self.connection.execute("PRAGMA incremental_vacuum(1)")
                 left = self.pragma("freelist_count")
                 self.connection.execute("COMMIT")
             except BaseException:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dkg.check import PROBLEMS_MAX, check_dataset
 from dkg.client.spill import FileSpill
-from dkg.page import cid_text
+from dkg.errors import StoreError
+from dkg.page import DatasetRoot, Inner, cid_text, decode
 from dkg.pages import StoredPages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from dkg.client.store import SqliteStore
 
@@ -38,8 +39,8 @@ def check_store(
 ) -> StoreChecked:
     """Check the database, every page in it, and the current dataset, with all that `check_dataset` checks.
 
-    `all_heads`: older datasets too. `roots`: of more datasets to check. `progress` is told what is being checked, how much was, and of how much. Nothing
-    is changed. Raises `StoreError` when the database cannot be read at all.
+    `all_heads`: older datasets too. `roots`: of more datasets to check. `progress` is told what is being checked, how
+    much was, and of how much. Nothing is changed. Raises `StoreError` when the database cannot be read at all.
     """
     tell = progress or (lambda _what, _done, _total: None)
     heads = store.heads()
@@ -61,3 +62,30 @@ def check_store(
             quads = checked.quads if at == 0 else quads
             problems += [f"dataset {cid_text(root)}: {problem}" for problem in checked.problems]
     return StoreChecked(heads[0] if heads else None, len(heads), quads, count, problems)
+
+
+def unreadable(store: SqliteStore, roots: Iterable[bytes]) -> Iterator[bytes]:
+    """The CIDs of pages that some datasets need and that cannot be read: missing, or damaged. Reads all pages.
+
+    What is below a page that cannot be read is not known.
+    """
+    stack = list(roots)
+    seen: set[bytes] = set()
+    while stack:
+        cid = stack.pop()
+        short = cid[4:12]  # of each page of a dataset, in memory
+        if short in seen:
+            continue
+        seen.add(short)
+        try:
+            raw = store.get(cid)
+        except StoreError:
+            raw = None
+        if raw is None:
+            yield cid
+            continue
+        page = decode(cid, raw)
+        if type(page) is DatasetRoot:
+            stack += page.trees
+        elif type(page) is Inner:
+            stack += page.children

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from dkg.errors import StoreError
@@ -62,10 +62,11 @@ class FileLock:
             self.release()
 
     def sign(self) -> None:
-        """Write this process's number into the file, for people to read. It proves nothing."""
+        """Write this process's number into the file, for people to read. It proves nothing, and may fail."""
         if self._handle is not None:
-            os.ftruncate(self._handle, 0)
-            os.pwrite(self._handle, b"%d\n" % os.getpid(), 0)
+            with suppress(OSError):
+                os.ftruncate(self._handle, 0)
+                os.pwrite(self._handle, b"%d\n" % os.getpid(), 0)
 
 
 def writer_lock(directory: Path) -> FileLock:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from dkg.client.collect import Collection, Phase
 from dkg.client.database import make_directory
+from dkg.client.fsck import unreadable
 from dkg.client.store import SqliteStore
 from dkg.errors import DkgError, StoreError
 from dkg.page import cid_text
@@ -268,6 +269,13 @@ class NodeStore:
     def integrity_problems(self) -> list[str]:
         """What SQLite finds wrong with `state.db`. Its rows were checked when this was opened."""
         return self._state.database.integrity_problems()
+
+    def damaged(self) -> Iterator[bytes]:
+        """The pages, of those that stay, that cannot be read: `pages.replace_many` puts them again.
+
+        Below a page that cannot be read others may be damaged: ask again when it is there.
+        """
+        return unreadable(self.pages, self.counting())
 
     # Space
 

@@ -43,7 +43,9 @@ class NoContractError(ProofError):
 class AnchoredHead:
     """A publisher's head as of a block. `committed` is None if the publisher has no commit.
 
-    `proved`: whether it was checked as above, from the block hash alone; otherwise an endpoint's word was taken.
+    `proved`: whether it was checked as above, from the block hash alone; otherwise an endpoint's word was taken. Of a
+    proved commit only `previous` is not: the entry has `prior_position` in its place (see `dkg.chain.log`, which
+    compares it with the root there).
     """
 
     domain: Domain

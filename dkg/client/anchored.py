@@ -369,8 +369,8 @@ class Client:
 
     def _went_back(self, anchored: AnchoredHead) -> bool:
         """Whether a commit seen before, not final yet, is not on the chain any more."""
-        latest = self._trusted.get(self._domain, self._publisher, final=False)
-        if latest is None or anchored.committed == latest:
+        latest, committed = self._trusted.get(self._domain, self._publisher, final=False), anchored.committed
+        if latest is None or (committed is not None and committed.entry() == latest.entry()):
             return False
         return anchored.head.seq <= latest.commit.seq
 

@@ -551,6 +551,34 @@ def test_another_chain_with_the_same_registry_is_refused_and_says_where_the_memo
             reader.close()
 
 
+def test_a_forged_previous_root_which_no_entry_has_changes_nothing_that_is_believed(here: World) -> None:
+    # Events name the root before. The log's entry does not: of a proved head it is the one thing that is hearsay.
+    here.registry.commit(here.publisher)
+    committed = here.registry.commit(here.publisher)
+    here.proxy.rule = edited(
+        ("eth_getLogs",),
+        lambda logs: [log | {"data": log["data"][:66] + "66" * 32 + log["data"][130:]} for log in logs],
+    )
+    trusted = TrustedHeads(None)
+    for shown in (None, committed):
+        head = here.client(trusted).head(shown=shown)
+        assert head.committed is not None
+        assert (head.committed.entry(), head.root[4:], head.went_back) == (
+            committed.entry(),
+            committed.commit.root,
+            False,
+        )
+    here.mine(DEPTH)
+    assert here.client(trusted).head().state is State.FINAL
+    here.proxy.rule = honest
+    assert not here.client(trusted).head(shown=committed).went_back
+    with pytest.raises(ProofError):  # a follower, which has the root before, does not take it
+        here.proxy.rule = edited(
+            ("eth_getLogs",), lambda logs: [*logs[:-1], logs[-1] | {"data": logs[-1]["data"][:66] + "66" * 64}]
+        )
+        here.follower().step()
+
+
 # --- what answers say ----------------------------------------------------------------------------------------------
 
 

@@ -182,7 +182,7 @@ class Checks:
         under_way = node.transport.counted.under_way if node.transport else 0
         if len(inbox) > 3 * unfinished + 2 or kept > KEPT_MAX or under_way > UNDER_WAY_MAX:
             raise BrokenError(
-                f"I8: {node.name} has {len(inbox)} files for {unfinished} operations, {kept} roots, {under_way} requests"
+                f"I8: {node.name} has {len(inbox)} files for {unfinished} operations, {kept} roots, {under_way} asked"
             )
 
     def log(self, name: str, event: str, facts: dict[str, Any]) -> None:

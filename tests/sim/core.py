@@ -19,13 +19,14 @@ def main(arguments: list[str]) -> int:
             try:
                 history.run()
             finally:
-                print(*history.core_net.lines, sep="\n")
+                sys.stdout.write("\n".join([*history.core_net.lines, ""]))
             return 0
         since = time.perf_counter()
         for seed in range(*numbers):
             made = CoreHistory(seed, Path(folder)).run()
-            print(seed, f"{made.converged_s:.1f} s", made.core_net.loop.steps, made.checks.checked, flush=True)
-        print(f"{time.perf_counter() - since:.1f} s")
+            sys.stdout.write(f"{seed}: settled in {made.converged_s:.1f} s, {made.core_net.loop.steps} steps\n")
+            sys.stdout.flush()
+        sys.stdout.write(f"{time.perf_counter() - since:.1f} s\n")
     return 0
 
 

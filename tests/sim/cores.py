@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dkg.client.rpc import ChainError
@@ -28,6 +27,7 @@ from tests.sim.transport import SimNet, SimTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
     from typing import TypeVar
 
     from dkg.chain.commit import SignedCommit

@@ -8,6 +8,7 @@ are checked on every node every second, at every start, and at the end (`tests.s
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +108,7 @@ class CoreHistory:
             node.core.shelf.stage(Staged(self.villain.address, 0, root), at=int(EPOCH + self.core_net.loop.time))
 
     async def _do_evil(self) -> None:
-        """Anchor what nobody has, what is no dataset, or a dataset with a wrong number of quads, and then the right one."""
+        """Anchor what nobody has, or no dataset, or one with a wrong number of quads and then with the right one."""
         net, villain, rng = self.core_net, self.villain, self.rng
         if self.evil == MALFORMED:
             made, head = rng.choice(datasets.MALFORMED)()
@@ -129,6 +130,10 @@ class CoreHistory:
                 if self._follows(sign(key_of(villain.number), commit)):
                     self._send(sign(key_of(villain.number), commit))
                 await net.runtime.sleep(5.0)
+        while self.lair is not None:  # it throws away what does not count, and the villain brings it again
+            if self.lair.is_up:
+                self._furnish(self.lair)
+            await net.runtime.sleep(5.0)
 
     async def _main(self) -> None:
         net, runtime = self.core_net, self.core_net.runtime
@@ -238,10 +243,7 @@ class CoreHistory:
                 node = self.rng.choice(up)
                 ticket = Ticket(f"{name}-{node.name}", sha256(signed.encode()).hexdigest())
                 try:
-                    core = node.core
-                    await node.call(
-                        lambda core=core, ticket=ticket: core.publish_signed(ticket, signed, car, relay=relay)
-                    )  # type: ignore[misc]
+                    await node.call(partial(node.core.publish_signed, ticket, signed, car, relay=relay))
                 except DkgError as error:
                     net.trace(node.name, "no upload", {"why": str(error)})
                 except NodeDiedError:
@@ -352,7 +354,8 @@ class CoreHistory:
                 continue
             now = int(EPOCH + self.core_net.loop.time)
             kept = rng.choice([0.0, 0.5, 1.0])
-            gone = ledger.reorganise(depth, [now] * (depth + rng.randrange(2)), lambda _sent: rng.random() < kept)
+            times = [now] * (depth + rng.randrange(2))
+            gone = ledger.reorganise(depth, times, lambda _sent, share=kept: rng.random() < share)  # type: ignore[misc]
             self.core_net.trace("chain", "reorganised", {"depth": depth, "gone": len(gone)})
 
     async def _endpoints(self) -> None:

@@ -120,7 +120,7 @@ class State:
             raise RevertError("nobody signs for it")
         self.nonces[who] = nonce + 1
         if sent.signer is not None:
-            self.signers[who] = 0 if sent.signer == who else int.from_bytes(sent.signer)
+            self.signers[who] = int.from_bytes(sent.signer)
             return Rotated(who, sent.signer, nonce, self.length)
         self.signers[who] = RETIRED if sent.retires else REVOKED
         if sent.retires:

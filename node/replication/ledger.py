@@ -24,10 +24,10 @@ BROKEN: Final = 40
 """Points for a message that breaks the protocol."""
 
 NOISE: Final = 5
-"""Points for more announcements than anybody needs, and for announcements of another network."""
+"""Points for announcements of another network."""
 
-STALL: Final = 4
-"""Points for an answer that did not come."""
+STALL: Final = 1
+"""Points for an answer that did not come: so few that one who is merely out of reach is never shut out."""
 
 
 class Ledger:

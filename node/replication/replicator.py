@@ -179,6 +179,9 @@ class Replicator:
             now = self._runtime.now()
             self._missing = bool(behind)
             for head, old in behind:
+                if head.count > self._settings.quads_max:
+                    why = f"it has {head.count} quads, and this node takes {self._settings.quads_max} at most"
+                    self._trouble[head.publisher] = _Trouble(head, 0, now + self._settings.retry_max_s, why)
                 trouble = self._trouble.get(head.publisher)
                 if trouble is not None and trouble.head == head and trouble.next_at > now:
                     continue
@@ -194,7 +197,7 @@ class Replicator:
             held = self._heads.held(head.publisher)
             if held == head or self._is_past(head):
                 continue
-            if self._heads.refused(head) or head.count > self._settings.quads_max:
+            if self._heads.refused(head):
                 continue
             found.append((head, held.root if held is not None else None))
         return found
@@ -254,9 +257,9 @@ class Replicator:
         while True:
             wait_s = self._settings.entropy_missing_s if self._missing else self._settings.entropy_s
             await self._runtime.sleep(wait_s * (0.5 + self._runtime.random.random()))
-            peers = self._transport.peers()
+            peers = self._acquaintances.order(b"", self._transport.peers(), self._runtime.now())
             if peers:
-                await self._compare(self._runtime.random.choice(sorted(peers)))
+                await self._compare(peers[0])
 
     async def _compare(self, peer: str) -> None:
         """Ask a peer what it holds. What the chain has too tells where to fetch it; the rest says nothing."""

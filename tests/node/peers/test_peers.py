@@ -289,6 +289,7 @@ def test_peers_find_each_other_through_one_that_both_know(monkeypatch: pytest.Mo
             others = [Libp2pTransport(settings(bootstrap=(hub.addresses[0],))) for _ in range(3)]
             async with running(*others):
                 await until(lambda: all(len(peer.peers()) == 3 for peer in (hub, *others)), "all of each other")
+                assert set(hub.peers()) == {peer.id for peer in others}
 
     trio.run(main)
 

@@ -78,15 +78,16 @@ def test_announcements_of_another_network_and_junk_are_penalised() -> None:
 
 
 def test_one_who_announces_without_end_is_not_listened_to_and_others_are() -> None:
-    listener = Listener()
+    listener = Listener([head(0)])
     for _ in range(100):
         listener.gossip.hear("loud", told(head(0)))
-    assert listener.penalties == [NOISE] * (100 - int(HEARD_BURST))
-    listener.gossip.hear("quiet", told(head(3)))
-    assert listener.acquaintances.providers(head(3).root, ["quiet"]) == ["quiet"]
+    assert len(listener.heard) == HEARD_BURST
+    assert not listener.penalties  # it may be another who repeats what it said
+    listener.gossip.hear("quiet", told(head(0)))
+    assert len(listener.heard) == HEARD_BURST + 1
     listener.wait(1.5)
     listener.gossip.hear("loud", told(head(0)))
-    assert len(listener.penalties) == 100 - int(HEARD_BURST)
+    assert len(listener.heard) == HEARD_BURST + 2
 
 
 def test_a_thousand_names_are_listened_to_no_more_than_all_may_be() -> None:

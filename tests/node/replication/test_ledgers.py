@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from node.replication.acquaintance import LACKS_S, PEERS_MAX, ROOTS_MAX, Acquaintances
+from node.replication.acquaintance import LACKS_S, PEERS_MAX, ROOTS_MAX, STALLED_S, Acquaintances
 from node.replication.bucket import Bucket
-from node.replication.ledger import HALF_LIFE_S, LIE, REMEMBERED_MAX, Ledger
+from node.replication.ledger import HALF_LIFE_S, LIE, REMEMBERED_MAX, STALL, Ledger
 from tests.node.replication.examples import EXAMPLES, cid
 
 HELLO = EXAMPLES[0]
@@ -49,10 +49,10 @@ def test_two_lies_shut_a_peer_out_until_the_points_have_faded() -> None:
     assert ledger.points("a", 1.5 * HALF_LIFE_S) < 50
 
 
-def test_rare_stalls_never_shut_anybody_out() -> None:
+def test_one_who_never_answers_is_not_shut_out_for_it() -> None:
     ledger = Ledger()
-    for minute in range(10_000):
-        assert not ledger.penalise("a", 4, 60.0 * minute)
+    for time in range(10_000):
+        assert not ledger.penalise("a", STALL, STALLED_S * time)
 
 
 def test_the_ledger_forgets_whom_it_penalised_longest_ago() -> None:

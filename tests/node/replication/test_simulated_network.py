@@ -14,6 +14,7 @@ import pytest
 
 from node.replication import fetch
 from node.replication.replicate import Replication, Report
+from node.replication.replicator import Settings
 from node.replication.serve import Quotas
 from tests.datasets import university
 from tests.sim.liars import KINDS, liar
@@ -266,6 +267,23 @@ def test_a_malformed_commit_is_refused_once_and_not_fetched_again() -> None:
     assert nodes[1].heads.held(publisher.address) is None
     assert nodes[1].transport.counted.requests < 60  # greetings and anti-entropy; the pages once
     assert not nodes[1].transport.counted.penalties
+
+
+def test_a_dataset_that_is_too_large_for_this_node_is_not_fetched_and_says_so() -> None:
+    loop, net = network(1)
+    log: list[Anchored] = []
+    publisher = Publisher(1)
+    log.append(publisher.commit(QUADS[:50], [], 0))
+    most = log[0].count
+    nodes = [SimNode(net, f"n{less}", log, settings=Settings(quads_max=most - less)) for less in range(2)]
+    home = SimNode(net, "home", log)
+    home.publish(publisher, log[0])
+    for node in nodes:
+        node.see(1)
+    settle(loop, [home, *nodes])
+    assert nodes[0].heads.held(publisher.address) == log[0]
+    assert nodes[1].heads.held(publisher.address) is None
+    assert f"this node takes {most - 1} at most" in nodes[1].replicator.trouble[publisher.address]
 
 
 # --- floods ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from dkg.errors import InputError
 from node.assets.provenance import about as read_about
 from node.http.accept import GRAPHS, best_of, negotiate, parse_accept
 from node.http.conditional import REVALIDATE
-from node.http.documented import AT_TEXT, BINARY, GRAPH_ANSWER, STATE_HEADERS, TEXT
+from node.http.documented import BINARY, GRAPH_ANSWER, STATE_HEADERS, TEXT
 from node.http.listing import assets_after
 from node.http.moments import Moment, parse_at, standing_for, state_headers, wrong
 from node.http.node_routes import ITEMS, At, Limit, Publishers, following
@@ -40,9 +40,14 @@ ONE: Final = "/v1/assets/{authority}/{publisher}/{name}"
 _REGISTRY: Final = "did:dkg:eip155:31337:0x5fbdb2315678afecb367f032d93f642f64180aa3"
 _ADDRESS: Final = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8"
 
-Authority = Annotated[str, Path(description="did:dkg:eip155:<chain id>:<registry>", examples=[_REGISTRY])]
-Owner = Annotated[str, Path(description="The publisher's address, in lower case.", examples=[_ADDRESS])]
-Name = Annotated[str, Path(description="The asset's name.", examples=["air"])]
+_AUTHORITY: Final = "^did:dkg:eip155:[1-9][0-9]{0,15}:0x[0-9a-f]{40}$"
+_NAME: Final = "^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$"
+
+Authority = Annotated[
+    str, Path(description="did:dkg:eip155:<chain id>:<registry>", pattern=_AUTHORITY, examples=[_REGISTRY])
+]
+Owner = Annotated[str, Path(description="The publisher's address.", pattern="^0x[0-9a-f]{40}$", examples=[_ADDRESS])]
+Name = Annotated[str, Path(description="The asset's name.", pattern=_NAME, examples=["air"])]
 Seq = Annotated[int, Query(ge=1, lt=2**48, description="The number of a commit of the publisher.")]
 Before = Annotated[int | None, Query(ge=0, le=2**48, description="A position of the log: look at commits below.")]
 
@@ -99,7 +104,7 @@ class AssetRoutes:
         authority: Authority,
         publisher: Owner,
         name: Name,
-        at: Annotated[str | None, Query(description=AT_TEXT)] = None,
+        at: At = None,
     ) -> Response:
         """The content of an asset, as RDF; or the proof that it is so, also that there is no such asset.
 
@@ -115,7 +120,7 @@ class AssetRoutes:
         authority: Authority,
         publisher: Owner,
         name: Name,
-        at: Annotated[str | None, Query(description=AT_TEXT)] = None,
+        at: At = None,
     ) -> Response:
         """What the publisher says about an asset: as RDF, as its proof, or as JSON with what is understood of it."""
         ual = self._ual(authority, publisher, name)

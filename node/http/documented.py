@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from node.http.accept import GRAPHS, PROOFS, TABLES
 from node.http.body import FORM
-from node.http.moments import STATE_FIELDS
-from node.http.protocol import QUERY
-from node.http.shapes import ADDRESS_EXAMPLE, ROOT_EXAMPLE
+from node.http.moments import NUMBER_MAX, PUBLISHERS_MAX, STATE_FIELDS
+from node.http.protocol import GRAPHS_MAX, QUERY
+from node.http.shapes import ADDRESS_EXAMPLE
 
 Json = dict[str, Any]
 
@@ -53,11 +53,11 @@ BINARY: Final[Json] = {"schema": {"type": "string", "contentMediaType": "applica
 TEXT: Final[Json] = {"schema": {"type": "string"}}
 
 
-def parameter(name: str, text: str, schema: Json, *, example: object = None, many: bool = False) -> Json:
-    """A parameter in the query string. `many`: it may be given again."""
+def parameter(name: str, text: str, schema: Json, *, example: object = None, many: int = 0) -> Json:
+    """A parameter in the query string. `many`: how often it may be given, if more than once."""
     found: Json = {"name": name, "in": "query", "required": False, "description": text}
     if many:
-        found |= {"schema": {"type": "array", "items": schema, "maxItems": 100}, "style": "form", "explode": True}
+        found |= {"schema": {"type": "array", "items": schema, "maxItems": many}, "style": "form", "explode": True}
     else:
         found |= {"schema": schema}
     if example is not None:
@@ -69,27 +69,36 @@ ADDRESS: Final[Json] = {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"}
 IRI: Final[Json] = {"type": "string", "format": "iri"}
 
 AT_TEXT: Final = "A moment: block:N, seq:N (a commit of one publisher), time:RFC3339 or root:CID. By default now."
+AT_PATTERN: Final = (
+    "^(block|seq):[0-9]{1,18}$|^time:[0-9-]{10}T[0-9:.]{8,18}(Z|[+-][0-9]{2}:[0-9]{2})$|^root:b[a-z2-7]{58}$"
+)
+"""What `at` looks like; not everything that looks so is a moment."""
+
 PUBLISHER_TEXT: Final = "Ask the dataset of this publisher (again: of several) and not of all that are followed."
 MIN_CLAIM_TEXT: Final = "Refuse (412) to claim less. L1: complete for the publishers. L2: complete for all."
 MAX_AGE_TEXT: Final = "Refuse (412) if the newest block is older than so many seconds."
 
 MOMENT: Final[list[Json]] = [
-    parameter("publisher", PUBLISHER_TEXT, ADDRESS, many=True),
-    parameter("at", AT_TEXT, {"type": "string"}),
+    parameter("publisher", PUBLISHER_TEXT, ADDRESS, many=PUBLISHERS_MAX),
+    parameter("at", AT_TEXT, {"type": "string", "pattern": AT_PATTERN}),
     parameter("min_claim", MIN_CLAIM_TEXT, {"type": "string", "enum": ["L1", "L2"]}),
-    parameter("max_age", MAX_AGE_TEXT, {"type": "integer", "minimum": 0}),
+    parameter("max_age", MAX_AGE_TEXT, {"type": "integer", "minimum": 0, "maximum": NUMBER_MAX}),
 ]
 
 _PROTOCOL: Final[list[Json]] = [
-    parameter("default-graph-uri", "A graph of the query's default graph.", IRI, many=True),
-    parameter("named-graph-uri", "A named graph of the query.", IRI, many=True),
+    parameter("default-graph-uri", "A graph of the query's default graph.", IRI, many=GRAPHS_MAX),
+    parameter("named-graph-uri", "A named graph of the query.", IRI, many=GRAPHS_MAX),
     *MOMENT,
     parameter(
         "base",
         "What relative IRIs are relative to; by default the URL of this endpoint. `DKG-Base` says it with a proof.",
         {"type": "string", "format": "uri"},
     ),
-    parameter("now", "What NOW() gives: an xsd:dateTime. Without it, NOW() is refused.", {"type": "string"}),
+    parameter(
+        "now",
+        "What NOW() gives: an xsd:dateTime. Without it, NOW() is refused.",
+        {"type": "string", "format": "date-time"},
+    ),
 ]
 
 
@@ -165,5 +174,3 @@ GRAPH_ANSWER: Final[Json] = {
     },
     "headers": {**STATE_HEADERS, **CACHE_HEADERS},
 }
-
-ROOT_PARAMETER_EXAMPLE: Final = ROOT_EXAMPLE

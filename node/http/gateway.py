@@ -8,9 +8,9 @@ Datasets have no paths.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations
 from starlette.responses import Response, StreamingResponse
 
@@ -22,6 +22,7 @@ from node.http.context import exchange_of
 from node.http.documented import BINARY, CACHE_HEADERS, parameter
 from node.http.moments import parse_cid, wrong
 from node.http.problems import Code, Problem
+from node.http.shapes import ROOT_EXAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -39,6 +40,9 @@ PROBE: Final = "bafkqaaa"
 _PROBE_BYTES: Final = b"\x01\x55\x00\x00"
 _CHUNK_BYTES: Final = 64 * 1024
 _CHUNK_PAGES: Final = 32  # read before others have a turn
+
+
+Cid = Annotated[str, Path(description="The CID of a page.", pattern="^b[a-z2-7]{7,100}$", examples=[ROOT_EXAMPLE])]
 
 
 class Asked(NamedTuple):
@@ -94,7 +98,7 @@ class Gateway:
         )
         return router
 
-    async def get(self, request: Request, cid: str) -> Response:
+    async def get(self, request: Request, cid: Cid) -> Response:
         """A page, or all that is below it, by its CID."""
         asked = _asked(request, cid)
         headers = {

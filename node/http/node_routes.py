@@ -8,13 +8,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
+from pydantic import StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dkg.page import DatasetRoot, decode
 from node.http.conditional import REVALIDATE
-from node.http.documented import AT_TEXT, PUBLISHER_TEXT, STATE_HEADERS
+from node.http.documented import AT_PATTERN, AT_TEXT, PUBLISHER_TEXT, STATE_HEADERS
 from node.http.listing import graphs_after
 from node.http.moments import Moment, parse_address, standing_for, state_headers
 from node.http.problems import Code, Problem
@@ -33,9 +34,10 @@ ITEMS: Final = 100
 """Items of a part of a list, if nothing is said."""
 
 Limit = Annotated[int, Query(ge=1, le=ITEMS_MAX, description="Most items.")]
-Publishers = Annotated[list[str], Query(description=PUBLISHER_TEXT, max_length=100)]
-At = Annotated[str | None, Query(description=AT_TEXT)]
-Address = Annotated[str | None, Query(description="The address of a publisher.", pattern="^0x[0-9a-fA-F]{40}$")]
+HexAddress = Annotated[str, StringConstraints(pattern="^0x[0-9a-fA-F]{40}$")]
+Publishers = Annotated[list[HexAddress], Query(description=PUBLISHER_TEXT, max_length=100)]
+At = Annotated[str | None, Query(description=AT_TEXT, pattern=AT_PATTERN)]
+Address = Annotated[HexAddress | None, Query(description="The address of a publisher.")]
 
 
 class NodeRoutes:
@@ -107,7 +109,9 @@ class NodeRoutes:
         items = [PublisherShape.of(one, service.domain) for one in found[:limit]]
         return Listed(items=items, next=following(request, "after", items[-1].address) if len(found) > limit else None)
 
-    async def publisher(self, address: str) -> PublisherShape:
+    async def publisher(
+        self, address: Annotated[HexAddress, Path(description="The publisher's address.")]
+    ) -> PublisherShape:
         """A publisher."""
         service = self._context.service
         found = service.publisher(parse_address("address", address))
@@ -132,9 +136,11 @@ class NodeRoutes:
             items=items, next=following(request, "before", items[-1].position) if len(found) > limit else None
         )
 
-    async def commit(self, position: int) -> Commit:
+    async def commit(
+        self, position: Annotated[int, Path(ge=0, lt=2**48, description="Its place in the log, from 0.")]
+    ) -> Commit:
         """The commit at a position of the log."""
-        found = self._context.service.commits(None, before=position + 1, most=1) if 0 <= position < 2**48 else []
+        found = self._context.service.commits(None, before=position + 1, most=1)
         if not found or found[0].position != position:
             raise Problem(Code.COMMIT_UNKNOWN, f"the log has no commit at position {position}")
         return Commit.of(found[0])

@@ -13,7 +13,7 @@ from base64 import b32encode, urlsafe_b64decode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Path, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -58,6 +58,7 @@ Key = Annotated[
     str | None,
     Header(alias="Idempotency-Key", pattern=_KEY, description="Says that requests with it are the same one."),
 ]
+Id = Annotated[str, Path(description="The operation's id.", pattern="^[A-Za-z0-9-]{1,64}$")]
 Texts = Annotated[list[str] | None, Query(max_length=100)]
 
 
@@ -181,7 +182,7 @@ class OperationRoutes:
         self._context.authorize(request, Scope.PUBLISH)
         return Listed(items=[OperationShape.of(one) for one in self._context.service.operations(limit)], next=None)
 
-    async def operation(self, request: Request, response: Response, id: str) -> OperationShape:  # noqa: A002
+    async def operation(self, request: Request, response: Response, id: Id) -> OperationShape:  # noqa: A002
         """How an operation goes."""
         self._context.authorize(request, Scope.PUBLISH)
         found = self._context.service.operation(id)

@@ -7,6 +7,7 @@ clients send some of their own.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 QUERY: Final = "application/sparql-query"
 UPDATE: Final = "application/sparql-update"
 
+GRAPHS_MAX: Final = 1_000
+"""Most graphs of each kind that a request names."""
+
+_DATE_TIME: Final = re.compile(
+    r"-?[0-9]{4,9}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,18})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
 _UPDATE_FIELDS: Final = ("update", "using-graph-uri", "using-named-graph-uri")
 
 
@@ -88,11 +95,10 @@ async def read_query(request: Request, uploads: Uploads, settings: HttpSettings)
     if direct is not None and text is not None:
         raise wrong("query", "the body is a query, and the URL has another")
     text = direct if text is None else text
-    if text is None:
-        if request.method == "POST":
-            raise wrong("query", "the form has no such field")
-        return None
-    return _asked(text, fields)
+    if text is None and request.method == "POST":
+        raise wrong("query", "the form has no such field")
+    asked = _asked(text or "", fields)
+    return None if text is None else asked
 
 
 def _update() -> Problem:
@@ -109,7 +115,13 @@ def _asked(text: str, fields: Fields) -> Asked:
         # Where the request names a dataset, what it leaves out is empty (section 2.1.4), and not every graph.
         dataset = Dataset(_graphs("default-graph-uri", default), _graphs("named-graph-uri", named))
     moment = Moment.of(fields.all("publisher"), fields.one("at"), fields.one("min_claim"), fields.one("max_age"))
-    return Asked(text, moment, dataset, fields.one("now"), _base(fields.one("base")))
+    return Asked(text, moment, dataset, _now(fields.one("now")), _base(fields.one("base")))
+
+
+def _now(text: str | None) -> str | None:
+    if text is not None and not _DATE_TIME.fullmatch(text):
+        raise wrong("now", f"{text[:40]!r} is no xsd:dateTime, such as 2027-01-15T08:00:00Z")
+    return text
 
 
 def _base(iri: str | None) -> str | None:
@@ -119,6 +131,8 @@ def _base(iri: str | None) -> str | None:
 
 
 def _graphs(name: str, iris: list[str]) -> tuple[bytes, ...]:
+    if len(iris) > GRAPHS_MAX:
+        raise wrong(name, f"{len(iris)} graphs are named; {GRAPHS_MAX} are the most")
     return tuple(dict.fromkeys(graph_name(name, iri) for iri in iris))
 
 

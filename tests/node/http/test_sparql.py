@@ -14,6 +14,7 @@ from dkg.client.files import decompress
 from dkg.page import cid_bytes, cid_text
 from node.http import Scope
 from node.http.moments import PUBLISHERS_SHOWN, STATE_FIELDS
+from node.http.protocol import GRAPHS_MAX
 from node.storage import NodeStore
 from node.workers.inprocess import InProcess
 from tests.node.http.conftest import Site, bearer, site_of
@@ -166,7 +167,8 @@ def test_a_description_that_cannot_be_given_is_406(site: Site) -> None:
         ("GET", "/sparql?query=ASK{}&named-graph-uri=relative", {}, (400, "parameter-invalid")),
         ("GET", "/sparql?query=ASK{}&base=relative", {}, (400, "parameter-invalid")),
         ("GET", "/sparql?query=ASK{}&base=http://e/é", {}, (400, "parameter-invalid")),
-        ("GET", "/sparql?query=ASK{}&now=yesterday", {}, (400, "query-invalid")),
+        ("GET", "/sparql?query=ASK{}&now=yesterday", {}, (400, "parameter-invalid")),
+        ("GET", "/sparql?query=ASK{FILTER(NOW()>0)}&now=2027-99-15T08:00:00Z", {}, (400, "query-invalid")),
         ("GET", "/sparql?query=ASK{FILTER(NOW()>0)}", {}, (400, "query-invalid")),
         ("GET", "/sparql?query=ASK{SERVICE<http://e/>{?s ?p ?o}}", {}, (400, "query-invalid")),
     ],
@@ -211,6 +213,13 @@ def test_default_and_named_graphs_of_the_request(site: Site) -> None:
     assert names(site.query(in_graphs, **{"named-graph-uri": water})) == ["Lake"]
     assert names(site.query(in_graphs, **{"default-graph-uri": water})) == []
     assert names(site.query(NAMES, **{"named-graph-uri": water})) == []
+
+
+def test_graphs_are_named_up_to_a_limit(site: Site) -> None:
+    at = {"query": "ASK {}", "named-graph-uri": [f"x:{number}" for number in range(GRAPHS_MAX)]}
+    assert site.post("/sparql", data=at).json()["boolean"] is True
+    over = {"query": "ASK {}", "named-graph-uri": ["x:a"] * (GRAPHS_MAX + 1)}
+    assert code(site.post("/sparql", data=over)) == (400, "parameter-invalid")
 
 
 def test_a_view_answers_as_the_pages_do(own: Site) -> None:

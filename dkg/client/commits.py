@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from dkg.chain.registry import COMMITTED, Committed, decode_event, entry_slot
 from dkg.chain.secp import checksum
 from dkg.client.chainread import UnprovableError
+from dkg.client.rpc import RpcTooLongError
 from dkg.errors import ProofError
 
 if TYPE_CHECKING:
@@ -59,14 +60,23 @@ def _events(
 ) -> Iterator[tuple[int, Log]]:
     registry, last = head.anchored.domain.registry, head.anchored.block.number
     topics = [COMMITTED, head.anchored.head.publisher.rjust(32, b"\0")]
-    for start in range(first_block, last + 1, BLOCKS_PER_REQUEST):
-        end = min(start + BLOCKS_PER_REQUEST - 1, last)
-        for log in reader.logs(registry, start, end, topics):
+    start, window = first_block, BLOCKS_PER_REQUEST
+    while start <= last:
+        end = min(start + window - 1, last)
+        try:
+            logs = reader.logs(registry, start, end, topics)
+        except RpcTooLongError:
+            if start == end:
+                raise
+            window = (end - start + 1) // 2
+            continue
+        for log in logs:
             event = decode_event(list(log.topics), log.data, log.block_number, 0)
             if isinstance(event, Committed):
                 yield event.position, log
         if progress is not None:
             progress(end, last)
+        start = end + 1
 
 
 def _commit(reader: ChainReader, log: Log) -> Committed | None:

@@ -44,6 +44,11 @@ class ChainSettings:
         return Domain(self.chain_id, address_from_text(self.registry))
 
 
+def majority(endpoints: int) -> int:
+    """How many of so many endpoints must agree where nobody says it: more than half."""
+    return endpoints // 2 + 1
+
+
 def home_path(option: str | None) -> Path:
     """The home that an option, the environment or the default names."""
     return Path(option or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser()

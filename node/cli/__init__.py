@@ -89,9 +89,7 @@ def _chains(add: Add) -> None:
 
 
 def _chain_settings(command: ArgumentParser) -> None:
-    command.add_argument(
-        "--need", metavar="N", type=between(1, 16), default=1, help="endpoints that must agree (default: 1)"
-    )
+    command.add_argument("--need", metavar="N", type=between(1, 16), help="endpoints that must agree (default: most)")
     command.add_argument(
         "--finality-depth",
         metavar="N",

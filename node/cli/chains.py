@@ -15,7 +15,7 @@ from dkg.client.chainread import RpcReader, UnprovableError
 from dkg.client.endpoints import reader_of
 from dkg.client.progress import grouped
 from dkg.client.rpc import ChainError, HttpRpc, Waiting
-from dkg.client.settings import ChainSettings, check_settings
+from dkg.client.settings import ChainSettings, check_settings, majority
 from dkg.client.trusted import TrustedHeads
 from dkg.errors import InputError, ProofError
 from dkg.page import CID_PREFIX, cid_text
@@ -39,12 +39,12 @@ def deploy(args: argparse.Namespace, console: Console) -> int:
     from node.publish.waits import Waits  # noqa: PLC0415
 
     home = Home.find(args.home)
-    wallet = wallet_of(args, home)
-    with connected(args.rpc, args.need) as (reader, writer), Waiter(console) as tell:
+    wallet, need = wallet_of(args, home), args.need or majority(len(args.rpc))
+    with connected(args.rpc, need) as (reader, writer), Waiter(console) as tell:
         tools = Tools(writer, Waiting(), time.time, policy_of(args), Waits())
         done = put(wallet, reader, tools, tell)
     settings = ChainSettings(
-        done.chain_id, checksum(done.address), list(args.rpc), args.need, done.block, args.finality_depth
+        done.chain_id, checksum(done.address), list(args.rpc), need, done.block, args.finality_depth
     )
     home.keep_chain(settings)
     if done.gas_used is not None:
@@ -56,8 +56,8 @@ def deploy(args: argparse.Namespace, console: Console) -> int:
 def use(args: argparse.Namespace, console: Console) -> int:
     """Take a registry that is there."""
     home = Home.find(args.home)
-    registry = address_from_text(args.registry)
-    with closing(reader_of(args.rpc, args.need)) as reader:
+    registry, need = address_from_text(args.registry), args.need or majority(len(args.rpc))
+    with closing(reader_of(args.rpc, need)) as reader:
         for url in args.rpc:
             if not is_ours(code_at(url, registry)) and not args.any_code:
                 raise InputError(
@@ -68,7 +68,7 @@ def use(args: argparse.Namespace, console: Console) -> int:
             reader.chain_id(),
             checksum(registry),
             list(args.rpc),
-            need=args.need,
+            need=need,
             first_block=_log_state(reader, registry, reader.header("latest")).first_block,
             finality_depth=args.finality_depth,
             publisher=args.publisher,

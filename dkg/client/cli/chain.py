@@ -19,6 +19,7 @@ from dkg.client.settings import (
     ChainSettings,
     check_settings,
     home_path,
+    majority,
     read_settings,
 )
 from dkg.client.signed import verify_head
@@ -66,7 +67,7 @@ def settings_of(args: argparse.Namespace, home: Path, *, offline: bool = False) 
     said = {"chain_id": args.chain_id, "registry": args.registry, "endpoints": args.rpc, "need": args.need}
     said["finality_depth"] = args.finality_depth
     if args.rpc and not args.need:
-        said["need"] = 1  # what the home says of its own endpoints is not for others
+        said["need"] = majority(len(args.rpc))  # what the home says of its own endpoints is not for others
     settings = replace(kept, **{name: value for name, value in said.items() if value is not None})
     for option, value in (
         ("--registry", settings.registry),

@@ -215,14 +215,14 @@ def _trust(command: Parser) -> None:
     trust = command.add_argument_group("instead of --root: the head of a publisher, from a chain")
     trust.add_argument("--publisher", metavar="ADDRESS", help="the publisher you trust")
     trust.add_argument("--rpc", metavar="URL", action="append", help="endpoint of the chain (repeatable: see --need)")
-    trust.add_argument("--need", metavar="N", type=_count, help="endpoints that must agree (default: 1)")
+    trust.add_argument("--need", metavar="N", type=_count, help="endpoints that must agree (default: most)")
     trust.add_argument("--registry", metavar="ADDRESS", help="the registry on that chain")
     trust.add_argument("--chain-id", metavar="N", type=_count, help="id of the chain")
     trust.add_argument(
         "--finality-depth", metavar="N", type=between(0, FINALITY_DEPTH_MAX), help="blocks until final (default: 12)"
     )
     trust.add_argument("--final", action="store_true", help="take the newest final head, not the newest")
-    trust.add_argument("--max-age", metavar="S", type=_seconds, help="refuse if the newest block is older, in seconds")
+    trust.add_argument("--max-age", metavar="S", type=_seconds, help="refuse if the block used is older, in seconds")
     trust.add_argument("--home", metavar="DIR", help="where chain.json and heads.json are (default: $DKG_HOME, ~/.dkg)")
     trust.add_argument("--trusted", metavar="FILE", help="heads seen before, never gone behind (default: in the home)")
     trust.add_argument("--commit", metavar="FILE", help="a signed commit of the publisher, in place of a chain")

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from node.core.view import LogView
     from node.replication.messages import Anchored, GetProof
     from node.replication.replicate import Report
+    from node.replication.runtime import Nursery
     from node.serving import At, Said, Standing, Ticket
     from node.storage import Operation
 
@@ -125,6 +126,7 @@ class NodeCore:
         self._looked_at = -settings.news_s
         self._about_peers: list[dict[str, Any]] = []
         self._troubles: dict[bytes, str] = {}
+        self._running: Nursery | None = None
         self.replicator, self.server = self._replication()
         self.housekeeping = Housekeeping(
             parts, self.shelf, self.desk, self.uploads, self.leases, lambda: bool(self.replicator.running)
@@ -171,8 +173,9 @@ class NodeCore:
     # --- running ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Everything, for ever. What fails of it is told and tried again; it ends when it is cancelled."""
+        """Everything, until `stop`. What fails of it is told and tried again; what is a fault of ours ends it."""
         async with self.parts.runtime.nursery() as nursery:
+            self._running = nursery
             for name, task in (
                 ("chain", self._follow_chain),
                 ("replication", self._replicate),
@@ -184,6 +187,11 @@ class NodeCore:
                 ("peers", self._look_at_peers),
             ):
                 nursery.start_soon(self._supervise, name, task)
+
+    async def stop(self) -> None:
+        """End `run`. From the loop that it runs in."""
+        if self._running is not None:
+            self._running.cancel()
 
     async def _supervise(self, name: str, task: Callable[[], Awaitable[None]]) -> None:
         """Run a task again when it fails for the disk's sake, or somebody else's: the others go on meanwhile."""

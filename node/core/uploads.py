@@ -12,6 +12,7 @@ What is checked before anything is kept:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import libipld
@@ -180,7 +181,7 @@ class Uploads:
         except ProofError:
             return ""  # the signer changed between the two: no lie
         folder = self._parts.store.directory / EVIDENCE
-        name = f"{first.commit.publisher.hex()}-{first.commit.seq}.cbor"
+        name = f"{first.commit.publisher.hex()}-{first.commit.seq}-{sha256(evidence).hexdigest()[:16]}.cbor"
         try:
             folder.mkdir(exist_ok=True)
             if len(list(folder.iterdir())) < EVIDENCE_MAX:

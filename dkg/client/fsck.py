@@ -73,10 +73,9 @@ def unreadable(store: SqliteStore, roots: Iterable[bytes]) -> Iterator[bytes]:
     seen: set[bytes] = set()
     while stack:
         cid = stack.pop()
-        short = cid[4:12]  # of each page of a dataset, in memory
-        if short in seen:
+        if cid in seen:
             continue
-        seen.add(short)
+        seen.add(cid)
         try:
             raw = store.get(cid)
         except StoreError:

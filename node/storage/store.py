@@ -66,6 +66,7 @@ class NodeStore:
         self.read_only = read_only
         self.quota_bytes = quota_bytes
         self._holds: Counter[bytes] = Counter()
+        self._roots: frozenset[bytes] | None = None  # that are kept, with inputs, while nothing of it changes
         self._arrivals: list[int] = []  # the newest pack when each began
         self._collections: list[Collection] = []  # the last that removed anything, and the one under way
         self._others = 0
@@ -127,7 +128,7 @@ class NodeStore:
         if self.pages.in_writing:
             raise RuntimeError("a root is kept after its pages are durable, not inside `writing`")
         self._require_dataset(root)
-        with self._state.changing():
+        with self._changing():
             self._state.put_kept(Kept(name, root, position, at, inputs=inputs or {}))
 
     def _require_dataset(self, root: bytes) -> None:
@@ -154,12 +155,12 @@ class NodeStore:
         found = self._state.kept_at(name, position)
         if found is None or found.position != position:
             raise StoreError(f"nothing is kept under {name} at position {position}")
-        with self._state.changing():
+        with self._changing():
             self._state.put_kept(Kept(name, found.root, position, found.at, pinned, found.inputs))
 
     def forget(self, name: str) -> list[Kept]:
         """Keep nothing under a name any more; gives what was kept."""
-        with self._state.changing():
+        with self._changing():
             gone = self._state.kept(name)
             for kept in gone:
                 self._state.drop_kept(kept)
@@ -167,8 +168,17 @@ class NodeStore:
 
     def roll_back(self, position: int) -> list[Kept]:
         """The log has only `position` entries now: keep nothing that counted only later; gives what that was."""
-        with self._state.changing():
+        with self._changing():
             return self._state.drop_after(position)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One transaction of the state, in which what is kept may change."""
+        try:
+            with self._state.changing():
+                yield
+        finally:
+            self._roots = None
 
     # Publishers and their datasets
 
@@ -220,12 +230,14 @@ class NodeStore:
         finally:
             self._arrivals.remove(floor)
 
-    def counting(self) -> set[bytes]:
+    def counting(self) -> frozenset[bytes]:
         """The roots of which all pages stay."""
-        kept = self.kept()
-        newest = {one.name: one for one in reversed(kept)}  # by name the newest comes first, so here it stays
-        inputs = {root for one in newest.values() for root in one.inputs.values()}
-        return {one.root for one in kept} | inputs | self._holds.keys()
+        if self._roots is None:
+            kept = self.kept()
+            newest = {one.name: one for one in reversed(kept)}  # by name the newest comes first, so here it stays
+            inputs = {root for one in newest.values() for root in one.inputs.values()}
+            self._roots = frozenset({one.root for one in kept} | inputs)
+        return self._roots | self._holds.keys()
 
     # Collecting
 
@@ -237,16 +249,20 @@ class NodeStore:
         """
         self.pages.database.require_writable()
         self._reserve.give_up()
-        with self._state.changing():
+        with self._changing():
             for gone in dropped(self.kept(), retention, now):
                 self._state.drop_kept(gone)
-        made = Collection(
-            self.pages,
-            self.counting,
-            newest_pack=self._oldest_arrival,
-            alone=self._alone,
-            done=self._reserve.take,
-        )
+        try:
+            made = Collection(
+                self.pages,
+                self.counting,
+                newest_pack=self._oldest_arrival,
+                alone=self._alone,
+                done=self._reserve.take,
+            )
+        except BaseException:
+            self._reserve.take()
+            raise
         swept = [one for one in self._collections if one.phase is not Phase.MARKING]
         self._collections = [*swept[-1:], made]
         return made

@@ -24,7 +24,7 @@ from dkg.errors import StoreError
 from dkg.page import FORMAT_VERSION, cid_bytes, cid_text
 from dkg.pages import StoredPages
 from node.storage.lock import FileLock
-from node.storage.viewdata import ENGINE_ERRORS, TooDifferentError, ViewError, copy_and_change, fill
+from node.storage.viewdata import ENGINE_ERRORS, ViewError, copy_and_change, difference, fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -96,9 +96,7 @@ class Views:
         if path is not None:
             return path
         pages = StoredPages(self._store)
-        quads = pages.root(root).count
-        if self._admit is not None:
-            self._admit(quads * BYTES_PER_QUAD)
+        pages.root(root)  # or there is nothing to make it of
         make_directory(self.directory, "views")
         with FileLock(self.directory / _LOCK).held() as alone:
             if not alone:
@@ -117,17 +115,24 @@ class Views:
     def _make(self, path: Path, pages: Pages, root: bytes) -> None:
         """From the view made last, if it is near; else from nothing."""
         for old in self.roots()[:1]:
-            source = self.directory / cid_text(old) / _STORE
             try:
-                copy_and_change(source, path, pages, old, root, CHANGED_MAX)
-            except TooDifferentError:
+                change = difference(pages, old, root, CHANGED_MAX)
+            except StoreError:  # they have little in common, or the pages of the older one are gone
                 break
-            except StoreError:  # the old view is damaged, or its pages are gone
+            self._require_room(len(change.gone) + len(change.come))
+            try:
+                copy_and_change(self.directory / cid_text(old) / _STORE, path, change)
+            except ViewError:  # the older one is damaged
                 shutil.rmtree(path, ignore_errors=True)
                 self.discard(old)
                 break
             return
+        self._require_room(pages.root(root).count)
         fill(path, pages, root)
+
+    def _require_room(self, quads: int) -> None:
+        if self._admit is not None:
+            self._admit(quads * BYTES_PER_QUAD)
 
     def _finish(self, building: Path, root: bytes) -> Path:
         (building / _LOCK).touch()

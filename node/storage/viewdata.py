@@ -7,7 +7,7 @@ name: the default graph of a query over all graphs is a set of triples, which th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyoxigraph as ox
 
@@ -75,30 +75,42 @@ class _Lines:
         return given
 
 
-def copy_and_change(source: Path, path: Path, pages: Pages, old: bytes, new: bytes, most: int) -> None:
-    """Make the store of the dataset `new` from that of `old`, which stays as it is and shares its files.
+class Change(NamedTuple):
+    """Quads that go and quads that come."""
 
-    Raises `TooDifferentError` when more than `most` quads differ, and `ViewError`.
-    """
-    gone: list[Quad] = []
-    come: list[Quad] = []
+    gone: list[Quad]
+    come: list[Quad]
+
+
+def difference(pages: Pages, old: bytes, new: bytes, most: int) -> Change:
+    """What makes the dataset `new` of `old`. Raises `TooDifferentError` for more than `most` quads."""
+    change = Change([], [])
     for went, came in diff_datasets(pages, old, new):
-        gone += went
-        come += came
-        if len(gone) + len(come) > most:
+        change.gone.extend(went)
+        change.come.extend(came)
+        if len(change.gone) + len(change.come) > most:
             raise TooDifferentError(f"more than {most} quads differ")
+    return change
+
+
+def copy_and_change(source: Path, path: Path, change: Change) -> None:
+    """Make a store from another one, which stays as it is and shares its files. Raises `ViewError`."""
     try:
         ox.Store.read_only(str(source)).backup(str(path))  # hard links
         store = ox.Store(str(path))
-        for some in _parts(come):
+        for some in _parts(change.come):
             store.extend([*_parsed(some), *_parsed(quad[:3] for quad in some)])
-        for some in _parts(gone):
+        for some in _parts(change.gone):
             for quad in _parsed(some):
                 store.remove(quad)
-        for some in _parts(gone):
+        for some in _parts(change.gone):
             for triple in _parsed(quad[:3] for quad in some):
                 if not any(_named(store, triple)):
                     store.remove(triple)
+        for graph in {quad[3] for quad in change.gone}:
+            name = ox.NamedNode(graph[1:-1].decode())
+            if not any(True for _ in store.quads_for_pattern(None, None, None, name)):
+                store.remove_graph(name)  # else GRAPH ?g would still find it
         store.flush()
     except ENGINE_ERRORS as error:
         raise ViewError(f"a view cannot be made in {path} from the one in {source}: {error}") from error

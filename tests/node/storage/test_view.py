@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dkg.client.store import SqliteStore
 from dkg.errors import StoreError
 from dkg.page import cid_text
-from dkg.pages import MemoryPageStore
+from dkg.pages import MemoryPageStore, StoredPages
 from dkg.terms import to_oxigraph
 from node.storage import ViewError, Views, open_view, reading
 from node.storage import view as view_module
@@ -45,7 +45,9 @@ def expected(quads: list[Quad]) -> set[ox.Quad]:
 def held(views: Views, root: bytes) -> set[ox.Quad]:
     with open_view(views.directory, root) as store:
         found = list(store.quads_for_pattern(None, None, None, None))
+        graphs = set(store.named_graphs())
     assert len(found) == len(set(found))
+    assert graphs | {ox.DefaultGraph()} == {quad.graph_name for quad in found} | {ox.DefaultGraph()}
     return set(found)
 
 
@@ -287,7 +289,7 @@ def test_a_build_that_is_killed_leaves_no_view_and_the_next_one_tidies_up(tmp_pa
 def test_a_page_that_is_missing_ends_a_build_and_leaves_nothing(views: Views) -> None:
     root = put(views._store, A)
     assert isinstance(views._store, MemoryPageStore)
-    leaf = next(cid for cid, raw in views._store.pages.items() if b"thing/150>" in raw)
+    leaf = StoredPages(views._store).root(root).trees[0]
     del views._store.pages[leaf]
     with pytest.raises(StoreError, match="the store has no page"):
         views.ensure(root)

@@ -52,7 +52,10 @@ _COMMITTED, _ROTATED, _REVOKED, _RETIRED = range(4)
 
 
 class RecordedLog(RegistryLog):
-    """A log that tells what happens to it. `records`: what happened since it was last written down."""
+    """A log that tells what happens to it. `records`: what happened since it was last written down.
+
+    Blocks without events are left out: where the log was read to is in every frame.
+    """
 
     def __init__(self, kept: int) -> None:
         super().__init__(kept)
@@ -62,7 +65,8 @@ class RecordedLog(RegistryLog):
     def apply(self, block: Block, events: Sequence[Event]) -> None:
         """See `RegistryLog.apply`."""
         super().apply(block, events)
-        self.records.append(["b", *_block(block), [_event(event) for event in events]])
+        if events:
+            self.records.append(["b", *_block(block), [_event(event) for event in events]])
 
     def rollback(self, number: int) -> None:
         """See `RegistryLog.rollback`."""
@@ -84,8 +88,9 @@ class RecordedLog(RegistryLog):
 
     def written(self) -> None:
         """All records are written down."""
+        if self.records:
+            self._written = self.records[-1][1]
         self.records = []
-        self._written = self.tip.number if self.tip else -1
 
     def copy(self) -> RegistryLog:
         """The log as it is, for reading: it changes no more."""
@@ -175,6 +180,8 @@ class ChainFile:
                 final = frame["final"]
                 kept = Kept(log, (final[0], final[1]), Block(*frame["head"]), frame["proved"])
                 end, self._sum, waiting = file.tell(), total, []
+        if kept.head is not None and (log.tip is None or log.tip.number < kept.head.number):
+            self._replay(log, [["b", *_block(kept.head), []]])  # it was read up to there
         self._final = kept.final[0] if kept.final else -1
         return kept, end
 

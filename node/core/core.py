@@ -110,6 +110,7 @@ class NodeCore:
         self.shelf = Shelf(store, parts.domain)
         self.chain = CoreChain(self.shelf, self._follows(), settings.publishers_max)
         self.chain.view = self.watch.view
+        self.shelf.learn(self.chain.view)
         self.desk = Desk(store, parts.clock)
         self.unions = Unions(parts, self.chain, self.shelf, lambda: parts.soon(self._wake_unions))
         self.heads = CoreHeads(self.shelf, self.chain, self._refused)
@@ -275,6 +276,7 @@ class NodeCore:
                 self.parts.log("dropped", name=one.name, position=one.position, root=cid_text(one.root))
         self._is_compared = True
         self.chain.view = view
+        self.shelf.learn(view)
         told = self.shelf.adopt(view)
         self.uploads.follow()
         return told + self.own.follow()

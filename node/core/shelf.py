@@ -13,12 +13,13 @@ replaced as a whole, so that anybody may read them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dkg.chain.commit import UINT64_MAX
 from dkg.errors import PageError, StoreError
-from dkg.page import CID_LENGTH, cid_text
+from dkg.page import cid_text
 from dkg.pages import StoredPages
 from node.core.view import anchored, dataset_root
 from node.replication.complete import MalformedError
@@ -26,7 +27,7 @@ from node.storage import Kept, Refused
 from node.union_keeper import UnionKeeper, publisher_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dkg.chain.commit import Commit, Domain
     from dkg.chain.registry import Committed
@@ -64,6 +65,8 @@ class Shelf:
         self.kept: Mapping[str, Rows] = MappingProxyType(_by_name(store.kept()))
         self.refused: Mapping[bytes, Refused] = MappingProxyType({one.root: one for one in store.refused()})
         """By dataset, or by dataset and number of quads (`_pair`), what counts for nothing."""
+        self.counts: dict[bytes, int] = {}
+        """Quads of the datasets of publishers that are kept, as far as the log was read (`learn`)."""
         self._known_roots: dict[str, tuple[Rows, frozenset[bytes]]] = {}
         self._addresses: tuple[Mapping[str, Rows], list[bytes]] = ({}, [])
 
@@ -97,13 +100,15 @@ class Shelf:
 
     def is_refused(self, committed: Committed) -> bool:
         """Whether a commit is known to be malformed."""
-        root = dataset_root(committed)
-        return root in self.refused or _pair(root, committed.commit.count) in self.refused
+        root, count = dataset_root(committed), committed.commit.count
+        return root in self.refused or _pair(root, count) in self.refused or self.counts.get(root, count) != count
 
     def why(self, committed: Committed) -> str:
         """What is wrong with a commit that is malformed."""
-        root = dataset_root(committed)
-        found = self.refused.get(root) or self.refused.get(_pair(root, committed.commit.count))
+        root, count = dataset_root(committed), committed.commit.count
+        found = self.refused.get(root) or self.refused.get(_pair(root, count))
+        if found is None and self.counts.get(root, count) != count:
+            return f"it tells {count} quads, and its dataset has {self.counts[root]}"
         return "" if found is None else found.reason
 
     def wanted(self, publisher: bytes, view: LogView) -> Committed | None:
@@ -129,17 +134,18 @@ class Shelf:
             known = self._known_roots[name] = rows, frozenset(one.root for one in rows)
         return known[1]
 
-    def marked(self, view: LogView) -> set[int]:
-        """Positions of commits whose number of quads is not that of their dataset, as far as that is known."""
-        pairs = {key: one.publisher for key, one in self.refused.items() if len(key) > CID_LENGTH}
-        found: set[int] = set()
-        for publisher in set(pairs.values()):
-            one = view.latest(publisher)
-            while one is not None:
-                if _pair(dataset_root(one), one.commit.count) in pairs:
-                    found.add(one.position)
-                one = view.prior(one)
-        return found
+    def marked(self, view: LogView) -> Collection[int]:
+        """Positions of commits that are malformed for the number of quads that they tell."""
+        return _Marked(self, view)
+
+    def learn(self, view: LogView) -> None:
+        """Take the numbers of quads of the datasets that are kept from the commits that they are kept for."""
+        self.counts = {
+            one.root: view.log.entries[one.position - 1].commit.count
+            for publisher in self.publishers()
+            for one in self.rows(publisher_name(publisher))
+            if one.position <= view.length and dataset_root(view.log.entries[one.position - 1]) == one.root
+        }
 
     # --- changing --------------------------------------------------------------------------------------------------
 
@@ -152,6 +158,7 @@ class Shelf:
         self.require_count(root, committed.commit)
         name = publisher_name(committed.publisher)
         self.store.keep(name, root, position=committed.position + 1, at=committed.time)
+        self.counts[root] = committed.commit.count
         self.reread(name)
         self.unstage(Staged(committed.publisher, committed.commit.seq, root))
 
@@ -275,6 +282,23 @@ class Shelf:
             while found is not None and dataset_root(found) != staged.root:
                 found = view.prior(found)
         return found if found is not None and dataset_root(found) == staged.root else None
+
+
+class _Marked(Collection[int]):
+    """Looked up, one by one; nobody goes through all of them."""
+
+    def __init__(self, shelf: Shelf, view: LogView) -> None:
+        self._shelf = shelf
+        self._view = view
+
+    def __contains__(self, position: object) -> bool:
+        return isinstance(position, int) and self._shelf.is_refused(self._view.log.entries[position])
+
+    def __iter__(self) -> Iterator[int]:
+        return (one.position for one in self._view.log.entries if self._shelf.is_refused(one))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def address_of(name: str) -> bytes:

@@ -38,7 +38,7 @@ _CACHED_PAGES: Final = 4_000
 
 @dataclass(slots=True)
 class Missing:
-    """A commit whose dataset is wanted and not here. `since`: seconds of the runtime's clock."""
+    """A commit whose dataset is wanted and not here. `since`: seconds of a clock that never goes back."""
 
     committed: Committed
     since: float
@@ -95,7 +95,7 @@ class Unions:
 
     def _members(self, view: LogView) -> list[bytes]:
         """Whose datasets the union has; those that have been waited for long enough are left out."""
-        now = self._parts.runtime.now()
+        now = self._parts.monotonic()
         found: list[bytes] = []
         missing: dict[bytes, Missing] = {}
         for publisher in self._chain.followed():
@@ -114,7 +114,7 @@ class Unions:
         late = [publisher for publisher in members if publisher in self.missing]
         if not late:
             return view.length
-        now = self._parts.runtime.now()
+        now = self._parts.monotonic()
         if now - self._scanned_at < SCAN_S:
             return None
         self._scanned_at = now

@@ -114,7 +114,7 @@ class KademliaDirectory:
             store = self._host.get_peerstore()
             with self._forgiving("find other peers"):
                 for peer in await self._table.peer_routing.find_closest_peers_network(token_bytes(32)):
-                    if peer != self._host.get_id():
+                    if peer != self._host.get_id() and store.has_peer(peer):
                         found += usable(PeerInfo(peer, store.addrs(peer)))[:1]
         return found
 

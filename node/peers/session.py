@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
 import trio
@@ -10,6 +11,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.exceptions import BaseLibp2pError
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
+from libp2p.peer.peerstore import PeerStoreError
 
 from node.peers.addresses import PeerAddress, host_of, usable
 from node.peers.link import Link
@@ -111,7 +113,9 @@ class Session:
         found: list[PeerAddress] = []
         for connection in self.host.get_network().get_connections():
             peer, remote = connection.muxed_conn.peer_id, remote_of(connection)
-            if remote is not None:
+            if remote is None:
+                continue
+            with suppress(PeerStoreError):  # nobody has said where it listens, or that was long ago
                 known = usable(PeerInfo(peer, self.host.get_peerstore().addrs(peer)))
                 found += [address for address in known if host_of(address.address) == remote[0]][:1]
         return found

@@ -339,6 +339,21 @@ def test_peers_in_the_local_network_are_put_into_the_book_where_that_is_wanted_a
     assert trio.run(book_of, Libp2pTransport(settings())) == 0
 
 
+def test_a_peer_that_says_nothing_of_where_it_listens_is_no_fault() -> None:
+    async def main() -> None:
+        a = Libp2pTransport(settings())
+        async with running(a), stranger() as client:
+            await client.connect(info_from_p2p_addr(Multiaddr(a.addresses[0])))
+            await until(a.peers, "the client")
+            assert a._session is not None
+            await until(a._session.listening, "where it listens")
+            assert [found.peer for found in a._session.listening()] == [str(client.get_id())]
+            a._session.host.get_peerstore().clear_peerdata(client.get_id())
+            assert a._session.listening() == []
+
+    trio.run(main)
+
+
 def test_a_peer_that_opens_a_third_stream_to_ask_on_is_penalised() -> None:
     async def main() -> None:
         a = Libp2pTransport(settings())

@@ -90,6 +90,16 @@ class Home:
         except ProofError as error:
             raise StoreError(f"{path} is damaged: {error}") from error
 
+    def latest(self) -> SignedCommit | None:
+        """The signed commit with the highest number; None if there is none."""
+        try:
+            numbers = [int(path.name) for path in (self.path / "commits").iterdir() if path.name.isdecimal()]
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{self.path / 'commits'} cannot be read: {error.strerror or error}") from error
+        return self.commit(max(numbers)) if numbers else None
+
     def keep_commit(self, signed: SignedCommit) -> None:
         """Write a signed commit. Never a second one with its number: that would be equivocation.
 

@@ -8,6 +8,8 @@
 | `devnet`   | `devnet chain`, `devnet fund`                                           |
 | `assets`   | `publish`, `retract`, `history`                                         |
 | `doctor`   | `doctor`                                                                |
+| `nodes`    | `init`, `start`, `status`, `backup`, `restore`: a peer node             |
+| `push`     | `push`, `token new`: handing commits to nodes                           |
 
 `define` is called by `dkg.client.cli.parser` whenever a command is not one of its own, so it imports nothing heavy.
 """
@@ -33,7 +35,7 @@ PORT: Final = 8545
 
 def define(add: Add) -> None:
     """Define the commands."""
-    for one in (_keys, _chains, _devnet, _publish, _retract, _history, _doctor):
+    for one in (_keys, _chains, _devnet, _publish, _retract, _history, _doctor, _nodes):
         one(add)
 
 
@@ -161,3 +163,36 @@ def _history(add: Add) -> None:
 
 def _doctor(add: Add) -> None:
     _home(add("doctor", "node.cli.doctor:doctor", "say what is wrong with your set-up, and what to do about it"))
+
+
+def _nodes(add: Add) -> None:
+    command = add("init", "node.cli.nodes:init", "write the configuration of a peer node")
+    _config(command)
+    _home(command)
+    command.add_argument("--follow", metavar="ADDRESS", action="append", help="a publisher (repeatable; default: all)")
+    command.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="HTTP: default: this machine alone")
+    command.add_argument("--port", metavar="N", type=between(0, 65_535), default=8900, help="HTTP: default: 8900")
+    command.add_argument("--listen", metavar="ADDR", default="/ip4/127.0.0.1/tcp/0", help="multiaddress for peers")
+    command.add_argument("--bootstrap", metavar="ADDR", action="append", help="a peer, as /ip4/.../p2p/ID (repeatable)")
+    _config(add("start", "node.cli.nodes:start", "run the peer node until it is interrupted"))
+    _config(add("status", "node.cli.nodes:status", "say whether the node runs, and how things stand there"))
+    command = add("backup", "node.cli.nodes:backup", "copy all that the node keeps, also while it runs")
+    command.add_argument("to", metavar="DIR", help="a new directory")
+    _config(command)
+    command = add("restore", "node.cli.nodes:restore", "make a node's directory from a copy, which is checked")
+    command.add_argument("source", metavar="COPY", help="what `dkg backup` made")
+    command.add_argument("to", metavar="DIR", help="a new directory")
+
+    command = add("push", "node.cli.push:push", "hand your newest commit, with the pages that it lacks, to a peer node")
+    command.add_argument("node", metavar="URL", help="the node, as http://127.0.0.1:8900")
+    command.add_argument("--token-file", metavar="FILE", required=True, help="file with a token of scope publish")
+    _home(command)
+    command = add("token new", "node.cli.push:new", "make a bearer token for those who may write to your node")
+    command.add_argument("name", metavar="NAME", help="whose it is")
+    scopes = ("publish", "admin", "metrics")
+    command.add_argument("--scope", choices=scopes, action="append", required=True, help="what for (repeatable)")
+    _config(command)
+
+
+def _config(command: ArgumentParser) -> None:
+    command.add_argument("--config", metavar="FILE", help="default: $DKG_NODE_CONFIG, else ~/.dkg/node/node.toml")

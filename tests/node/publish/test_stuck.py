@@ -9,7 +9,14 @@ import pytest
 
 from dkg.chain.secp import checksum, keccak256
 from node.publish.decide import NONCES_MAX
-from node.publish.errors import EmptyWalletError, GasCapError, RejectedError, SignerError, StuckError
+from node.publish.errors import (
+    EmptyWalletError,
+    ForeignCommitError,
+    GasCapError,
+    RejectedError,
+    SignerError,
+    StuckError,
+)
 from node.publish.fees import BUMP, GWEI, FeePolicy
 from node.publish.sender import REFUSALS_MAX
 from node.publish.wallet import Wallets
@@ -311,6 +318,24 @@ def test_a_nonce_far_ahead_is_not_believed(here: World) -> None:
     with proxy(here.url, forged) as between, here.publisher(between.url) as publisher:
         publisher.publish(request("a"))
     here.check("a")
+
+
+def test_another_home_that_is_faster_is_not_taken_for_us(here: World) -> None:
+    """While our commit waits, somebody with the same key anchors another one in its place."""
+
+    def other_home() -> None:
+        here.registry.latest[here.wallets.publisher] = here.events()[-1]
+        here.rpc("anvil_dropTransaction", "0x" + here.attempts("b")[-1].hash.hex())
+        here.set_automine(True)
+        here.registry.commit(here.wallets.publisher)
+
+    with here.publisher() as publisher:
+        publisher.publish(request("a"))
+        here.set_automine(False)
+        for _ in range(2):
+            with pytest.raises(ForeignCommitError, match="commit 2"):
+                publisher.publish(request("b"), each_time(other_home))
+    assert here.states("b") == ["planned", "signed", "sent"]
 
 
 # --- waiting ---------------------------------------------------------------------------------------------------------

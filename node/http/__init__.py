@@ -6,10 +6,10 @@
 | module                                      | what                                                                  |
 |---------------------------------------------|-----------------------------------------------------------------------|
 | `app`                                       | `make_app`: the application over a `Service` (`node.serving`)         |
-| `server`                                    | `serve`: uvicorn, with limits on connections                          |
+| `server`, `connection`                      | `serve`: uvicorn, with limits on connections                          |
 | `settings`, `tokens`                        | what may be used, and who may write                                   |
 | `gate`                                      | what every request goes through: limits, problems, log, header fields |
-| `clients`, `cors`, `body`, `watch`          | who asks and how often; browsers; bodies within limits; who has gone  |
+| `clients`, `cors`, `body`, `room`, `watch`  | who asks and how often; browsers; bodies within limits; who has gone  |
 | `problems`                                  | errors: one shape, stable codes                                       |
 | `protocol`, `accept`, `moments`, `conditional` | what a request asks, in which format, of when, and what it has     |
 | `sparql`                                    | `/sparql`                                                             |

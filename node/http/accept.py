@@ -9,20 +9,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 RANGES_MAX: Final = 100
 """Most ranges of an Accept header that are looked at."""
+
+RANGE_CHARACTERS_MAX: Final = 256
+"""Longest range that is looked at, in characters."""
 
 _REMEMBERED: Final = 256
 _REMEMBERED_BYTES: Final = 1024
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _RANGE: Final = re.compile(rf"\s*({_WORD})/({_WORD})\s*((?:;.*)?)", re.DOTALL)
 _PARAMETER: Final = re.compile(rf';\s*({_WORD})\s*=\s*({_WORD}|"(?:[^"\\]|\\.)*")\s*')
-_PARTS: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 _QUALITY: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 
 
@@ -87,8 +90,8 @@ def parse_accept(header: str) -> tuple[Range, ...]:
     if not header.strip():
         return ANYTHING
     found: list[Range] = []
-    for part in _PARTS.findall(header)[:RANGES_MAX]:
-        match = _RANGE.fullmatch(part)
+    for part in islice(_parts(header), RANGES_MAX):
+        match = _RANGE.fullmatch(part) if len(part) <= RANGE_CHARACTERS_MAX else None
         if match is None:
             continue
         main, sub, rest = match.groups()
@@ -97,6 +100,22 @@ def parse_accept(header: str) -> tuple[Range, ...]:
         quality = round(1000 * float(text)) if _QUALITY.fullmatch(text) else 1000
         found.append(Range(main.lower(), sub.lower(), quality, parameters))
     return tuple(found)
+
+
+def _parts(header: str) -> Iterator[str]:
+    """What is between commas, but for those in quoted texts. Its time is linear, whatever the header."""
+    start, quoted, escaped = 0, False, False
+    for at, character in enumerate(header):
+        if escaped:
+            escaped = False
+        elif quoted:
+            escaped, quoted = character == "\\", character != '"'
+        elif character == '"':
+            quoted = True
+        elif character == ",":
+            yield header[start:at]
+            start = at + 1
+    yield header[start:]
 
 
 def _unquoted(value: str) -> str:

@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations
 
 from node.http.asset_routes import AssetRoutes
-from node.http.body import Uploads
 from node.http.clients import Admission
 from node.http.context import Context, Log, silent
 from node.http.gate import Gate
@@ -23,6 +22,7 @@ from node.http.node_routes import NodeRoutes
 from node.http.openapi import openapi
 from node.http.operation_routes import OperationRoutes
 from node.http.problems import Code, Problem
+from node.http.room import Room
 from node.http.sparql import Sparql
 from node.http.wellknown import WellKnown
 
@@ -57,7 +57,8 @@ def make_app(
         chance=chance,
         log=log,
         admission=Admission(settings, ticks),
-        uploads=Uploads(settings),
+        uploads=Room(settings.uploads_bytes),
+        answers=Room(settings.answers_bytes),
         metrics=Metrics(service, runner, clock),
     )
     app = FastAPI(

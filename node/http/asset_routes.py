@@ -90,9 +90,7 @@ class AssetRoutes:
         context, low = self._context, None if after is None else _ual("after", after)
         standing = standing_for(context.service, Moment.of(publisher, at), context.clock)
         with context.service.reading(standing.root):
-            found = await context.service.read(
-                lambda pages: list(islice(assets_after(pages, standing.root, low), limit + 1))
-            )
+            found = await context.read(lambda pages: list(islice(assets_after(pages, standing.root, low), limit + 1)))
         response.headers.update(state_headers(standing, context.clock()))
         response.headers["Cache-Control"] = REVALIDATE
         items = [Asset.of(ual, quads) for ual, quads in found[:limit]]
@@ -146,7 +144,7 @@ class AssetRoutes:
     ) -> History:
         """What the publisher's commits did to an asset, the newest first; those that did nothing are left out."""
         ual = self._ual(authority, publisher, name)
-        found, kept, last = await versions(self._context.service, ual, before=before, most=limit)
+        found, kept, last = await versions(self._context, ual, before=before, most=limit)
         return History(items=found, next=None if last is None else following(request, "before", last), kept=kept)
 
     async def diff(
@@ -158,8 +156,7 @@ class AssetRoutes:
         to_seq: Seq,
     ) -> Diff:
         """What changed in the content of an asset from one commit to another."""
-        ual, most = self._ual(authority, publisher, name), self._context.settings.diff_quads
-        return await difference(self._context.service, ual, from_seq, to_seq, most)
+        return await difference(self._context, self._ual(authority, publisher, name), from_seq, to_seq)
 
     # --- below -------------------------------------------------------------------------------------------------
 
@@ -171,7 +168,7 @@ class AssetRoutes:
 
     async def _about(self, standing: Standing, ual: Ual) -> KnownAbout | None:
         with self._context.service.reading(standing.root):
-            return await self._context.service.read(lambda pages: read_about(pages, standing.root, ual))
+            return await self._context.read(lambda pages: read_about(pages, standing.root, ual))
 
     async def _missing(self, standing: Standing, *, ual: Ual) -> None:
         """There is no content."""

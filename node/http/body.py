@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect
 
+from node.http.context import exchange_of
 from node.http.problems import Code, Problem
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from node.http.room import Room, Share
     from node.http.settings import HttpSettings
 
 FIELDS_MAX: Final = 2_000
@@ -23,53 +26,37 @@ FIELDS_MAX: Final = 2_000
 
 FORM: Final = "application/x-www-form-urlencoded"
 
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
-class Uploads:
-    """All bodies that are held at a time."""
 
-    def __init__(self, settings: HttpSettings) -> None:
-        self._settings = settings
-        self._held = 0
+@asynccontextmanager
+async def body_of(request: Request, room: Room, settings: HttpSettings, most: int) -> AsyncIterator[bytes]:
+    """The body of a request, which takes its room while the block runs. Raises `Problem` for over `most` bytes."""
+    _check_head(request, most)
+    with room.share(exchange_of(request).client) as share:
+        yield await _read(request, share, settings, most)
 
-    @property
-    def held(self) -> int:
-        """Bytes that are held."""
-        return self._held
 
-    @asynccontextmanager
-    async def body(self, request: Request, most: int) -> AsyncIterator[bytes]:
-        """The body of a request, which counts while the block runs. Raises `Problem` for one of over `most` bytes."""
-        _check_head(request, most)
-        parts: list[bytes] = []
-        try:
-            await self._read(request, most, parts)
-            yield b"".join(parts)
-        finally:
-            self._held -= sum(map(len, parts))
-
-    async def _read(self, request: Request, most: int, parts: list[bytes]) -> None:
-        settings, size = self._settings, 0
-        start = asyncio.get_running_loop().time()
-        try:
-            async with asyncio.timeout_at(start + settings.body_seconds) as patience:
-                async for part in request.stream():
-                    size += len(part)
-                    if size > most:
-                        raise _too_large(most)
-                    if self._held + len(part) > settings.uploads_bytes:
-                        raise Problem(
-                            Code.OVERLOADED,
-                            "other bodies are being read: try again soon",
-                            retry_after_s=5,
-                            headers=CLOSE,
-                        )
-                    parts.append(part)
-                    self._held += len(part)
-                    patience.reschedule(start + settings.body_seconds + size / settings.body_bytes_per_s)
-        except TimeoutError:
-            raise Problem(Code.REQUEST_TIMEOUT, "the body did not arrive in time", headers=CLOSE) from None
-        except ClientDisconnect:
-            raise Problem(Code.REQUEST_TIMEOUT, "the body ended early", headers=CLOSE) from None
+async def _read(request: Request, share: Share, settings: HttpSettings, most: int) -> bytes:
+    parts: list[bytes] = []
+    size, start = 0, asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout_at(start + settings.body_seconds) as patience:
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    raise _too_large(most)
+                share.take(len(part))
+                parts.append(part)
+                patience.reschedule(start + settings.body_seconds + size / settings.body_bytes_per_s)
+    except Problem as problem:
+        problem.headers.update(CLOSE)
+        raise
+    except TimeoutError:
+        raise Problem(Code.REQUEST_TIMEOUT, "the body did not arrive in time", headers=CLOSE) from None
+    except ClientDisconnect:
+        raise Problem(Code.REQUEST_TIMEOUT, "the body ended early", headers=CLOSE) from None
+    return b"".join(parts)
 
 
 CLOSE: Final = {"Connection": "close"}
@@ -83,7 +70,7 @@ def _too_large(most: int) -> Problem:
 def _check_head(request: Request, most: int) -> None:
     """Refuse a body by what is said of it."""
     length = request.headers.get("content-length", "0")
-    if length.isascii() and length.isdigit() and int(length) > most:
+    if not _LENGTH.fullmatch(length) or int(length) > most:
         raise _too_large(most)
     if request.headers.get("content-encoding", "identity").lower() not in {"identity", ""}:
         raise Problem(Code.MEDIA_TYPE_UNSUPPORTED, "the body is compressed: send it as it is", headers=CLOSE)

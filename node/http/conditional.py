@@ -22,12 +22,12 @@ def keeping(*, pinned: bool) -> dict[str, str]:
     return {"Cache-Control": IMMUTABLE if pinned else REVALIDATE, "Vary": "Accept"}
 
 
-def not_modified(request: Request, validator: str) -> bool:
-    """Whether the client has what a validator stands for (weak comparison)."""
+def not_modified(request: Request, validator: str, *, exists: bool = True) -> bool:
+    """Whether the client has what a validator stands for (weak comparison). `exists`: whether there is such a thing."""
     header = request.headers.get("if-none-match")
     if header is None:
         return False
     if header.strip() == "*":
-        return True
+        return exists
     opaque = validator.removeprefix("W/")
     return any(tag.removeprefix("W/") == opaque for tag in _TAG.findall(header))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from node.http.listing import Limited
 from node.http.problems import Code, Problem
 from node.http.tokens import Scope, find_token
 
@@ -13,15 +14,21 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from node.http.body import Uploads
+    from dkg.pages import Pages
     from node.http.clients import Admission
     from node.http.metrics import Metrics
+    from node.http.room import Room
     from node.http.settings import HttpSettings
     from node.http.tokens import Token
     from node.serving import Service
     from node.workers.jobs import Runner
 
-KEY = "dkg.exchange"
+PIECE_BYTES: Final = 256 * 1024
+"""Longest piece of a body that is handed on at once: what a client may take `send_seconds` to read."""
+
+T = TypeVar("T")
+
+KEY: Final = "dkg.exchange"
 """Where a request's scope has its `Exchange`."""
 
 
@@ -66,14 +73,22 @@ class Context:
     chance: Callable[[int], bytes]
     log: Log
     admission: Admission
-    uploads: Uploads
+    uploads: Room
+    """For bodies of requests."""
+    answers: Room
+    """For long bodies of answers."""
     metrics: Metrics
     stopping: bool = field(default=False)
     """Whether the node stops: it goes on answering, and says that it is not ready."""
 
+    async def read(self, work: Callable[[Pages], T]) -> T:
+        """What a function gives that reads pages, but not too many."""
+        most = self.settings.read_pages
+        return await self.service.read(lambda pages: work(Limited(pages, most)))
+
     def base_url(self, request: Request) -> str:
         """How this node is reached, without a slash at the end."""
-        return self.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+        return self.settings.public_url or f"{request.scope['scheme']}://{request.headers['host']}"
 
     def authorize(self, request: Request, scope: Scope) -> Token:
         """The token that a request shows, if it is good for something. Raises `Problem`."""

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 
 from dkg.errors import DkgError
 from node.http.clients import asked_by, client_of
-from node.http.context import KEY, Exchange
+from node.http.context import KEY, PIECE_BYTES, Exchange
 from node.http.cors import Cors
 from node.http.problems import Code, Problem, problem_of
 from node.http.settings import host_name
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from node.http.context import Context
-
-PIECE_BYTES: Final = 256 * 1024
-"""Longest piece of a body that is handed on at once: what a client may take `send_seconds` to read."""
 
 HEALTH: Final = ("/health", "/health/live", "/health/ready")
 """Paths that are answered however much is going on."""
@@ -44,6 +41,7 @@ _FAULT: Final = 500
 _EXPECTED: Final = frozenset({Code.OVERLOADED, Code.NOT_READY})
 """Of the codes from 500 on, those that tell of no fault."""
 
+_ASK_AGAIN: Final = (b"cache-control", b"no-cache")
 _SAFETY: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),
@@ -148,6 +146,8 @@ class Gate:
             raise Problem(Code.HEADERS_TOO_LARGE, f"there are more than {settings.header_fields} header fields")
         if sum(len(name) + len(value) for name, value in fields) > settings.header_bytes:
             raise Problem(Code.HEADERS_TOO_LARGE, f"the header has more than {settings.header_bytes} bytes")
+        if scope["path"] in HEALTH:
+            return  # those who look after machines know them by their addresses
         host = headers.get("host", "")
         if not _HOST.fullmatch(host):
             raise Problem(Code.REQUEST_MALFORMED, "the Host header is missing, or names no host")
@@ -216,8 +216,10 @@ class _Answer:
         exchange.status = message["status"]
         if self.patience is not None:
             self.patience.reschedule(None)  # from here on it takes as long as the client does
-        request_id = (b"x-request-id", exchange.id.encode())
-        await self._send({**message, "headers": [*message["headers"], *_SAFETY, request_id, *self._fields]})
+        headers = [*message["headers"], *_SAFETY, (b"x-request-id", exchange.id.encode()), *self._fields]
+        if not any(name == b"cache-control" for name, _ in message["headers"]):
+            headers.append(_ASK_AGAIN)
+        await self._send({**message, "headers": headers})
 
     async def _body(self, message: Message) -> None:
         body, more = message.get("body", b""), message.get("more_body", False)

@@ -8,6 +8,7 @@ Datasets have no paths.
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Path
@@ -15,6 +16,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotation
 from starlette.responses import Response, StreamingResponse
 
 from dkg.car import car_blocks, car_header
+from dkg.errors import StoreError
 from dkg.page import DatasetRoot, Inner, cid_text, decode
 from node.http.accept import Range, parse_accept, rank
 from node.http.conditional import IMMUTABLE, not_modified
@@ -140,6 +142,13 @@ class Gateway:
 
     async def _dag(self, root: bytes) -> AsyncIterator[bytes]:
         """A CAR of all that is below a page. When a page is missing it ends early, which cuts the answer."""
+        with ExitStack() as leases:
+            with suppress(StoreError):  # what is no root that is kept may go while it is sent
+                leases.enter_context(self._context.service.reading(root))
+            async for chunk in self._chunks(root):
+                yield chunk
+
+    async def _chunks(self, root: bytes) -> AsyncIterator[bytes]:
         out, waiting = bytearray(car_header(root)), 0
         for cid, raw in self._blocks(root):
             for part in car_blocks([(cid, raw)]):

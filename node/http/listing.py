@@ -5,16 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dkg.chain.ual import Ual, ual_of_graph
+from dkg.errors import LimitError
 from dkg.page import ORDERS
+from dkg.pages import Pages
 from dkg.scan import LAST, count_range, prefix_end, scan
 from dkg.terms import keys_are_quads, quad_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dkg.pages import Pages
+    from dkg.page import Page
 
 _GSPO: Final = ORDERS.index("gspo")
+
+
+class Limited(Pages):
+    """Pages of another source, so many at most: whatever a request makes this read, it ends."""
+
+    def __init__(self, source: Pages, most: int) -> None:
+        self._source = source
+        self._most = most
+        self._read = 0
+
+    def page(self, cid: bytes) -> Page:
+        """See `Pages.page`. Raises `LimitError`."""
+        self._read += 1
+        if self._read > self._most:
+            raise LimitError(f"this reads more than {self._most} pages: ask for less at once (`limit`)")
+        return self._source.page(cid)
 
 
 class GraphCount(NamedTuple):

@@ -82,7 +82,7 @@ class NodeRoutes:
         standing = self._standing(response, Moment.of(publisher, at))
         low = b"" if after is None else graph_name("after", after)
         with self._context.service.reading(standing.root):
-            found = await self._context.service.read(
+            found = await self._context.read(
                 lambda pages: list(islice(graphs_after(pages, standing.root, low), limit + 1))
             )
         items = [Graph(graph=one.graph[1:-1].decode(), quads=one.quads) for one in found[:limit]]

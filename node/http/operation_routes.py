@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from dkg.chain.commit import SIGNED_COMMIT_BYTES_MAX, SignedCommit
 from dkg.errors import ProofError
 from node.http.asset_routes import ONE, Authority, Name, Owner
-from node.http.body import media_type_of
+from node.http.body import body_of, media_type_of
 from node.http.documented import BINARY, LOCATION
 from node.http.moments import wrong
 from node.http.node_routes import ITEMS, ITEMS_MAX
@@ -117,7 +117,7 @@ class OperationRoutes:
         signed = _signed(dkg_commit)
         if media_type_of(request) != CAR:
             raise Problem(Code.MEDIA_TYPE_UNSUPPORTED, f"send the pages as {CAR}")
-        async with context.uploads.body(request, context.settings.pages_bytes) as car:
+        async with body_of(request, context.uploads, context.settings, context.settings.pages_bytes) as car:
             ticket = self._ticket(token, idempotency_key, "commit", [signed.encode(), str(relay).encode(), car])
             try:
                 operation = await context.service.publish_signed(ticket, signed, car, relay=relay)
@@ -144,7 +144,7 @@ class OperationRoutes:
         if media_type not in RDF_TYPES:
             raise Problem(Code.MEDIA_TYPE_UNSUPPORTED, f"send RDF as one of {', '.join(RDF_TYPES)}")
         said = Said(title, _given(author), licence, _given(derived_from), _given(supersedes))
-        async with context.uploads.body(request, context.settings.document_bytes) as data:
+        async with body_of(request, context.uploads, context.settings, context.settings.document_bytes) as data:
             parts = [name.encode(), media_type.encode(), repr(said).encode(), data]
             ticket = self._ticket(token, idempotency_key, "publish", parts)
             operation = await context.service.publish_rdf(ticket, name, data, RDF_TYPES[media_type], said)

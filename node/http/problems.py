@@ -105,7 +105,7 @@ class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
         self.code = code
         self.detail = detail
         self.retry_after_s = retry_after_s
-        self.headers = headers or {}
+        self.headers = dict(headers or {})
 
     def body(self, request: str) -> bytes:
         """The body. `request`: the id of the request."""

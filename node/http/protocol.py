@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 from dkg.errors import RdfError
 from dkg.evaluate import ALL_GRAPHS, Dataset
 from dkg.normal import normalize
-from node.http.body import FORM, media_type_of, parse_fields, text_of
+from node.http.body import FORM, body_of, media_type_of, parse_fields, text_of
 from node.http.moments import Moment, wrong
 from node.http.problems import Code, Problem
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from node.http.body import Uploads
+    from node.http.room import Room
     from node.http.settings import HttpSettings
 
 QUERY: Final = "application/sparql-query"
@@ -73,7 +73,7 @@ class Fields:
         return name in self._values
 
 
-async def read_query(request: Request, uploads: Uploads, settings: HttpSettings) -> Asked | None:
+async def read_query(request: Request, room: Room, settings: HttpSettings) -> Asked | None:
     """What a request asks; None for a GET that asks nothing, which is to describe the service. Raises `Problem`."""
     pairs = parse_fields(request.scope["query_string"], "query string")
     direct: str | None = None
@@ -83,7 +83,7 @@ async def read_query(request: Request, uploads: Uploads, settings: HttpSettings)
             raise _update()
         if media_type not in {QUERY, FORM}:
             raise Problem(Code.MEDIA_TYPE_UNSUPPORTED, f"send a query as {QUERY}, or as the field `query` of {FORM}")
-        async with uploads.body(request, settings.query_bytes) as body:
+        async with body_of(request, room, settings, settings.query_bytes) as body:
             if media_type == FORM:
                 pairs += parse_fields(body, "form")
             else:

@@ -118,19 +118,18 @@ async def serve(app: FastAPI, settings: HttpSettings, *, started: Callable[[str]
 
     `started`: told the URL. Raises `InputError` if the address cannot be listened at.
     """
-    loop = asyncio.get_running_loop()
-    async with Server(app, settings) as server:
+    loop, server = asyncio.get_running_loop(), Server(app, settings)
+    await server.start()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, server.request_stop)
+    try:
+        if started is not None:
+            started(server.url)
+        await server.wait()
+    finally:
+        await server.stop()
         for number in SIGNALS:
-            loop.add_signal_handler(number, server.request_stop)
-        try:
-            if started is not None:
-                started(server.url)
-            await server.wait()
-        finally:
-            stopping = asyncio.ensure_future(server.stop())
-            await stopping
-            for number in SIGNALS:
-                loop.remove_signal_handler(number)
+            loop.remove_signal_handler(number)
 
 
 class _Uvicorn(uvicorn.Server):

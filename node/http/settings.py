@@ -61,9 +61,13 @@ class HttpSettings:
     pages_bytes: int = 256 * MIB
     """Longest CAR of the pages of a commit, in bytes."""
     uploads_bytes: int = 512 * MIB
-    """Bytes of all bodies that are held at a time."""
+    """Bytes of all bodies that are held at a time; of one client half as many."""
+    answers_bytes: int = 512 * MIB
+    """Bytes of all long answers that are on their way at a time; of one client half as many."""
     diff_quads: int = 20_000
     """Most triples of a difference between two versions of an asset that is shown."""
+    read_pages: int = 50_000
+    """Most pages that one request for a list, a history or a difference reads."""
     car_keys: int = 8_000_000
     """Most keys below a page of which the gateway sends a CAR; a dataset has four for each quad."""
 

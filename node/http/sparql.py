@@ -13,13 +13,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations
 from starlette.responses import Response
 
 from dkg.page import cid_text
 from node.http.accept import GRAPHS, PROOFS, TABLES, negotiate, negotiate_graph
 from node.http.conditional import keeping, not_modified
-from node.http.context import exchange_of
+from node.http.context import PIECE_BYTES, exchange_of
 from node.http.describe import service_description
 from node.http.documented import SPARQL_GET, SPARQL_POST
 from node.http.moments import standing_for, state_headers
@@ -29,11 +30,14 @@ from node.http.watch import Watched
 from node.workers.jobs import EVERY_GRAPH, Plain, Prove, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from starlette.types import Receive, Scope, Send
 
     from node.http.accept import Format, Wanted
     from node.http.context import Context
     from node.http.protocol import Asked
+    from node.http.room import Room
     from node.serving import Standing
     from node.workers.jobs import Job, Result
 
@@ -44,6 +48,30 @@ _ANSWER_VERSION: Final = b"1"
 """Goes into validators: another one when answers change though their roots do not."""
 
 
+class DirectRoute(APIRoute):
+    """A route that reads its requests itself: FastAPI looks for no parameters, which would take as long as a query."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers."""
+        found: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return found
+
+
+class Held(Response):
+    """A long answer, which takes its room until it is sent."""
+
+    def __init__(self, content: bytes, headers: dict[str, str], room: Room, client: str) -> None:
+        super().__init__(content, headers=headers)
+        self._room = room
+        self._client = client
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises `Problem` if there is no room."""
+        with self._room.share(self._client) as share:
+            share.take(len(self.body))
+            await super().__call__(scope, receive, send)
+
+
 class Sparql:
     """The routes."""
 
@@ -52,7 +80,7 @@ class Sparql:
 
     def router(self) -> APIRouter:
         """The routes."""
-        router = APIRouter(tags=["query"])
+        router = APIRouter(tags=["query"], route_class=DirectRoute)
         router.add_api_route("/sparql", self.get, methods=["GET"], response_class=Response, **SPARQL_GET)
         router.add_api_route("/sparql", self.post, methods=["POST"], response_class=Response, **SPARQL_POST)
         return router
@@ -89,7 +117,7 @@ class Sparql:
             "ETag": _validator(standing, asked, wanted),
             **keeping(pinned=asked.moment.pinned),
         }
-        if not_modified(request, headers["ETag"]):
+        if not_modified(request, headers["ETag"], exists=False):  # nobody knows before it is evaluated
             return Response(status_code=304, headers=headers)
         result = await self.evaluate(request, standing, asked, wanted)
         if empty is not None and wanted.proof is None and result.facts.rows == 0:
@@ -100,7 +128,12 @@ class Sparql:
             headers["Content-Disposition"] = (
                 f'attachment; filename="{cid_text(standing.root)[:16]}.{wanted.proof.name}"'
             )
-        return Response(result.body, headers=headers)
+        return self._sent(request, result.body, headers)
+
+    def _sent(self, request: Request, body: bytes, headers: dict[str, str]) -> Response:
+        if len(body) <= PIECE_BYTES:
+            return Response(body, headers=headers)
+        return Held(body, headers, self._context.answers, exchange_of(request).client)
 
     async def evaluate(self, request: Request, standing: Standing, asked: Asked, wanted: Wanted) -> Result:
         """The answer from a root."""

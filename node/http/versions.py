@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dkg.pages import Pages
     from dkg.terms import Quad
     from node.assets.history import Version
+    from node.http.context import Context
     from node.serving import Service
 
 VERSIONS: Final = 50
@@ -32,14 +33,14 @@ _GSPO: Final = ORDERS.index("gspo")
 
 
 async def versions(
-    service: Service, ual: Ual, *, before: int | None, most: int
+    context: Context, ual: Ual, *, before: int | None, most: int
 ) -> tuple[list[VersionShape], bool, int | None]:
     """What the newest commits below a position of the log did to an asset, the newest first.
 
     Besides, whether the roots of all of these commits are kept, and the position to go on from; None at the end.
     Raises `UnknownPublisherError`, `LimitError`, and what reading pages raises.
     """
-    publisher = ual.publisher.address
+    service, publisher = context.service, ual.publisher.address
     service.standing((publisher,))  # else it is not known here
     found = service.commits(publisher, before=before, most=most + 1)
     kept = _kept(service, found)
@@ -57,7 +58,7 @@ async def versions(
     with ExitStack() as leases:
         for point in points:
             leases.enter_context(service.reading(point.root))
-        told = await service.read(work)
+        told = await context.read(work)
     shown = [VersionShape.of(one) for one in reversed(told) if base is None or one.point.seq != base.commit.seq]
     more = base is not None and len(kept) == most + 1
     return shown, len(kept) == len(found), kept[-2].position if more else None
@@ -68,17 +69,16 @@ def _kept(service: Service, found: list[Committed]) -> list[Committed]:
     kept: list[Committed] = []
     for one in found:
         try:
-            standing = service.standing((one.publisher,), At(seq=one.commit.seq))
+            service.standing((one.publisher,), At(root=CID_PREFIX + one.commit.root))
         except UnknownMomentError:
-            break
-        if standing.root != CID_PREFIX + one.commit.root:  # it was malformed, and another counts in its place
             break
         kept.append(one)
     return kept
 
 
-async def difference(service: Service, ual: Ual, from_seq: int, to_seq: int, quads_max: int) -> Diff:
-    """What changed in an asset from one commit to another. Raises `LimitError` for more than `quads_max` quads."""
+async def difference(context: Context, ual: Ual, from_seq: int, to_seq: int) -> Diff:
+    """What changed in an asset from one commit to another. Raises `LimitError` for too much."""
+    service, most = context.service, context.settings.diff_quads
     old, new = (service.standing((ual.publisher.address,), At(seq=seq)).root for seq in (from_seq, to_seq))
 
     def work(pages: Pages) -> tuple[frozenset[Quad], frozenset[Quad]]:
@@ -87,10 +87,10 @@ async def difference(service: Service, ual: Ual, from_seq: int, to_seq: int, qua
         return diff_graph(pages, old, new, ual.graph)
 
     with service.reading(old), service.reading(new):
-        went, came = await service.read(work)
-    if len(went) + len(came) > quads_max:
+        went, came = await context.read(work)
+    if len(went) + len(came) > most:
         raise LimitError(
-            f"the two versions differ in {len(went) + len(came)} triples; {quads_max} are the most that are shown"
+            f"the two versions differ in {len(went) + len(came)} triples; {most} are the most that are shown"
         )
     return Diff(
         ual=str(ual),

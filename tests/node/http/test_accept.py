@@ -122,3 +122,10 @@ def test_nothing_is_given_that_was_refused(given_: list[tuple[Format, int]]) -> 
     wanted = negotiate(header)
     for one in (wanted.table, wanted.graph, wanted.proof) if wanted else ():
         assert one is None or last[one.media_type] > 0
+
+
+@pytest.mark.parametrize(
+    "odd", ['"\\' * 16_000, '"' * 32_001, ';a="\\"' * 5_000, "a/b;" + 'x="\\";' * 5_000, "," * 32_000, "a/" * 16_000]
+)
+def test_a_header_made_to_take_long_is_read_once(odd: str) -> None:
+    assert len(parse_accept(odd + ", text/csv")) <= 1

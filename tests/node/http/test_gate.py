@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from node.http import HttpSettings, Scope
-from node.http.context import exchange_of
-from node.http.gate import PIECE_BYTES
+from node.http.context import PIECE_BYTES, exchange_of
 from tests.node.http.conftest import bearer, site_of
+from tests.node.http.world import ual
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -72,7 +72,7 @@ def test_a_body_without_a_length_is_cut_where_it_is_too_long(site: Site) -> None
 
 def test_bodies_of_all_at_a_time(site: Site) -> None:
     headers = {"Content-Type": "application/sparql-query"}
-    tight = site.made(uploads_bytes=20)
+    tight = site.made(uploads_bytes=40)
     assert tight.post("/sparql", content="ASK {}".ljust(20), headers=headers).status_code == 200
     over = tight.post("/sparql", content="ASK {}".ljust(21), headers=headers)
     assert code(over) == (503, "overloaded")
@@ -388,3 +388,31 @@ def test_what_is_known_of_a_request(site: Site) -> None:
 
     known.__annotations__["request"] = Request
     assert with_route(site, known).get("/test").json() == {"client": "192.0.2.1"}
+
+
+def test_long_answers_at_a_time(site: Site) -> None:
+    long = f"SELECT ?x {{ VALUES ?x {{ '{'x' * 60_000}' }} ?a ?b ?c . ?d ?e ?f }} LIMIT 10"
+    assert len(site.query(long).content) > 2 * PIECE_BYTES
+    size = len(site.query(long).content)
+    enough = site.made(answers_bytes=2 * size)
+    assert enough.query(long).status_code == 200
+    assert enough.query(long).status_code == 200  # the first has given its room back
+    scarce = site.made(answers_bytes=2 * size - 1)
+    assert code(scarce.query(long)) == (503, "overloaded")
+    assert scarce.get(ASK).status_code == 200
+
+
+def test_what_is_read_for_a_list_has_an_end(site: Site) -> None:
+    def found(pages: int, path: str) -> int:
+        status: int = site.made(read_pages=pages).get(path).status_code
+        return status
+
+    for path in ("/v1/graphs", "/v1/assets", f"/v1/assets/{ual(0, 'air')}/history"):
+        least = next(pages for pages in range(1, 100) if found(pages, path) == 200)
+        assert least > 2
+        assert code(site.made(read_pages=least - 1).get(path)) == (413, "limit-exceeded")
+    assert found(least, "/v1/graphs?limit=1") == 200
+
+
+def test_health_is_told_by_any_name(site: Site) -> None:
+    assert site.get("/health", headers={"Host": "10.1.2.3:8900"}).status_code == 200

@@ -20,7 +20,7 @@ JOB_COLUMNS: Final = (
     "request, label, seq, root, count, previous, created, state, reason, tx, block, block_hash, gas, started, updated, "
     "checksum"
 )
-ATTEMPT_COLUMNS: Final = "hash, nonce, max_fee, tip, gas, data, raw, checksum"
+ATTEMPT_COLUMNS: Final = "hash, sender, nonce, max_fee, tip, gas, data, raw, checksum"
 
 
 class JobState(StrEnum):
@@ -68,9 +68,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A signed transaction. `data`: what it calls the contract with; `raw`: what is sent."""
+    """A signed transaction. `sender`: whose nonce it has. `data`: what it calls with. `raw`: what is sent."""
 
     hash: bytes
+    sender: bytes
     nonce: int
     fees: Fees
     gas: int
@@ -111,13 +112,13 @@ def job_of(row: Sequence[Any], number: int, publisher: bytes) -> Job:
 def attempt_row(attempt: Attempt) -> tuple[Any, ...]:
     """The columns of a transaction that never change."""
     fees = (str(attempt.fees.max_fee), str(attempt.fees.tip))
-    return _summed(attempt.hash, attempt.nonce, *fees, attempt.gas, attempt.data, attempt.raw)
+    return _summed(attempt.hash, attempt.sender, attempt.nonce, *fees, attempt.gas, attempt.data, attempt.raw)
 
 
 def attempt_of(row: Sequence[Any], *, refused: bool) -> Attempt:
     """A transaction from its columns. Raises `ValueError` if they are not as they were written."""
-    digest, nonce, max_fee, tip, gas, data, raw, _ = row
-    attempt = Attempt(digest, nonce, Fees(int(max_fee), int(tip)), gas, data, raw, refused)
+    digest, sender, nonce, max_fee, tip, gas, data, raw, _ = row
+    attempt = Attempt(digest, sender, nonce, Fees(int(max_fee), int(tip)), gas, data, raw, refused)
     if attempt_row(attempt) != tuple(row):
         raise ValueError("the checksum is another")
     return attempt

@@ -79,7 +79,8 @@ CREATE UNIQUE INDEX one_job_in_preparation ON jobs ((1)) WHERE state IN ('planne
 CREATE TABLE transactions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
-    hash BLOB NOT NULL UNIQUE, nonce INTEGER NOT NULL, max_fee TEXT NOT NULL, tip TEXT NOT NULL, gas INTEGER NOT NULL,
+    hash BLOB NOT NULL UNIQUE, sender BLOB NOT NULL, nonce INTEGER NOT NULL,
+    max_fee TEXT NOT NULL, tip TEXT NOT NULL, gas INTEGER NOT NULL,
     data BLOB NOT NULL, raw BLOB NOT NULL, checksum BLOB NOT NULL, refused INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX transactions_of_job ON transactions (job);

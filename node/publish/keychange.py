@@ -73,6 +73,9 @@ class Deployed:
 class Keys:
     """Changes who signs for a publisher. The key is the signer's of the publisher's wallets; another may pay.
 
+    A commit that waits to be mined does not hold it up: its transaction is outbid, and sent again when the next publish
+    finds it missing.
+
     All raise `SignerError` if the key may not do it, and what sending raises (see `Publisher.publish`).
     """
 
@@ -127,6 +130,7 @@ class Keys:
         publisher, tools = self._publisher, self._publisher.tools
         with home_lock(publisher.home.path, tools.waits, tools.waiting, progress):
             goal = _KeyGoal(publisher.client(), publisher.reader, self._key.address, wanted, call)
+            goal.before = publisher.waiting_transactions()
             found = Sender(publisher.wallets.payer, self._domain.chain_id, tools).drive(goal, progress)
             done = _receipt(goal.made, tools.writer)
         return KeyChange(
@@ -156,13 +160,14 @@ def deploy(wallet: Wallet, reader: ChainReader, tools: Tools, progress: Progress
 
 @dataclass(slots=True)
 class _Unjournalled:
-    """The transactions of a goal, in memory only."""
+    """The transactions of a goal, in memory only. `before`: others, whose place it takes."""
 
     made: list[Attempt] = field(default_factory=list, init=False)
+    before: list[Attempt] = field(default_factory=list, init=False)
 
     def attempts(self) -> list[Attempt]:
         """See `Goal`."""
-        return self.made
+        return [*self.before, *self.made]
 
     def keep(self, attempt: Attempt) -> None:
         """See `Goal`."""
@@ -170,7 +175,8 @@ class _Unjournalled:
 
     def refuse(self, attempt: Attempt) -> None:
         """See `Goal`."""
-        self.made.remove(attempt)
+        if attempt in self.made:
+            self.made.remove(attempt)
 
     def sent(self, attempt: Attempt) -> None:
         """See `Goal`."""

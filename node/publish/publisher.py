@@ -20,6 +20,7 @@ from dkg.client.rpc import HttpRpc, Waiting
 from dkg.client.store import SqliteStore
 from dkg.client.trusted import TrustedHeads
 from node.publish.fees import FeePolicy
+from node.publish.jobs import JobState
 from node.publish.journal import Journal
 from node.publish.lock import home_lock
 from node.publish.sender import Sender, Tools
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from dkg.client.chainread import ChainReader
     from dkg.client.settings import ChainSettings
     from node.home import Home
+    from node.publish.jobs import Attempt
     from node.publish.published import Published, Request, Wanted
     from node.publish.waits import Progress
     from node.publish.wallet import Wallets
@@ -97,6 +99,14 @@ class Publisher:
             finality_depth=self.settings.finality_depth,
             allow_unproved=self._allow_unproved,
         )
+
+    def waiting_transactions(self) -> list[Attempt]:
+        """What was sent for commits that are not on the chain, the oldest first. The caller holds the home's lock."""
+        if not self.home.journal.exists():
+            return []
+        journal, _ = self._opened()
+        jobs = [job for job in journal.open_jobs() if job.state is not JobState.MINED]
+        return [attempt for job in jobs for attempt in journal.attempts(job)]
 
     @contextmanager
     def _session(self, progress: Progress) -> Iterator[Session]:

@@ -164,16 +164,20 @@ class Sender:
 
     def _tell_used(self, run: _Run[T], account: Account) -> None:
         """If a transaction lost its nonce, to another one or by being reverted, that is told."""
-        used = [attempt.nonce for attempt in run.goal.attempts() if attempt.nonce < account.nonce]
+        used = [attempt.nonce for attempt in self._attempts(run) if attempt.nonce < account.nonce]
         if used:
             run.goal.dropped(f"nonce {used[-1]} was used up: by another transaction, or the registry reverted this one")
 
     def _step(self, run: _Run[T], block: Header, call: Call, account: Account) -> Step:
-        attempts = run.goal.attempts()
+        attempts = self._attempts(run)
         waits = any(attempt.nonce > account.nonce and not attempt.refused for attempt in attempts)
         pending = self._writer.pending_nonce(self._wallet.address) if waits else account.nonce
         chain = Chain(block.number, block.hash, account.nonce, pending, run.pace.now())
         return decide(attempts, call.data, chain, run.heard, self._tools.policy)
+
+    def _attempts(self, run: _Run[T]) -> list[Attempt]:
+        """The goal's transactions that this account sent: another account that paid before has nonces of its own."""
+        return [attempt for attempt in run.goal.attempts() if attempt.sender == self._wallet.address]
 
     def _next_nonce(self, account: Account) -> int:
         """After what waits from this account, whoever sent it, as far as that is believable."""
@@ -194,7 +198,7 @@ class Sender:
         gas = self._gas(call)
         fees = affordable(wanted, least, gas, account.balance, self._wallet.address)
         raw, digest = self._wallet.sign_transaction(self._chain_id, nonce, gas, fees, call)
-        attempt = Attempt(digest, nonce, fees, gas, call.data, raw)
+        attempt = Attempt(digest, self._wallet.address, nonce, fees, gas, call.data, raw)
         run.goal.keep(attempt)
         self._tools.at("built")
         self._send(run, view.block, attempt)
@@ -239,7 +243,7 @@ class Sender:
     def _await_news(self, run: _Run[T], view: View[T]) -> None:
         """Wait for a receipt, for a block, or for `look_s`; raises `StuckError` if there was no block for too long."""
         start = run.pace.now()
-        newest = next((attempt for attempt in reversed(run.goal.attempts()) if not attempt.refused), None)
+        newest = next((attempt for attempt in reversed(self._attempts(run)) if not attempt.refused), None)
         if newest is None:
             run.pace.pause()
         while newest is not None and run.pace.now() - start < self._tools.waits.look_s:

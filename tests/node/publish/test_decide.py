@@ -29,7 +29,7 @@ NOW = Chain(block=100, hash=b"100", nonce=7, pending=7, now=1000.0)
 
 
 def attempt(number: int, nonce: int = 7, data: bytes = DATA, **more: bool) -> Attempt:
-    return Attempt(b"%d" % number, nonce, Fees(100 + number, 10 + number), 50_000, data, b"raw", **more)
+    return Attempt(b"%d" % number, b"\x11" * 20, nonce, Fees(100 + number, 10 + number), 50_000, data, b"raw", **more)
 
 
 def heard(*attempts: Attempt, block: int = 100, time: float = 1000.0, last: bytes = b"100") -> dict[bytes, Heard]:

@@ -34,7 +34,7 @@ def commit(seq: int) -> Commit:
 
 def attempt(number: int, **more: bool) -> Attempt:
     raw = b"raw %d" % number
-    return Attempt(keccak256(raw), number, Fees(2**64 + number, number), 60_000, b"data", raw, **more)
+    return Attempt(keccak256(raw), WHO, number, Fees(2**64 + number, number), 60_000, b"data", raw, **more)
 
 
 @pytest.fixture

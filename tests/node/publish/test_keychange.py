@@ -90,6 +90,32 @@ def test_a_signer_that_nobody_can_be_is_refused(here: World, signer: bytes) -> N
         Keys(publisher).rotate(signer)
 
 
+def test_a_commit_that_is_stuck_does_not_hold_up_a_revocation(here: World) -> None:
+    """A stolen key: the owner revokes it though a commit waits in the pool, whatever it pays."""
+
+    def interrupt(_text: str, _done: int, _wanted: int) -> None:
+        raise KeyboardInterrupt
+
+    here.set_automine(False)
+    with here.publisher() as publisher:
+        with pytest.raises(KeyboardInterrupt):
+            publisher.publish(request("a"), interrupt)
+        (waiting,) = here.attempts("a")
+        revoked = Keys(publisher).revoke(lambda *_: here.mine())
+        assert revoked.changed
+        assert revoked.transaction is not None
+        sent = here.rpc("eth_getTransactionByHash", "0x" + revoked.transaction.hex())
+        assert int(sent["nonce"], 16) == waiting.nonce
+        assert here.rpc("eth_getTransactionByHash", "0x" + waiting.hash.hex()) is None
+        with pytest.raises(SignerError, match="revoked"):
+            publisher.resume()
+        assert here.events() == []
+        here.set_automine(True)
+        assert Keys(publisher).rotate(COLD.address).changed
+        publisher.resume()
+    here.check("a")
+
+
 def test_a_change_of_keys_that_is_swallowed_is_not_told_as_done(here: World) -> None:
     waits = replace(QUICK, poll_max_s=1.0)
     with (

@@ -19,10 +19,10 @@ from node.publish.errors import (
 )
 from node.publish.fees import BUMP, GWEI, FeePolicy
 from node.publish.sender import REFUSALS_MAX
-from node.publish.wallet import Wallets
+from node.publish.wallet import Wallet, Wallets
 from tests.chain.lies import edited, honest, only, refused
 from tests.chain.proxy import proxy
-from tests.node.publish.world import PATIENT, PROMPT, FakeTime, World, request
+from tests.node.publish.world import PATIENT, PAYER_KEY, PROMPT, FakeTime, World, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -377,6 +377,24 @@ def test_a_transaction_of_yesterday_is_sent_again_before_it_is_replaced(here: Wo
     with here.publisher(policy=PROMPT) as publisher:
         found = publisher.publish(request("a"), each_time(here.mine))
     assert found.transaction == attempt.hash
+    here.check("a")
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_another_account_takes_over_paying(here: World, is_lost: bool) -> None:  # noqa: FBT001 - of a test
+    """The one that paid first has nonces of its own, and its transaction may still be mined."""
+    for nonce in range(5):
+        here.rpc("eth_sendRawTransaction", here.payment(nonce))
+    here.set_automine(False)
+    with here.publisher(policy=PROMPT) as publisher, pytest.raises(KeyboardInterrupt):
+        publisher.publish(request("a"), each_time(interrupt))
+    (attempt,) = here.attempts("a")
+    if is_lost:
+        here.rpc("anvil_dropTransaction", "0x" + attempt.hash.hex())
+    wallets = replace(here.wallets, payer=Wallet(PAYER_KEY))
+    with here.publisher(policy=PROMPT, wallets=wallets) as publisher:
+        publisher.publish(request("a"), each_time(here.mine))
+    assert [sent.nonce for sent in here.attempts("a")] == [5, 0]
     here.check("a")
 
 

@@ -164,6 +164,37 @@ def starts_with_triple(group: Group) -> bool:
             return False
 
 
+def hides_graph(group: Group) -> bool:
+    """Whether the engine may leave ?g without a value after `GRAPH ?g` of this group.
+
+    It knows the graph from a triple pattern or a path. Without any, it begins with the list of graphs, but not where
+    VALUES, a sub-select or another GRAPH stands in the group (pyoxigraph 0.5.13).
+    """
+    return _stands_alone(group) and not _matches(group)
+
+
+def _stands_alone(element: Element) -> bool:
+    match element:
+        case Values() | SubSelect() | InGraph():
+            return True
+        case Union(parts) | Group(parts):
+            return any(map(_stands_alone, parts))
+        case _:
+            return False
+
+
+def _matches(element: Element) -> bool:
+    match element:
+        case Triples(patterns):
+            return bool(patterns)
+        case Union(branches):
+            return all(map(_matches, branches))
+        case Group(elements):
+            return any(map(_matches, elements))
+        case _:
+            return False
+
+
 @lru_cache(maxsize=4096)
 def assigned(group: Group) -> frozenset[str]:
     """Names that BIND or AS gives a value to, anywhere in a group."""

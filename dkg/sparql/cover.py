@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from dkg.scan import prefix_end
+from dkg.scan import LAST, prefix_end
 from dkg.sparql.algebra import (
     Bind,
     Group,
@@ -34,6 +34,7 @@ from dkg.sparql.analysis import (
     Unit,
     assigned,
     bindable,
+    hides_graph,
     monotone,
     names_of,
     names_of_expressions,
@@ -101,7 +102,6 @@ class Coverage:
         self._named = named
         self._expressions = expressions
         self._fresh = 0
-        self.inside_exists = 0
         self.lists_graphs = False
         """Whether the engine may list the graphs by itself, which it does in random order."""
 
@@ -145,11 +145,9 @@ class Coverage:
 
     def exists(self, expression: Expression, given: Relation, scope: Scope) -> None:
         """Cover the patterns of EXISTS and NOT EXISTS in an expression."""
-        self.inside_exists += 1
         for group in expression.exists:
             visible = (names_of_group(group) - assigned(group)) | graph_name(scope)  # the engine lets BIND replace them
             self.group(group, given.project(visible), scope, frozenset())
-        self.inside_exists -= 1
 
     def fresh_graph(self) -> Var:
         """A variable for the graph of `GRAPH ?g`, apart from ?g itself: they meet only after the group."""
@@ -395,27 +393,35 @@ class _GroupCover:
             exists = needs_triple(group) or self._coverage.graph_exists(component(graph))
             inner = self._union((group,), found, scope, keep)
             return Found(replace(inner.relation, exact=inner.relation.exact and exists), inner.own)
+        if graph.name in assigned(group):
+            return self._any_graph(graph.name, found, keep)
         fresh = self._coverage.fresh_graph()
-        if graph.name in assigned(group):  # the engine lets BIND replace the graph: nothing is known of it, in or out
-            others = [name for name in found.relation.columns if name != graph.name]
-            found = Found(replace(found.relation.project(others), exact=False), found.own - {graph.name})
         given = copied(found.relation, graph.name, fresh.name)
         scope = self._coverage.named_scope(fresh, graph.name)
         exist = starts_with_triple(group) or self._coverage.graph_names(given, fresh.name)
         inner = self._coverage.group(group, given, scope, keep | {fresh.name, graph.name} | self._graph)
         certain = inner.relation.certain([fresh.name])
-        if graph.name in assigned(group):
-            others = [name for name in inner.relation.columns if name not in {graph.name, fresh.name}]
-            relation = replace(inner.relation.project(others), exact=False)
-            return Found(relation.project(keep | self._graph), (found.own | inner.own) - {fresh.name, graph.name})
         others = [name for name in inner.relation.columns if name != graph.name or graph.name in found.own]
-        merged = unified(inner.relation.project(others), fresh.name, graph.name)
         own = (found.own | inner.own) - {fresh.name}
+        if hides_graph(group):
+            shown = frozenset(others) - {fresh.name}
+            relation = replace(inner.relation.project(shown), exact=False)
+            return Found(relation.project(keep | self._graph), own - ({graph.name} - found.own))
+        merged = unified(inner.relation.project(others), fresh.name, graph.name)
         if certain or graph.name not in found.relation.columns:
             own |= {graph.name}
         # A value that the group itself gave to the graph's name is dropped above: rows that contradict it are here.
         whole = certain and exist and (graph.name in others or graph.name not in inner.own)
         return Found(replace(merged, exact=merged.exact and whole).project(keep | self._graph), own)
+
+    def _any_graph(self, name: str, found: Found, keep: frozenset[str]) -> Found:
+        """`GRAPH ?name` around a BIND that replaces ?name: what comes after that is looked up in whatever graph."""
+        self._coverage.lists_graphs = True
+        allowed = self._coverage.named_scope(Var(name)).allowed
+        self._coverage.gather.take("spog", b"", LAST, named=True, allowed=allowed)
+        others = [column for column in found.relation.columns if column != name]
+        relation = replace(found.relation.project(others), exact=False)
+        return Found(relation.project(keep | self._graph), found.own - {name})
 
     def _sub_select(self, select: Select, found: Found, keep: frozenset[str]) -> Found:
         scope = self._scope
@@ -446,8 +452,7 @@ class _GroupCover:
             before = found.own.union(*map(bindable, elements[:at]))
             return self._optional(element.group, found, after, before, more=at + 1 < len(elements))
         if isinstance(element, Minus):
-            before = found.own.union(*map(names_of, elements[:at]))
-            return self._minus(element.group, found, before)
+            return self._minus(element.group, found)
         if isinstance(element, Bind):
             return self._bind(element, found, after)
         return found  # VALUES: joined at the start
@@ -474,12 +479,10 @@ class _GroupCover:
         relation = left_join(found.relation, table).project(after | self._graph)
         return Found(relation, found.own | (right.own - set(found.relation.columns)))
 
-    def _minus(self, group: Group, found: Found, before: frozenset[str]) -> Found:
-        names = names_of_group(group)
-        # Where no variable can be shared, nothing is removed. (An engine may share more inside GRAPH ?g and EXISTS.)
-        if names & before or self._graph or self._coverage.inside_exists:
-            left = found.relation.project((names | self._graph) & found.own)
-            self._coverage.group(group, left, self._scope, frozenset())
+    def _minus(self, group: Group, found: Found) -> Found:
+        # Also where no variable is shared: the engine may share more than the text shows, with OPTIONAL around it.
+        left = found.relation.project((names_of_group(group) | self._graph) & found.own)
+        self._coverage.group(group, left, self._scope, frozenset())
         relation = found.relation
         return Found(Relation(relation.columns, relation.rows, exact=False), found.own)
 

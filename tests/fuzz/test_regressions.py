@@ -182,6 +182,31 @@ CASES = (
         "c p a g1, c q c g1",
     ),
     Regression(
+        "MINUS shares no variable with its group, but in the engine it does with what is outside an OPTIONAL around it",
+        "SELECT * { ?c e:q ?y OPTIONAL { {} UNION { MINUS { ?c e:p e:a } } } ?x e:q ?y }",
+        "b p a g2, c q g1 g2",
+    ),
+    Regression(
+        "a pattern after BIND to ?x inside GRAPH ?x was looked up in the graph of the pattern before",
+        "SELECT * { GRAPH ?x { ?y e:q ?c BIND(e:g1 AS ?x) ?c e:p ?b } }",
+        "c p b g1, g1 q c g2",
+    ),
+    Regression(
+        "after GRAPH ?x of a sub-select the engine has no value for ?x; coverage took the one of VALUES for it",
+        "SELECT * { GRAPH ?x { { SELECT (MAX(?c) AS ?b) { ?c e:r ?y } } } OPTIONAL { ?a e:q ?x } } VALUES ?x { e:a }",
+        "c q g1 g1, c r b g1",
+    ),
+    Regression(
+        "the same after GRAPH ?x of VALUES",
+        "SELECT * { GRAPH ?x { VALUES ?y { 1 } } OPTIONAL { ?x e:p e:a } } VALUES ?x { e:c }",
+        "b p a g1, c q a g2",
+    ),
+    Regression(
+        "the same after GRAPH ?x of another GRAPH",
+        "SELECT * { GRAPH ?x { GRAPH ?y { ?b e:q ?c } } OPTIONAL { ?x e:p e:a } } VALUES ?x { e:c }",
+        "b p a g1, c q a g2",
+    ),
+    Regression(
         "the alias of a sub-select was not described",
         "DESCRIBE ?b { { SELECT (e:a AS ?b) { ?x e:p ?y } } }",
         "a q b g1, b p c g1",

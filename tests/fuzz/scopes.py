@@ -1,0 +1,88 @@
+"""Queries of one shape, `{ X OPTIONAL { Y } Z }`, over tiny dense data.
+
+What coverage believes of a match of Y decides what it reads for Z. X and Y are made of what gives a variable a value
+that something outside may contradict, or that nobody knows: aliases of sub-selects, VALUES (also of a sub-select), BIND
+in a group of its own, GRAPH, OPTIONAL, MINUS, paths that may be empty. The general grammar seldom makes these meet.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from tests.fuzz.vocabulary import PREFIX, iri
+
+if TYPE_CHECKING:
+    import random
+
+    from tests.oracle import Quad
+
+_NODES, _PREDICATES, _GRAPHS = ("a", "b", "c", "g1"), ("p", "q", "r"), ("g1", "g2")
+_ALL = tuple((iri(s), iri(p), iri(o), iri(g)) for s, p, o, g in product(_NODES, _PREDICATES, _NODES, _GRAPHS))
+_VARIABLES = ("?x", "?y", "?z")
+_DEPTH = 2
+
+
+def tiny_quads(rng: random.Random) -> tuple[Quad, ...]:
+    """Return 2 to 8 quads of 192."""
+    return tuple(sorted(rng.sample(_ALL, rng.randint(2, 8))))
+
+
+def scoped_query(rng: random.Random) -> str:
+    """Return a query of the shape, with three variables in all."""
+    left = "".join(_unit(rng, _DEPTH) for _ in range(rng.choice((0, 1, 1, 2))))
+    right = "".join(_unit(rng, _DEPTH) for _ in range(rng.choice((1, 2))))
+    after = rng.choice(("?new {p} {v} . ", "{v} {p} ?new . ", "OPTIONAL {{ ?new {p} {v} }} ", "{v} {p} {v} . "))
+    body = f"{left}OPTIONAL {{ {right}}} {after.format(p=_predicate(rng), v=_variable(rng))}"
+    if rng.random() < 0.1:
+        body = f"GRAPH {_variable(rng)} {{ {body}}} "
+    form = rng.choice(("SELECT *", "SELECT *", "SELECT *", "DESCRIBE ?x"))
+    return f"PREFIX e: <{PREFIX}> {form} {{ {body}}}{rng.choice(('', '', '', _values(rng)))}"
+
+
+def _variable(rng: random.Random) -> str:
+    return rng.choice(_VARIABLES)
+
+
+def _predicate(rng: random.Random) -> str:
+    return f"e:{rng.choice(_PREDICATES)}"
+
+
+def _value(rng: random.Random) -> str:
+    name = f"e:{rng.choice(_NODES)}"
+    return rng.choice((name, name, _variable(rng), f"COALESCE({_variable(rng)}, e:a)"))
+
+
+def _triple(rng: random.Random) -> str:
+    return f"{_variable(rng)} {_predicate(rng)} {rng.choice((_variable(rng), _variable(rng), 'e:a'))} . "
+
+
+def _values(rng: random.Random) -> str:
+    names = rng.sample(_VARIABLES, rng.choice((1, 2)))
+    cells = ("UNDEF", *(f"e:{name}" for name in _NODES))
+    rows = [" ".join(rng.choice(cells) for _ in names) for _ in range(rng.choice((1, 1, 2)))]
+    return f"VALUES ({' '.join(names)}) {{ {' '.join(f'({row})' for row in rows)} }} "
+
+
+def _unit(rng: random.Random, depth: int) -> str:
+    if depth == 0 or rng.random() < 0.3:
+        return _triple(rng)
+    inner, v = _unit(rng, depth - 1), _variable(rng)
+    tail = _values(rng) if rng.random() < 0.4 else ""
+    more = _unit(rng, depth - 1)
+    return rng.choice(
+        (
+            f"{{ SELECT {rng.choice(('', '?x ', '?y '))}({_value(rng)} AS {v}) {{ {inner}}} {tail}}} ",
+            f"{{ SELECT {v} {{ {inner}{more}}} {tail}}} ",
+            f"{{ SELECT (MAX(STR({v})) AS ?most) {{ {inner}}} {tail}}} ",
+            f"{{ BIND({_value(rng)} AS {v}) }} ",
+            f"{{ {inner}BIND({_value(rng)} AS {v}) }} ",
+            _values(rng),
+            f"{{ {inner}OPTIONAL {{ {more}}} }} ",
+            f"{{ {inner}MINUS {{ {more}}} }} ",
+            f"{{ {inner}}} UNION {{ {more}}} ",
+            f"GRAPH {v} {{ {inner}}} ",
+            f"{{ GRAPH {v} {{ BIND({_value(rng)} AS {v}) }} }} ",
+            f"{v} {_predicate(rng)}{rng.choice('?*+')} {_variable(rng)} . ",
+        )
+    )

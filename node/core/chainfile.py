@@ -208,9 +208,11 @@ class ChainFile:
     def write(self, log: RecordedLog, final: tuple[int, bytes], head: Block, proved: int) -> None:
         """Write down what happened to a log; on the disk when this returns. Raises `StoreError`.
 
-        Nothing is written where there is no news but a few blocks; `flush` writes those too.
+        Nothing is written where there is no news but a few blocks, and none of them makes an entry final; `flush`
+        writes those too.
         """
-        if log.records or final[0] >= self._final + FINAL_BLOCKS:
+        settled = next((one.block for one in reversed(log.entries) if one.block <= final[0]), -1)
+        if log.records or settled > self._final or final[0] >= self._final + FINAL_BLOCKS:
             self.flush(log, final, head, proved)
 
     def flush(self, log: RecordedLog, final: tuple[int, bytes], head: Block, proved: int) -> None:

@@ -63,6 +63,7 @@ class Housekeeping:
         self._leases = leases
         self._fetching = fetching
         self._wanted_views: dict[bytes, None] = {}
+        self._held: dict[bytes, ExitStack] = {}
         self.collected: dict[str, int] = {}
         """What the last collection did."""
         self.usage: Usage | None = None
@@ -101,31 +102,35 @@ class Housekeeping:
 
     async def _collect(self) -> None:
         runtime = self._parts.runtime
-        with ExitStack() as held:
-            collection = await runtime.blocking(LANE, lambda: self._begin(held))
-            while True:
-                phase = await runtime.blocking(LANE, collection.step)
-                if phase is Phase.DONE:
-                    break
-                await runtime.sleep(COPYING_S if phase is Phase.WAITING else PAUSE_S)
+        collection = await runtime.blocking(LANE, self._begin)
+        while (phase := await runtime.blocking(LANE, collection.step)) is not Phase.DONE:
+            await runtime.sleep(COPYING_S if phase is Phase.WAITING else PAUSE_S)
         report = collection.report
         self.collected = report._asdict()
         self._parts.log("collected", **self.collected)
 
-    def _begin(self, held: ExitStack) -> Collection:
+    def _begin(self) -> Collection:
         """Show what is to go no more, hold what is being read of it, and begin. In the lane."""
         store, retention = self._parts.store, self._parts.settings.retention
         now = int(self._parts.clock())
         self._shelf.without(dropped(store.kept(), retention, now))
-        for root in self._leases.roots():
-            try:
-                held.enter_context(store.holding(root))
-            except StoreError:  # it was not kept any more when it was named
-                continue
+        self._hold(self._leases.roots())
         try:
             return store.collection(retention, now=now)
         finally:
             self._shelf.refresh()
+
+    def _hold(self, leased: set[bytes]) -> None:
+        """Hold these roots from one collection to the next, and let go of others. In the lane."""
+        for root in self._held.keys() - leased:
+            self._held.pop(root).close()
+        for root in leased - self._held.keys():
+            held = ExitStack()
+            try:
+                held.enter_context(self._parts.store.holding(root))
+            except StoreError:  # it was not kept any more when it was named
+                continue
+            self._held[root] = held
 
     # --- views -----------------------------------------------------------------------------------------------------
 

@@ -169,7 +169,10 @@ class Watch:
             self.disk_trouble = str(error)
 
     def flush(self) -> None:
-        """Write down how far the chain was read, before the node ends. Raises `StoreError`."""
+        """Write down how far the chain was read, before the node ends. Raises `StoreError`.
+
+        What a look that failed has read in part is not written down.
+        """
         final, head = self._follower.final, self.view.head
-        if self.condition is Condition.FOLLOWING and final is not None and head is not None and not self.disk_trouble:
+        if final is not None and head is not None and not (self._log.records or self._is_anew or self.disk_trouble):
             self._file.flush(self._log, final, head, self._follower.proved_entries)

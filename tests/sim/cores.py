@@ -119,6 +119,8 @@ class CoreNode:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.starts = 0
         self.crashes = 0
+        self.change: Callable[[Parts], Parts] = lambda parts: parts
+        """Changes what the node is made of."""
         self._core: NodeCore | None = None
         self._nursery: SimNursery | None = None
         self._died: SimEvent | None = None
@@ -196,7 +198,7 @@ class CoreNode:
     def _parts(self, runtime: SimRuntime, store: NodeStore) -> Parts:
         self.transport = SimTransport(self.net.net, self.name, runtime)
         loop = self.net.loop
-        return Parts(
+        made = Parts(
             runtime=runtime,
             clock=lambda: EPOCH + loop.time + self.skew_s,
             monotonic=lambda: loop.time,
@@ -212,6 +214,7 @@ class CoreNode:
             settings=self.settings,
             payer=self.payer,
         )
+        return self.change(made)
 
     def crash(self) -> None:
         """The machine stops, wherever it waits."""

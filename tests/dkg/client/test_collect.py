@@ -180,16 +180,16 @@ def test_a_root_without_all_its_pages_stops_everything(tmp_path: Path) -> None:
 def test_what_is_written_between_any_two_steps_stays(tmp_path: Path) -> None:
     for case in range(25):
         with SqliteStore(tmp_path / str(case)) as store:
-            old, garbage = some_quads(1_200), some_quads(1_200, seed=5)
+            old, garbage = some_quads(600), some_quads(600, seed=5)
             roots = [build_dataset([old], store)]
             build_dataset([garbage], store)  # its pages come back below
             build_dataset([some_quads(300, seed=6)], store)
-            collection = Collection(store, lambda found=roots: found, slice_bytes=60_000)  # type: ignore[misc]
+            collection = Collection(store, lambda found=roots: found, slice_bytes=30_000)  # type: ignore[misc]
             steps = 0
             while collection.phase is not Phase.DONE:
                 if steps == case:
                     roots.append(build_dataset([garbage], store))
-                    roots.append(update_dataset(StoredPages(store), roots[0], garbage[:200], old[:200], store))
+                    roots.append(update_dataset(StoredPages(store), roots[0], garbage[:100], old[:100], store))
                 collection.step()
                 steps += 1
             require_whole(store, roots)
@@ -474,19 +474,20 @@ def _damage(store: SqliteStore, number: int) -> None:
     store._packs.clear()
 
 
+def _packs(store: SqliteStore, root: bytes) -> set[int]:
+    return {(store.locate([cid])[0] or 0) // SLOTS for cid in reached(StoredPages(store), [root])}
+
+
 def test_damaged_garbage_goes_and_damage_that_counts_stays_to_be_told(tmp_path: Path) -> None:
     with SqliteStore(tmp_path) as store:
         garbage = build_dataset([some_quads(2_000, seed=2)], store)
         kept = build_dataset([some_quads(2_000)], store)
-        only_garbage = reached(StoredPages(store), [garbage]) - reached(StoredPages(store), [kept])
-        number = (store.locate([next(iter(only_garbage))])[0] or 0) // SLOTS
-        _damage(store, number)
+        garbage_packs, kept_packs = (_packs(store, root) for root in (garbage, kept))
+        _damage(store, min(garbage_packs - kept_packs))
         assert check_store(store, roots=[kept]).problems != []
         Collection(store, lambda: [kept]).run()
         require_whole(store, [kept])
-        leaf = next(
-            cid for cid in reached(StoredPages(store), [kept]) if isinstance(StoredPages(store).page(cid), Leaf)
-        )
+        leaf = min(cid for cid in reached(StoredPages(store), [kept]) if isinstance(StoredPages(store).page(cid), Leaf))
         _damage(store, (store.locate([leaf])[0] or 0) // SLOTS)
         Collection(store, lambda: [kept]).run()
         assert check_store(store, roots=[kept]).problems != []
@@ -535,6 +536,7 @@ def _killed_at(path: Path, roots: list[bytes], statement: int) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.slow
 def test_a_collection_that_is_killed_anywhere_leaves_a_whole_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def _torn(chance: random.Random, before: bytes, after: bytes) -> bytes:
     return before + bytes(rest)
 
 
+@pytest.mark.slow
 def test_a_power_cut_at_any_moment_leaves_what_was_said_last(tmp_path: Path) -> None:
     cut = _Cut(tmp_path / "node", 5)
     chance = random.Random(9)

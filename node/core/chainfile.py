@@ -284,7 +284,8 @@ def _replay(log: RegistryLog, records: list[list[Any]]) -> None:
             found = Block(*block)
             log.apply(found, [_event_of(event, found) for event in events])
         elif kind == "r":
-            log.rollback(values[0])
+            blocks = log.blocks  # without the empty ones there were, so that they may begin later than then
+            log.rollback(max(values[0], blocks[0].number - 1) if blocks else values[0])
         else:
             raise ValueError(f"a record of the kind {kind!r}")
 

@@ -121,6 +121,7 @@ class NodeCore:
         self._spills = Spills(store.directory)
         self._lock = threading.Lock()
         self._is_compared = False
+        self._is_stirred = False
         self._proofs = 0
         self._news = parts.runtime.event()
         self._changed = parts.runtime.event()
@@ -213,7 +214,8 @@ class NodeCore:
     # --- the chain -------------------------------------------------------------------------------------------------
 
     def _stir(self) -> None:
-        """Something may have come to the chain: look soon. From where the runtime runs."""
+        """Something may have come to the chain, or be there already: look soon. From where the runtime runs."""
+        self._is_stirred = True
         self._news.set()
 
     def _hinted(self) -> None:
@@ -231,7 +233,8 @@ class NodeCore:
             view = await runtime.blocking(CHAIN_LANE, watch.step)
             if watch.trouble != trouble or watch.condition != was:
                 self.parts.log("chain", condition=str(watch.condition), why=watch.trouble)
-            if view is not self.chain.view:
+            if view is not self.chain.view or self._is_stirred:
+                self._is_stirred = False
                 await self._see(view)
             failures = failures + 1 if watch.trouble else 0
             wait_s = min(settings.poll_max_s, settings.poll_s * 2 ** min(failures, 10))

@@ -65,8 +65,8 @@ class _Asked:
     """What an operation is about."""
 
     name: str
-    quads: bytes
-    """N-Quads in normal form; none: a retraction."""
+    quads: bytes | None
+    """N-Quads in normal form; None: a retraction."""
     said: Said
     reason: str | None
     now: int
@@ -91,7 +91,7 @@ class _Asked:
 
     def edit(self, ual: Ual, publisher: Publisher) -> Edit:
         """The change to the publisher's dataset. Raises `InputError`."""
-        if not self.quads:
+        if self.quads is None:
             return retract(ual, self.now, self.reason)
         said = self.said
         older = None if said.supersedes is None else tuple(asset_of(name, publisher) for name in said.supersedes)
@@ -138,7 +138,7 @@ class Own:
         found, publisher = self._desk.again(ticket), self._publisher()
         if found is not None:
             return found
-        asked = _Asked(name, b"", Said(), reason, int(self._parts.clock()))
+        asked = _Asked(name, None, Said(), reason, int(self._parts.clock()))
         return await self._begin(ticket, RETRACT, asset_of(name, publisher), asked)
 
     def _publisher(self) -> Publisher:

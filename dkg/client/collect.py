@@ -223,6 +223,8 @@ class Collection:
         self._done = done
         self._slice = slice_bytes
         self._at = 0
+        if store.in_writing:
+            raise RuntimeError("a collection cannot begin inside `writing`")
         self._fold()
         self._before = store.database.bytes_in_all()
         self._removed = self._moved = 0

@@ -237,7 +237,11 @@ class Database:
         Raises `FullError` when the database cannot grow by what is in the log.
         """
         with self.guard("write to"):
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self.connection.execute("PRAGMA busy_timeout=0")  # nobody waits for a reader here
+            try:
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                self.connection.execute(f"PRAGMA busy_timeout={_WAIT_SECONDS * 1000:.0f}")
 
     # What went wrong
 

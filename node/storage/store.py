@@ -12,7 +12,7 @@ root that is kept after a collection has begun to remove is walked first: one th
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 VIEWS: Final = "views"
 """The directory of views, below the node's."""
 
+_RESERVE_SHARE: Final = 16  # of the quota
 _LOG_BYTES: Final = 32 * 1024 * 1024  # SQLite folds its log into the database about when it is this large
 
 
@@ -59,8 +60,9 @@ class NodeStore:
     ) -> None:
         """Open a node's directory; it is made if it is missing, unless `read_only`.
 
-        `quota_bytes`: see `Usage.used`; None is no quota. `reserve_bytes`: set aside for collecting on a full disk.
-        Raises `StoreError` when there is no node to read, another process writes to it, or it is damaged.
+        `quota_bytes`: see `Usage.used`; None is no quota. `reserve_bytes`: set aside for collecting on a full disk,
+        but no more than a part of the quota. Raises `StoreError` when there is no node to read, another process
+        writes to it, or it is damaged.
         """
         self.directory = Path(directory)
         self.read_only = read_only
@@ -87,19 +89,19 @@ class NodeStore:
                 self._lock.release()
             raise
         self.pages.admit = self._admit
-        self._reserve = Reserve(self.directory, reserve_bytes)
+        most = reserve_bytes if quota_bytes is None else quota_bytes // _RESERVE_SHARE
+        self._reserve = Reserve(self.directory, min(reserve_bytes, most))
         if not read_only:
             self._reserve.take()
         self.operations = Operations(self._state)
 
     def close(self) -> None:
         """Close the databases, and let the next process write."""
-        try:
-            self.pages.close()
-        finally:
-            self._state.close()
+        with ExitStack() as stack:
             if self._lock is not None:
-                self._lock.release()
+                stack.callback(self._lock.release)
+            stack.callback(self._state.close)
+            stack.callback(self.pages.close)
 
     def __enter__(self) -> Self:
         return self
@@ -232,7 +234,7 @@ class NodeStore:
 
     def counting(self) -> frozenset[bytes]:
         """The roots of which all pages stay."""
-        if self._roots is None:
+        if self._roots is None or self.read_only:  # to be read: another process changes what is kept
             kept = self.kept()
             newest = {one.name: one for one in reversed(kept)}  # by name the newest comes first, so here it stays
             inputs = {root for one in newest.values() for root in one.inputs.values()}
@@ -272,7 +274,10 @@ class NodeStore:
     ) -> Collected:
         """A whole collection at once. Raises `StoreError` while the store is being copied."""
         made = self.collection(retention, now=now)
-        return made.run(progress)
+        try:
+            return made.run(progress)
+        finally:
+            self._reserve.take()
 
     def _oldest_arrival(self) -> int:
         return min(self._arrivals, default=self.pages.last_pack())

@@ -292,8 +292,11 @@ def test_a_store_that_is_copied_is_not_swept(tmp_path: Path) -> None:
 def test_a_step_inside_a_transaction_is_misuse(tmp_path: Path) -> None:
     with SqliteStore(tmp_path) as store:
         collection = Collection(store)
-        with store.writing(), pytest.raises(RuntimeError, match="inside `writing`"):
-            collection.step()
+        with store.writing():
+            with pytest.raises(RuntimeError, match="cannot go on inside `writing`"):
+                collection.step()
+            with pytest.raises(RuntimeError, match="cannot begin inside `writing`"):
+                Collection(store)
 
 
 class _Model:

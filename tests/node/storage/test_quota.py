@@ -11,6 +11,7 @@ import pytest
 
 from dkg.client.fsck import check_store
 from dkg.dataset import quads
+from dkg.errors import StoreError
 from dkg.pages import StoredPages
 from node.storage import NodeStore, QuotaError, Retention, Rule, check_node
 from node.storage.usage import bytes_below
@@ -130,6 +131,23 @@ def test_a_view_that_does_not_fit_is_not_made(tmp_path: Path) -> None:
         store.quota_bytes += 100_000_000
         store.views.ensure(root)
         assert store.views.roots() == [root]
+
+
+def test_room_is_set_aside_and_given_up_while_garbage_is_collected(tmp_path: Path) -> None:
+    reserve = tmp_path / "reserve"
+    with NodeStore(tmp_path, reserve_bytes=50_000) as store:
+        assert reserve.stat().st_size == 50_000
+        store.keep("union", put(store.pages, A[:100]), position=0, at=0)
+        assert store.collection(ONE, now=0).step() is not None
+        assert not reserve.exists()
+        store.collect(ONE, now=0)
+        assert reserve.stat().st_size == 50_000
+        store.pages._db.execute("DELETE FROM pages")
+        with pytest.raises(StoreError, match="no garbage is collected"):
+            store.collect(ONE, now=0)
+        assert reserve.stat().st_size == 50_000
+    with NodeStore(tmp_path, quota_bytes=160_000):
+        assert reserve.stat().st_size == 10_000
 
 
 _SMALL_DISK = """

@@ -236,6 +236,7 @@ def test_only_one_process_writes_and_others_read(tmp_path: Path) -> None:
             NodeStore(tmp_path)
         with NodeStore(tmp_path, read_only=True) as reader:
             assert reader.kept("union")[0].root == roots[1]
+            assert reader.counting() == set(roots)
             with pytest.raises(StoreError, match="read only"):
                 reader.keep("union", roots[0], position=5, at=0)
             with pytest.raises(StoreError, match="read only"):
@@ -244,6 +245,10 @@ def test_only_one_process_writes_and_others_read(tmp_path: Path) -> None:
         holder.wait()
     with NodeStore(tmp_path) as store:  # the lock went with the process
         assert store.kept("union")[0].root == roots[1]
+        with NodeStore(tmp_path, read_only=True) as reader:
+            assert reader.counting() == set(roots)
+            store.forget("union")
+            assert reader.counting() == set()
 
 
 def test_reading_where_there_is_no_node_creates_nothing(tmp_path: Path) -> None:

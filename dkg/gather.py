@@ -196,10 +196,10 @@ class Gather:
             return keys
         return quads_only(keys, order)
 
-    def kept(self) -> Iterator[tuple[str, list[bytes]]]:
-        """The keys gathered for the default graph, by range: the range's index and its keys."""
-        for (named, order, *_), keys in list(self._ranges.items()):
-            if not named:
+    def kept(self, *, named: bool) -> Iterator[tuple[str, list[bytes]]]:
+        """The keys gathered for the default graph or for named graphs, by range: the range's index and its keys."""
+        for (of_named, order, *_), keys in list(self._ranges.items()):
+            if of_named is named:
                 yield order, keys
 
     def text(self) -> tuple[bytes, bytes]:

@@ -139,9 +139,26 @@ class Coverage:
         return _GroupCover(self, group, scope, needed, left).run(given, own)
 
     def stream(self, group: Group, enough: int) -> Iterator[None]:
-        """Cover a group bit by bit: for `enough` rows of its first pattern, then twice as many, and so on."""
-        cover = _GroupCover(self, group, self.default_scope, frozenset(), frozenset())
-        return cover.stream(Relation(), enough)
+        """Cover a group bit by bit: for `enough` rows of its first pattern, then twice as many, and so on.
+
+        A group around nothing but a group, or a GRAPH that begins with a triple pattern, is taken for that.
+        """
+        scope = self.default_scope
+        while len(group.elements) == 1 and not group.filters:
+            element = group.elements[0]
+            if isinstance(element, InGraph) and not scope.named and starts_with_triple(element.group):
+                if not isinstance(element.graph, Var):
+                    scope = self.named_scope(element.graph)
+                elif monotone(element.group) and element.graph.name not in names_of_group(element.group):
+                    scope = self.named_scope(self.fresh_graph(), element.graph.name)
+                else:
+                    break
+                group = element.group
+            elif isinstance(element, Group):
+                group = element
+            else:
+                break
+        return _GroupCover(self, group, scope, frozenset(), frozenset()).stream(Relation(), enough)
 
     def exists(self, expression: Expression, given: Relation, scope: Scope) -> None:
         """Cover the patterns of EXISTS and NOT EXISTS in an expression."""

@@ -335,10 +335,10 @@ def first_batches(lookup: Lookup, pattern: TriplePattern, relation: Relation, ke
 
 
 def gathered_rows(lookup: Lookup, pattern: TriplePattern, columns: Iterable[str]) -> list[Row]:
-    """Rows of all matches of a pattern among what was gathered for the default graph, on the given columns."""
+    """Rows of all matches of a pattern among what was gathered for its scope, on the given columns."""
     wanted = tuple(columns)
     step = _Step(lookup, lookup.nodes(pattern), Relation(), set(wanted))
-    for order, keys in lookup.gather.kept():
+    for order, keys in lookup.gather.kept(named=lookup.scope.named):
         step._emitter(order, set(), 0)([()], keys)  # noqa: SLF001 - its own module
     at = [step.columns.index(name) for name in wanted]
     return [tuple(row[i] for i in at) for row in step._rows]  # noqa: SLF001

@@ -40,6 +40,21 @@ def scoped_query(rng: random.Random) -> str:
     return f"PREFIX e: <{PREFIX}> {form} {{ {body}}}{rng.choice(('', '', '', _values(rng)))}"
 
 
+def sliced_query(rng: random.Random) -> tuple[str, str]:
+    """Return a query in groups and GRAPH, and what limits it: such queries are read bit by bit."""
+    body = _triple(rng)
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        inner = _unit(rng, 1)
+        exists = f"FILTER {rng.choice(('', 'NOT '))}EXISTS {{ {inner}}} "
+        body += rng.choice((inner, f"OPTIONAL {{ {inner}}} ", f"MINUS {{ {inner}}} ", exists, _triple(rng)))
+    for _ in range(rng.choice((1, 1, 2))):
+        graph = rng.choice(("GRAPH ?g", "GRAPH ?g", "GRAPH ?x", "GRAPH e:g1", "GRAPH e:c", ""))
+        body = f"{graph} {{ {body}}} "
+    columns = rng.choice(("*", "*", "DISTINCT ?x", "?g ?y"))
+    slice_ = f" LIMIT {rng.choice((0, 1, 2, 5))} OFFSET {rng.choice((0, 0, 1, 3))}"
+    return f"PREFIX e: <{PREFIX}> SELECT {columns} {{ {body}}}", slice_
+
+
 def _variable(rng: random.Random) -> str:
     return rng.choice(_VARIABLES)
 

@@ -8,8 +8,8 @@ import pytest
 
 from dkg.sparql import cover
 from tests.evaluators import answered, proved_and_verified
-from tests.fuzz.scopes import scoped_query, tiny_quads
-from tests.oracle import Evaluator, Quad, Refusal, difference, oracle
+from tests.fuzz.scopes import scoped_query, sliced_query, tiny_quads
+from tests.oracle import Evaluator, Quad, Refusal, difference, oracle, slice_difference
 
 PARTS = 12
 QUERIES = 60
@@ -48,6 +48,21 @@ def first_fault(seeds: range, evaluator: Evaluator) -> str | None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_match_is_believed_only_where_it_is_certain(part: int) -> None:
     assert first_fault(range(part * QUERIES, (part + 1) * QUERIES), proved_and_verified) is None
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_what_is_read_bit_by_bit_gives_rows_of_the_whole_answer(part: int) -> None:
+    for seed in range(part * QUERIES, (part + 1) * QUERIES):
+        rng = random.Random(f"slices {seed}")
+        whole, slice_ = sliced_query(rng)
+        for _ in range(DATASETS):
+            quads = tiny_quads(rng)
+            expected = oracle(quads, whole, None, None, None)
+            if isinstance(expected, Refusal):
+                break
+            part_ = oracle(quads, whole + slice_, None, None, None)
+            actual = proved_and_verified(quads, whole + slice_, None, None, None)
+            assert slice_difference(expected, part_, actual) is None, (seed, whole + slice_, quads)
 
 
 @pytest.mark.slow

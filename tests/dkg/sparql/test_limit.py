@@ -1,0 +1,72 @@
+"""LIMIT and ASK read no more than they must: a few pages of a dataset that has thousands."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+import dkg
+from tests.datasets import PREFIX, iri
+
+QUADS = 20_000
+WHOLE_PAGES_MIN = 900
+"""Pages that one index of the dataset has, or more."""
+FEW_PAGES = 90
+"""Most of it are probes: with OPTIONAL and the like, one for each key of the leaf that was read first."""
+
+
+@cache
+def dataset() -> tuple[dkg.MemoryPageStore, bytes]:
+    graphs = [iri("g1"), iri("g2")]
+    store = dkg.MemoryPageStore()
+    quads = [(iri(f"s{i:05}"), iri(f"p{i % 3}"), iri(f"o{i % 500}"), graphs[i % 2]) for i in range(QUADS)]
+    return store, dkg.build([quads], store)
+
+
+def pages_read(query: str) -> tuple[int, int]:
+    """Pages of the proof of a query, and rows of its verified answer."""
+    store, root = dataset()
+    proof = dkg.prove(store, root, PREFIX + query)
+    return proof.pages, len(dkg.verify(proof.car, PREFIX + query, root))
+
+
+def test_without_a_limit_everything_is_read() -> None:
+    assert pages_read("SELECT * { ?s ?p ?o }") > (WHOLE_PAGES_MIN, QUADS - 1)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * { ?s ?p ?o } LIMIT 3",
+        "SELECT * { ?s :p1 ?o } LIMIT 3",
+        "SELECT * { ?s :p1 ?o . ?s ?p ?x FILTER(?x != :o1) } LIMIT 3",
+        "SELECT * { ?s :p1 ?o OPTIONAL { ?s :p2 ?x } } LIMIT 3",
+        "SELECT * { ?s :p1 ?o MINUS { ?s :p2 ?x } } LIMIT 3",
+        "SELECT * { ?s :p1 ?o FILTER NOT EXISTS { ?s :p2 ?x } } LIMIT 3",
+        "SELECT DISTINCT ?p { ?s ?p ?o } LIMIT 3",
+        "SELECT * { { ?s ?p ?o } } LIMIT 3",
+        "SELECT * { GRAPH ?g { ?s ?p ?o } } LIMIT 3",
+        "SELECT * { GRAPH ?g { ?s :p1 ?o . ?s ?p ?x } } LIMIT 3",
+        "SELECT * { GRAPH :g1 { ?s ?p ?o } } LIMIT 3",
+        "SELECT * { GRAPH :g1 { ?s ?p ?o MINUS { ?s :p1 ?x } } } LIMIT 3",
+        "SELECT * { GRAPH :g1 { { ?s ?p ?o } } } LIMIT 3 OFFSET 5",
+    ],
+)
+def test_a_limit_reads_a_few_pages(query: str) -> None:
+    pages, rows = pages_read(query)
+    assert (pages <= FEW_PAGES, rows) == (True, 3)
+
+
+@pytest.mark.parametrize(
+    "query", ["ASK { ?s :p1 ?o }", "ASK { GRAPH ?g { ?s :p1 ?o } }", "ASK { GRAPH :g2 { ?s ?p ?o } }"]
+)
+def test_ask_reads_a_few_pages(query: str) -> None:
+    assert pages_read(query)[0] <= FEW_PAGES
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT (COUNT(*) AS ?n) { GRAPH :g1 { ?s ?p ?o } }", "SELECT * { ?s ?p ?o } LIMIT 0"]
+)
+def test_counts_and_empty_slices_read_a_few_pages(query: str) -> None:
+    assert pages_read(query)[0] <= FEW_PAGES

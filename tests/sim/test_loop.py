@@ -164,9 +164,10 @@ async def cancelling_reaches_through_a_wait_for_an_event(runtime: Runtime, seen:
 
 
 async def what_is_blocking_gives_its_result_and_raises_its_error(runtime: Runtime, seen: list[str]) -> None:
+    nothing: dict[str, str] = {}
     seen.append(await runtime.blocking("a", lambda: "result"))
     try:
-        await runtime.blocking("a", lambda: {}["nothing"])
+        await runtime.blocking("a", lambda: nothing["nothing"])
     except KeyError:
         seen.append("raised")
 

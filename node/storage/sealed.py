@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import libipld
 
-from dkg.errors import StoreError
+from dkg.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SUMS: Final = "CREATE TABLE sums (name TEXT PRIMARY KEY, sum BLOB NOT NULL)"
 """The statement for the table of sums, which a database of sealed tables has."""
+
+NUMBER_MAX: Final = 2**63 - 1
+"""Largest number that is kept: SQLite's. A chain's clock may say more, where its endpoint lies."""
 
 _SEAL_BYTES: Final = 16
 _NOTHING: Final = bytes(_SEAL_BYTES)
@@ -95,7 +98,10 @@ class SealedTables:
             return int(self._db.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])  # noqa: S608 - a name of ours
 
     def put(self, table: Sealed, row: Row) -> None:
-        """Put a row in the place of the one with its key, inside `changing`."""
+        """Put a row in the place of the one with its key, inside `changing`. Raises `InputError` for huge numbers."""
+        for name, value in zip(table.columns, row, strict=True):
+            if type(value) is int and not 0 <= value <= NUMBER_MAX:
+                raise InputError(f"{name} of {table.name} is between 0 and 2^63 - 1, not {value}")
         self.remove(table, " AND ".join(f"{name}=?" for name in table.columns[: table.key]), row[: table.key])
         seal = _seal(row)
         marks = ",".join("?" * (len(row) + 1))

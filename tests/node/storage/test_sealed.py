@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dkg.errors import LimitError, StoreError
+from dkg.errors import InputError, LimitError, StoreError
 from dkg.page import cid_of
 from node.storage import Kept, Operation, Refused
 from node.storage import operations as operations_module
 from node.storage.operations import BODY_BYTES_MAX, Operations
+from node.storage.sealed import NUMBER_MAX
 from node.storage.state import STATE, StateDatabase
 
 if TYPE_CHECKING:
@@ -111,6 +112,20 @@ def test_rows_that_were_changed_lost_or_doubled_are_an_error(tmp_path: Path, sta
     for read_only in (True, False):
         with pytest.raises(StoreError, match=r"is damaged: its .* are not as they were written"):
             StateDatabase(tmp_path, read_only=read_only)
+
+
+@pytest.mark.parametrize("wrong", [-1, NUMBER_MAX + 1, 2**64])
+def test_numbers_that_the_database_cannot_hold_are_refused(tmp_path: Path, wrong: int) -> None:
+    rows = _filled(tmp_path)
+    state = StateDatabase(tmp_path, read_only=False)
+    for kept in (Kept("name", cid_of(b"x"), wrong, 0), Kept("name", cid_of(b"x"), 0, wrong)):
+        with pytest.raises(InputError, match="of kept is between 0 and"), state.changing():
+            state.put_kept(kept)
+    assert _rows(state) == rows
+    with state.changing():
+        state.put_kept(Kept("name", cid_of(b"x"), NUMBER_MAX, NUMBER_MAX))
+    assert state.kept("name")[0].position == NUMBER_MAX
+    state.close()
 
 
 def test_a_state_of_a_newer_release_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 BLOCK_OVERHEAD: Final = CID_LENGTH + 4
 """Most bytes that a block takes besides its data: its length and its CID."""
 
-_VARINT_BYTES_MAX: Final = 5
+VARINT_BYTES_MAX: Final = 5
+"""Most bytes of a block's length."""
 
 
 def varint(value: int) -> bytes:
@@ -57,7 +58,7 @@ def read_car(data: bytes, root: bytes, blocks_max: int) -> dict[bytes, bytes]:
     blocks: dict[bytes, bytes] = {}
     at, end = len(header), len(data)
     while at < end:
-        size, start = _length(data, at)
+        size, start = block_length(data, at)
         at = start + size
         if size <= CID_LENGTH or size > CID_LENGTH + PAGE_BYTES_MAX or at > end:
             raise ProofError(f"the block at byte {start} has an impossible length of {size} bytes")
@@ -81,9 +82,10 @@ def _other_header(data: bytes, header: bytes, root: bytes) -> str:
     return f"this is not a CAR file of version 1 whose one root is {cid_text(root)}"
 
 
-def _length(data: bytes, at: int) -> tuple[int, int]:
+def block_length(data: bytes, at: int) -> tuple[int, int]:
+    """The length of a block that begins at `at`, and where it starts after that. Raises `ProofError`."""
     value = 0
-    for i in range(_VARINT_BYTES_MAX):
+    for i in range(VARINT_BYTES_MAX):
         if at + i >= len(data):
             raise ProofError("the file ends within the length of a block")
         byte = data[at + i]
@@ -92,4 +94,4 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
             if i and not byte:
                 raise ProofError(f"the length at byte {at} is not in its shortest form")
             return value, at + i + 1
-    raise ProofError(f"the length at byte {at} is longer than {_VARINT_BYTES_MAX} bytes")
+    raise ProofError(f"the length at byte {at} is longer than {VARINT_BYTES_MAX} bytes")

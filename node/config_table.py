@@ -328,6 +328,10 @@ PEERS: Final = (
     Setting(
         "peers.shaking_hands_max", INTEGER, _SLOTS.shaking_hands_max, "Connections that are not yet secured", "", 1
     ),
+    Setting(
+        "peers.group_per_s", NUMBER, _SLOTS.group_per_s, "Connections accepted from one network", "per second", 0.01
+    ),
+    Setting("peers.group_burst", NUMBER, _SLOTS.group_burst, "Of these, at once", "", 1),
     Setting("peers.dialled_max", INTEGER, _SLOTS.dialled_max, "Connections that this node makes", "", 1),
     Setting("peers.group_dialled_max", INTEGER, _SLOTS.group_dialled_max, "Of these, to one network", "", 1),
 )

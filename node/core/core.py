@@ -114,7 +114,7 @@ class NodeCore:
         self.desk = Desk(store, parts.clock)
         self.unions = Unions(parts, self.chain, self.shelf, lambda: parts.soon(self._wake_unions))
         self.heads = CoreHeads(self.shelf, self.chain, self._refused)
-        self.uploads = Uploads(parts, self.chain, self.shelf, self.desk, self._stir)
+        self.uploads = Uploads(parts, self.chain, self.shelf, self.desk, wake=self._stir, look=self._look)
         self.own = Own(parts, self.chain, self.shelf, self.desk, self._stir)
         self.standings = Standings(self.chain, self.shelf, self.unions, settings)
         self.leases = Leases(self._is_kept, parts.monotonic, settings.lease_s)
@@ -125,6 +125,7 @@ class NodeCore:
         self._proofs = 0
         self._news = parts.runtime.event()
         self._changed = parts.runtime.event()
+        self._seen = parts.runtime.event()
         self._looked_at = -settings.news_s
         self._about_peers: list[dict[str, Any]] = []
         self._troubles: dict[bytes, str] = {}
@@ -218,6 +219,12 @@ class NodeCore:
         self._is_stirred = True
         self._news.set()
 
+    async def _look(self) -> None:
+        """Look at the chain now, if it answers within a while."""
+        seen = self._seen
+        self._stir()
+        await wait_at_most(self.parts.runtime, seen, LOOK_S)
+
     def _hinted(self) -> None:
         """A peer says that there is news."""
         if self.parts.runtime.now() - self._looked_at >= self.parts.settings.news_s:
@@ -236,6 +243,8 @@ class NodeCore:
             if view is not self.chain.view or self._is_stirred:
                 self._is_stirred = False
                 await self._see(view)
+            self._seen.set()
+            self._seen = runtime.event()
             failures = failures + 1 if watch.trouble else 0
             wait_s = min(settings.poll_max_s, settings.poll_s * 2 ** min(failures, 10))
             wait_s *= 0.75 + runtime.random.random() / 4

@@ -255,6 +255,7 @@ class Own:
         own, view = self._parts.own, self._chain.view
         if own is None:
             return []
+        new = self._catch_up(own)  # first: what is told to be in a block can be read
         for one in [*self._desk.unfinished(PUBLISH), *self._desk.unfinished(RETRACT)]:
             seq, root = body_of(one).get("seq"), body_of(one).get("root")
             if seq is None:
@@ -267,7 +268,7 @@ class Own:
                 self._desk.move(one, Stage.RUNNING, block=None)
                 self._parts.log("commit_gone", operation=one.id, publisher=checksum(own.address))
                 self._news.set()
-        return self._catch_up(own)
+        return new
 
     def _catch_up(self, own: OwnPublisher) -> list[Anchored]:
         """Keep the dataset of the own publisher's latest commit, if the home has it."""

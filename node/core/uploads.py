@@ -35,7 +35,7 @@ from node.union_keeper import publisher_name
 from node.workers.errors import OverloadedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from dkg.chain.commit import Commit
     from node.core.desk import Desk
@@ -84,13 +84,23 @@ class _Kept:
 class Uploads:
     """See the module."""
 
-    def __init__(self, parts: Parts, chain: CoreChain, shelf: Shelf, desk: Desk, wake: Callable[[], None]) -> None:
-        """`wake`: called when something was kept, or came to the chain."""
+    def __init__(
+        self,
+        parts: Parts,
+        chain: CoreChain,
+        shelf: Shelf,
+        desk: Desk,
+        *,
+        wake: Callable[[], None],
+        look: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`wake`: called when something was kept, or came to the chain. `look`: looks at the chain."""
         self._parts = parts
         self._chain = chain
         self._shelf = shelf
         self._desk = desk
         self._wake = wake
+        self._look = look
         self._retries = Retries(parts.runtime, parts.settings)
         self._news = parts.runtime.event()
         self._commits: dict[str, SignedCommit] = {}  # of operations that are not finished
@@ -105,7 +115,11 @@ class Uploads:
             return found
         if relay and self._parts.payer is None:
             raise NoKeyError("this node pays for nobody's commits: anchor it yourself, and then send the pages")
-        self._check(signed)
+        try:
+            self._check(signed)
+        except ProofError:  # the chain may have gone on since this node looked last
+            await self._look()
+            self._check(signed)
         made = await self._parts.runtime.blocking(LANE, lambda: self._keep(ticket, signed, car, relay=relay))
         self._news.set()
         self._wake()

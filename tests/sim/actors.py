@@ -7,18 +7,18 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from dkg.car import write_car
-from dkg.chain.commit import ZERO_HASH, Commit
+from dkg.chain.commit import ZERO_HASH, Commit, SignedCommit
 from dkg.chain.secp import address_of
 from dkg.chain.ual import Publisher
 from dkg.dataset import build_dataset, update_dataset
 from dkg.page import CID_PREFIX, Inner
 from dkg.pages import MemoryPageStore, StoredPages
-from tests.sim.ledger import CHAIN_ID, REGISTRY, signed
+from tests.sim.ledger import CHAIN_ID, DOMAIN, REGISTRY
 
 if TYPE_CHECKING:
     from random import Random
 
-    from dkg.chain.commit import SignedCommit
+    from dkg.chain.commit import Domain
     from dkg.chain.registry import Committed
     from dkg.terms import Quad
 
@@ -59,7 +59,9 @@ class Actor:
             made.append((subject, predicate, value, graph))
         return made
 
-    def next(self, rng: Random, latest: Committed | None, time: int, key: bytes) -> tuple[SignedCommit, bytes]:
+    def next(
+        self, rng: Random, latest: Committed | None, time: int, key: bytes, domain: Domain = DOMAIN
+    ) -> tuple[SignedCommit, bytes]:
         """The next commit after the chain's latest, and its CAR. `key`: that of the signer."""
         old = CID_PREFIX + latest.commit.root if latest else None
         before: frozenset[Quad] = self.quads[old] if old else frozenset()
@@ -75,7 +77,7 @@ class Actor:
             latest.commit.root if latest else ZERO_HASH,
             time,
         )
-        return signed(key, commit), self.car(root)
+        return SignedCommit.make(domain, commit, key), self.car(root)
 
     def keys(self) -> dict[bytes, bytes]:
         """Its keys, by their addresses."""

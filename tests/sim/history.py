@@ -379,7 +379,7 @@ class CoreHistory:
 
 
 class _Lies:
-    """An endpoint that leaves events out, forges them, or gets blocks wrong. Proofs of storage it cannot forge."""
+    """An endpoint that leaves events out, forges them, or alters blocks. What hashes and proofs show stays as it is."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
@@ -396,5 +396,5 @@ class _Lies:
             if self._kind == 2:
                 return [*answer, replace(last, log_index=last.log_index + 1)]
         if method == "header" and self._kind == 3 and self._rng.random() < 0.5:
-            return replace(answer, number=answer.number + 1)
+            raise ProofError("the header does not hash to the hash that it names")  # as `RpcReader` finds
         return answer

@@ -192,10 +192,28 @@ def test_whoever_may_sign_is_what_the_log_says(folder: Path) -> None:
             await quiet.upload(old, car)
         new, car = quiet.next(actor)
         await quiet.upload(new, car)
+        await quiet.wait(1)
+        await quiet.mine()
         quiet.ledger.send(RotateTo(actor.address, None))
-        await quiet.mine(2)
+        await quiet.mine()
+        third = bent(new, seq=2, previous=new.commit.root)
         with pytest.raises(SignatureError, match="revoked"):
-            await quiet.upload(signed(key_of(1), replace(new.commit, created=5)), car, name="third")
+            await quiet.upload(third, car, name="third")
+
+
+def test_a_commit_that_comes_before_this_node_has_seen_the_one_before_is_taken(folder: Path) -> None:
+    quiet = Quiet(folder, poll_s=60.0, poll_max_s=60.0)
+    quiet.ledger.mine(1)
+
+    async def main() -> None:
+        actor = quiet.actors[0]
+        first, car = quiet.next(actor)
+        quiet.ledger.send(first)
+        quiet.ledger.mine(int(quiet.net.loop.time))  # and the node looks only once a minute
+        second, second_car = quiet.next(actor)
+        await quiet.upload(second, second_car)
+        assert [one.commit for one in quiet.node.core.commits(None, before=None, most=9)] == [first.commit]
+        assert len(car) > 100
 
     quiet.run(main)
 

@@ -81,7 +81,7 @@ QUERIES = {
     "too long": ("ASK {} #" + "x" * 70_000, {(413, "limit-exceeded")}),
     "cartesian": (CARTESIAN, STOPPED),
     "sorted cartesian": ("SELECT * WHERE { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i } ORDER BY ?a ?i", STOPPED),
-    "rows without end": ("SELECT * WHERE { ?a ?b ?c . ?d ?e ?f }", STOPPED),
+    "rows without end": ("SELECT * WHERE { ?a ?b ?c . ?d ?e ?f }", {(200, ""), *STOPPED}),  # a proof may be in time
     "path over a dense graph": (
         "PREFIX : <https://example.org/> SELECT (COUNT(*) AS ?n) { ?a :knows+ ?b . ?b :knows+ ?c . ?c ?p ?d }",
         {(200, ""), *STOPPED},

@@ -359,7 +359,7 @@ class Program:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_requests_end_and_takes_no_more(tmp_path: Path, number: signal.Signals) -> None:
-    program = Program(tmp_path)
+    program = Program(tmp_path, wait_s=3.0)
     found: list[int] = []
 
     def ask() -> None:
@@ -369,7 +369,7 @@ def test_a_signal_lets_requests_end_and_takes_no_more(tmp_path: Path, number: si
         assert idle.get(ASK).status_code == 200
         asking = threading.Thread(target=ask)
         asking.start()
-        time.sleep(0.2)
+        time.sleep(1.5)  # by then the request is there, and not yet answered
         program.process.send_signal(number)
         asking.join()
         assert program.end() == (0, "ended", "")

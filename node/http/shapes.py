@@ -302,6 +302,8 @@ class OperationShape(Shape):
         known = {
             name: body.get(name) for name in ("publisher", "asset", "seq", "root", "block", "transaction", "error")
         }
+        if known["publisher"] is not None:
+            known["publisher"] = known["publisher"].lower()
         return cls(
             id=operation.id,
             kind=operation.kind,

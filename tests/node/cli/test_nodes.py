@@ -36,22 +36,24 @@ def configured(desk: Desk) -> tuple[str, str]:
 @contextmanager
 def started(config: str) -> Iterator[str]:
     """A node that runs; gives its URL. It must end well when it is told to."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dkg.client.cli", "start", "--config", config, "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "DKG_NODE_HTTP_READY_AGE_SECONDS": "3600"},
-    )
+    log = Path(config).with_name("err")  # not a pipe: a node waits for whoever reads its log
+    with log.open("w", encoding="utf-8") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dkg.client.cli", "start", "--config", config, "--json"],
+            stdout=subprocess.PIPE,
+            stderr=err,
+            text=True,
+            env={**os.environ, "DKG_NODE_HTTP_READY_AGE_SECONDS": "3600"},
+        )
     try:
         line = process.stdout.readline() if process.stdout else ""
-        assert line, process.communicate()[1]
+        assert line, log.read_text()
         yield str(json.loads(line)["http"])
     finally:
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate()
-    assert process.returncode == 0, err
-    assert "Traceback" not in err
+        process.communicate()
+    assert process.returncode == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
 
 
 @pytest.mark.slow

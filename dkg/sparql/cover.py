@@ -449,8 +449,10 @@ class _GroupCover:
         visible = shown - select.aliases if select.aliases is not None else frozenset[str]()
         inner = self._coverage.select(select, found.relation.project(visible), scope, shown)
         relation = inner.relation.project(visible & inner.own)
-        # A row says nothing of an alias, and VALUES may drop it for a variable that is not shown.
-        exact = relation.exact and not opaque(select) and visible == shown and select.values is None
+        # A row says nothing of an alias, or of what VALUES has no value for in some row; and VALUES at the end may drop
+        # it for a variable that is not shown.
+        known = visible == shown and visible & set(inner.relation.columns) <= inner.own and select.values is None
+        exact = relation.exact and known and not opaque(select)
         relation = Relation(relation.columns, relation.rows, exact)
         if select.aggregated and not relation.columns:
             relation = Relation(exact=False)  # an aggregate of nothing is still a row

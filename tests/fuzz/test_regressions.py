@@ -207,6 +207,17 @@ CASES = (
         "b p a g1, c q a g2",
     ),
     Regression(
+        "VALUES with UNDEF in a sub-select: what its variable may be was not known outside, and counted as unbound",
+        "SELECT * { { SELECT ?x { VALUES ?x { e:a UNDEF } } } OPTIONAL { ?x e:q ?c } ?y e:p ?c }",
+        "b q c g1, c p a g1, c p c g1",
+        match=Match.BAG,
+    ),
+    Regression(
+        "the same in DESCRIBE",
+        "DESCRIBE ?x { { SELECT ?x { VALUES ?x { e:a UNDEF } } } }",
+        "a q b g1",
+    ),
+    Regression(
         "the alias of a sub-select was not described",
         "DESCRIBE ?b { { SELECT (e:a AS ?b) { ?x e:p ?y } } }",
         "a q b g1, b p c g1",

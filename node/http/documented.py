@@ -102,11 +102,6 @@ _PROTOCOL: Final[list[Json]] = [
 ]
 
 
-def contents(*formats: tuple[str, Json]) -> Json:
-    """Contents by media type."""
-    return dict(formats)
-
-
 _RESULTS: Final[Json] = {
     **{one.media_type: TEXT for one in (*TABLES, *GRAPHS)},
     "application/sparql-results+json": {"schema": {"type": "object"}},

@@ -53,7 +53,7 @@ def _write(directory: Path, steps: int, say: Callable[[int], object]) -> None:
         for _ in range(steps):
             try:
                 root = put(store.pages, _at(position + 1), (root, _at(position)) if root else None)
-                store.keep("union", root, position=position + 1, at=position)
+                store.keep("union", root, position=position + 1, at=position + 1)
                 position += 1
                 say(position)
                 if position % 2:

@@ -3,6 +3,7 @@
 | module         | what it has                                                                              |
 |----------------|------------------------------------------------------------------------------------------|
 | `core`         | `NodeCore`: all of it, as coroutines                                                     |
+| `answers`      | what it says to those who ask                                                            |
 | `parts`        | what it is made of: everything that reaches outside, injected                            |
 | `settings`     | intervals and limits                                                                     |
 | `watch`        | the chain, step by step, and what is wrong with it                                       |
@@ -16,9 +17,11 @@
 | `desk`         | operations that were asked for, and what they are about                                  |
 | `uploads`      | signed commits with their pages, relayed to the chain                                    |
 | `own`          | documents for this node's own publisher                                                  |
-| `paying`       | transactions for both                                                                    |
+| `paying`       | transactions for both, with the home's key (`publishing`)                                |
+| `retries`      | when to try again what failed                                                            |
+| `providing`    | telling the directory what is here                                                       |
 | `intake`       | datasets that come in another way than from peers                                        |
-| `housekeeping` | garbage, views, what was waited for in vain                                              |
+| `housekeeping` | garbage, views (`makeview`), what was waited for in vain                                 |
 | `status`       | how it is                                                                                |
 | `run`          | the process: threads, sockets, signals (`bridge`, `events` and `statusfile` are for it)  |
 """

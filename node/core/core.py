@@ -17,17 +17,14 @@ What is told to others (`standing`, `publishers`, ...) is read from values that 
 
 from __future__ import annotations
 
-import threading
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from dkg.chain.secp import checksum
 from dkg.errors import DkgError
 from dkg.evaluate import Dataset
 from dkg.page import cid_text
-from dkg.pages import StoredPages
+from node.core.answers import Answers
 from node.core.chainfile import CHAIN_FILE, ChainFile
 from node.core.desk import Desk
 from node.core.heads import CoreChain, CoreHeads
@@ -35,6 +32,7 @@ from node.core.housekeeping import Housekeeping
 from node.core.intake import Spills
 from node.core.leases import Leases
 from node.core.own import Own
+from node.core.providing import PENDING_MAX, Providing
 from node.core.shelf import Shelf
 from node.core.standings import Standings
 from node.core.status import status_of
@@ -48,29 +46,22 @@ from node.replication.messages import Hello
 from node.replication.replicator import Hooks, Network, Replicator
 from node.replication.runtime import wait_at_most
 from node.replication.serve import Server
-from node.serving import NOW, PublisherStatus
-from node.storage import ViewError, reading
 from node.workers.jobs import Prove
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from pathlib import Path
 
-    from dkg.chain.commit import Domain, SignedCommit
+    from dkg.chain.commit import SignedCommit
     from dkg.chain.registry import Committed
-    from dkg.pages import Pages
     from node.core.parts import Parts
     from node.core.view import LogView
     from node.replication.messages import Anchored, GetProof
     from node.replication.replicate import Report
     from node.replication.runtime import Nursery
-    from node.serving import At, Said, Standing, Ticket
+    from node.serving import Said, Ticket
     from node.storage import Operation
 
-T = TypeVar("T")
-
 CHAIN_LANE: Final = "chain"
-READ_LANE: Final = "read"
 
 PROVE_LANES: Final = 4
 """Proofs for peers that are waited for at a time."""
@@ -87,14 +78,13 @@ STALE_S: Final = 30.0
 PEERS_S: Final = 2.0
 """Time between two looks at who is connected, in seconds."""
 
-_CACHED_PAGES: Final = 2_000
 
-
-class NodeCore:
+class NodeCore(Answers):
     """See the module. `run` does everything; `Service` says what the rest is for."""
 
     def __init__(self, parts: Parts) -> None:
         """Read what the directory has. Raises `StoreError` when it is damaged, or is of another registry."""
+        super().__init__()
         self.parts = parts
         settings, store = parts.settings, parts.store
         self._file = ChainFile(store.directory / CHAIN_FILE, parts.domain)
@@ -108,7 +98,8 @@ class NodeCore:
             finality_depth=settings.finality_depth,
         )
         self.shelf = Shelf(store, parts.domain)
-        self.chain = CoreChain(self.shelf, self._follows(), settings.publishers_max)
+        self._follow = self._follows()
+        self.chain = CoreChain(self.shelf, self._follow, settings.publishers_max)
         self.chain.view = self.watch.view
         self.shelf.learn(self.chain.view)
         self.desk = Desk(store, parts.clock)
@@ -116,10 +107,10 @@ class NodeCore:
         self.heads = CoreHeads(self.shelf, self.chain, self._refused)
         self.uploads = Uploads(parts, self.chain, self.shelf, self.desk, wake=self._stir, look=self._look)
         self.own = Own(parts, self.chain, self.shelf, self.desk, self._stir)
+        self.providing = Providing(parts)
         self.standings = Standings(self.chain, self.shelf, self.unions, settings)
-        self.leases = Leases(self._is_kept, parts.monotonic, settings.lease_s)
+        self.leases = Leases(self.shelf.is_kept, parts.monotonic, settings.lease_s)
         self._spills = Spills(store.directory)
-        self._lock = threading.Lock()
         self._is_compared = False
         self._is_stirred = False
         self._proofs = 0
@@ -127,8 +118,6 @@ class NodeCore:
         self._changed = parts.runtime.event()
         self._seen = parts.runtime.event()
         self._looked_at = -settings.news_s
-        self._about_peers: list[dict[str, Any]] = []
-        self._troubles: dict[bytes, str] = {}
         self._running: Nursery | None = None
         self.replicator, self.server = self._replication()
         self.housekeeping = Housekeeping(
@@ -188,6 +177,7 @@ class NodeCore:
                 ("garbage", self.housekeeping.collect),
                 ("views", self.housekeeping.make_views),
                 ("peers", self._look_at_peers),
+                ("directory", self.providing.run),
             ):
                 nursery.start_soon(self._supervise, name, task)
 
@@ -256,7 +246,7 @@ class NodeCore:
 
     async def _see(self, view: LogView) -> None:
         """Let everybody have a new view. Where the log is another one, what is kept is put right before."""
-        before, runtime = self.chain.view, self.parts.runtime
+        before, runtime, is_first = self.chain.view, self.parts.runtime, not self._is_compared
         common = before.common(view)
         if not self._is_compared or common < before.length or self._concerns(view):
             told = await runtime.blocking(LANE, lambda: self._put_right(view, common))
@@ -267,6 +257,8 @@ class NodeCore:
                 "went_back", commits=before.length - common, block=view.head.number if view.head else 0,
                 now=view.length,
             )  # fmt: skip
+        if is_first:
+            self.providing.add(self.heads.after(b"", PENDING_MAX))
         self._tell(told)
         self.replicator.wake()
         self._wake_unions()
@@ -332,6 +324,7 @@ class NodeCore:
     def _tell(self, heads: list[Anchored]) -> None:
         for head in heads:
             self.replicator.tell(head)
+        self.providing.add(heads)
 
     def _wake_unions(self) -> None:
         self._changed.set()
@@ -343,8 +336,8 @@ class NodeCore:
             if await runtime.blocking(LANE, self.unions.advance):
                 row = self.shelf.rows("union")[0]
                 self.parts.log("union", root=cid_text(row.root), position=row.position)
-            while self.unions.asked:
-                await runtime.blocking(LANE, self.unions.make_asked)
+            while await runtime.blocking(LANE, self.unions.make_asked):
+                pass
             await wait_at_most(runtime, self._changed, LOOK_S)
 
     # --- peers -----------------------------------------------------------------------------------------------------
@@ -376,91 +369,7 @@ class NodeCore:
             self._troubles = self.replicator.trouble
             await parts.runtime.sleep(PEERS_S)
 
-    # --- what `Service` says ---------------------------------------------------------------------------------------
-
-    @property
-    def domain(self) -> Domain:
-        """See `Service.domain`."""
-        return self.parts.domain
-
-    def standing(self, publishers: tuple[bytes, ...] | None, at: At = NOW) -> Standing:
-        """See `Service.standing`."""
-        found = self.standings.find(publishers, at)
-        self.leases.lease(found.root)
-        return found
-
-    def _is_kept(self, root: bytes) -> bool:
-        return any(one.root == root for rows in self.shelf.kept.values() for one in rows)
-
-    @contextmanager
-    def reading(self, root: bytes) -> Iterator[Path | None]:
-        """See `Service.reading`."""
-        views = self.parts.views
-        with self.leases.reading(root), ExitStack() as stack:
-            view: Path | None = None
-            if views is not None:
-                try:
-                    view = stack.enter_context(reading(views, root))
-                except ViewError:
-                    self.housekeeping.want_view(root)
-            yield view
-
-    async def read(self, work: Callable[[Pages], T]) -> T:
-        """See `Service.read`."""
-        pages = StoredPages(self.parts.browsed, _CACHED_PAGES)
-        return await self.parts.runtime.blocking(READ_LANE, lambda: work(pages))
-
-    def page(self, cid: bytes) -> bytes | None:
-        """See `Service.page`."""
-        with self._lock:
-            return self.parts.public.get(cid)
-
-    def publishers(self, *, after: bytes, most: int) -> list[PublisherStatus]:
-        """See `Service.publishers`."""
-        known = {*self.chain.view.log.publishers, *(self._follows() or ())}
-        return [self._status_of(address) for address in sorted(one for one in known if one > after)[: max(0, most)]]
-
-    def publisher(self, address: bytes) -> PublisherStatus | None:
-        """See `Service.publisher`."""
-        known = address in self.chain.view.log.publishers or address in (self._follows() or ())
-        return self._status_of(address) if known else None
-
-    def _status_of(self, address: bytes) -> PublisherStatus:
-        view, shelf = self.chain.view, self.shelf
-        state = view.log.publishers.get(address)
-        latest = view.latest(address)
-        held = shelf.held(address, view)
-        return PublisherStatus(
-            address,
-            view.signer(address),
-            state is not None and state.head.retired,
-            latest,
-            held,
-            self.chain.follows(address),
-            None if latest == held else self._trouble(address, latest),
-        )
-
-    def _trouble(self, address: bytes, latest: Committed | None) -> str | None:
-        """Why a publisher's latest dataset is not here."""
-        if latest is not None and self.shelf.is_refused(latest):
-            return f"commit {latest.commit.seq} is malformed: {self.shelf.why(latest)}"
-        if not self.chain.follows(address):
-            return None
-        return self._troubles.get(address, "it is being fetched")
-
-    def commits(self, publisher: bytes | None, *, before: int | None, most: int) -> list[Committed]:
-        """See `Service.commits`."""
-        view = self.chain.view
-        end = view.length if before is None else max(0, min(before, view.length))
-        if publisher is None:
-            return view.log.entries[max(0, end - max(0, most)) : end][::-1]
-        return list(islice(self._chain_of(view, publisher, end), max(0, most)))
-
-    def _chain_of(self, view: LogView, publisher: bytes, end: int) -> Iterator[Committed]:
-        found = view.log.head_at(publisher, end)
-        while found is not None:
-            yield found
-            found = view.prior(found)
+    # --- publishing ------------------------------------------------------------------------------------------------
 
     async def publish_signed(self, ticket: Ticket, commit: SignedCommit, car: bytes, *, relay: bool) -> Operation:
         """See `Service.publish_signed`."""
@@ -478,18 +387,6 @@ class NodeCore:
     async def retract(self, ticket: Ticket, name: str, reason: str | None) -> Operation:
         """See `Service.retract`."""
         return await self.own.retract(ticket, name, reason)
-
-    def operation(self, name: str) -> Operation | None:
-        """See `Service.operation`."""
-        return self.desk.get(name)
-
-    def operations(self, most: int) -> list[Operation]:
-        """See `Service.operations`."""
-        return self.desk.recent(most)
-
-    def peers(self) -> list[dict[str, Any]]:
-        """See `Service.peers`."""
-        return self._about_peers
 
     def status(self) -> dict[str, object]:
         """See `Service.status`."""

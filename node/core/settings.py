@@ -46,7 +46,7 @@ class CoreSettings:
     """Unions of some of the publishers that are kept."""
     subset_publishers_max: int = 16
     """Most publishers of such a union."""
-    subset_quads_max: int = 2_000_000
+    subset_quads_max: int = 500_000
     """Most quads of such a union."""
 
     view_quads_min: int = 20_000

@@ -67,6 +67,7 @@ class Shelf:
         """By dataset, or by dataset and number of quads (`_pair`), what counts for nothing."""
         self.counts: dict[bytes, int] = {}
         """Quads of the datasets of publishers that are kept, as far as the log was read (`learn`)."""
+        self._all_roots: tuple[Mapping[str, Rows], frozenset[bytes]] = ({}, frozenset())
         self._known_roots: dict[str, tuple[Rows, frozenset[bytes]]] = {}
         self._addresses: tuple[Mapping[str, Rows], list[bytes]] = ({}, [])
 
@@ -93,6 +94,15 @@ class Shelf:
             found = sorted(map(address_of, names))
             self._addresses = kept, found
         return found
+
+    def is_kept(self, root: bytes) -> bool:
+        """Whether a root is kept under some name."""
+        kept, roots = self._all_roots
+        if kept is not self.kept:
+            kept = self.kept
+            roots = frozenset(one.root for rows in kept.values() for one in rows)
+            self._all_roots = kept, roots
+        return root in roots
 
     def staged(self) -> list[Staged]:
         """The datasets that wait for their commit."""

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 SCAN_S: Final = 5.0
 """Least time between two searches, back through the log, for a position that the union could move to."""
 
+SUBSET_SHARE: Final = 0.2
+"""Of the lane's time, how much unions of some publishers may take."""
+
 _CACHED_PAGES: Final = 4_000
 
 
@@ -54,6 +57,7 @@ class Unions:
         self._chain = chain
         self._shelf = shelf
         self._scanned_at = -SCAN_S
+        self._rests_until = 0.0
         self._done: tuple[object, ...] = ()
         self.missing: dict[bytes, Missing] = {}
         """By publisher."""
@@ -125,11 +129,20 @@ class Unions:
 
     # --- of some publishers ----------------------------------------------------------------------------------------
 
-    def make_asked(self) -> None:
-        """Make one of the unions that somebody waits for. Raises `StoreError`."""
-        for name, publishers in list(self.asked.items())[:1]:
-            self.asked.pop(name, None)
-            self._make(name, publishers)
+    def make_asked(self) -> bool:
+        """Make one of the unions that somebody waits for; False if that is not to be done now. Raises `StoreError`.
+
+        Anybody can ask for them, so that they may take a small part of the time only (`SUBSET_SHARE`).
+        """
+        since = self._parts.monotonic()
+        if not self.asked or since < self._rests_until:
+            return False
+        name, publishers = next(iter(self.asked.items()))
+        self.asked.pop(name, None)
+        self._make(name, publishers)
+        now = self._parts.monotonic()
+        self._rests_until = now + (now - since) * (1 / SUBSET_SHARE - 1)
+        return True
 
     def _make(self, name: str, publishers: tuple[bytes, ...]) -> None:
         view, shelf = self._chain.view, self._shelf

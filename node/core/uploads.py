@@ -207,7 +207,7 @@ class Uploads:
     def _take_pages(self, commit: Commit, root: bytes, car: bytes) -> None:
         """Step 5."""
         shelf = self._shelf
-        if any(one.root == root for rows in shelf.kept.values() for one in rows):  # it was checked before
+        if shelf.is_kept(root):  # it was checked before
             shelf.require_count(root, commit)
             return
         rows = shelf.rows(publisher_name(commit.publisher))

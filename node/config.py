@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg.chain.secp import checksum
-from dkg.client.settings import ChainSettings, check_settings, read_settings
+from dkg.client.settings import ChainSettings, check_settings, majority, read_settings
 from dkg.errors import InputError, StoreError
 from node.config_table import DAY_S, PREFIX, SETTINGS, Setting
 from node.core.settings import CoreSettings
@@ -93,7 +93,8 @@ class Config:
             chain_id=self["chain.id"] or base.chain_id,
             registry=self["chain.registry"] or base.registry,
             endpoints=list(self["chain.endpoints"]) or base.endpoints,
-            need=self["chain.need"] or (1 if self["chain.endpoints"] else base.need),
+            need=self["chain.need"]
+            or (majority(len(self["chain.endpoints"])) if self["chain.endpoints"] else base.need),
             first_block=self["chain.first_block"] or base.first_block,
             finality_depth=depth,
         )

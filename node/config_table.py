@@ -160,7 +160,7 @@ CHAIN: Final = (
     Setting("chain.id", INTEGER, 0, "Id of the chain; 0: as the home says", "", 0, CHAIN_ID_MAX),
     Setting("chain.registry", TEXT, "", "Address of the registry; empty: as the home says"),
     Setting("chain.endpoints", TEXTS, (), "URLs of JSON-RPC endpoints; none: those of the home", secret=True),
-    Setting("chain.need", INTEGER, 0, "Endpoints that must agree; 0: as the home says, or 1", "", 0, 16),
+    Setting("chain.need", INTEGER, 0, "Endpoints that must agree; 0: as the home says, or more than half", "", 0, 16),
     Setting("chain.first_block", INTEGER, 0, "Block of the registry's deployment, or one before", "", 0, 2**63),
     Setting(
         "chain.finality_depth",

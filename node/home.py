@@ -8,6 +8,8 @@
 | `jobs.db`       | transactions under way (`node.publish.journal`)                         |
 | `commits/`      | signed commits, one file each, named after their number                 |
 | `heads.json`    | the heads this home has seen (`dkg.client.trusted`)                     |
+| `publish.lock`  | locked by the process that publishes (`node.publish.lock`)              |
+| `deployment`    | transactions for a registry that is being deployed, until it is there   |
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dkg.chain.commit import SIGNED_COMMIT_BYTES_MAX, SignedCommit
 from dkg.chain.secp import checksum
@@ -24,6 +26,10 @@ from dkg.errors import InputError, ProofError, StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+DEPLOYMENT_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Longest file of transactions for a registry that is read, in bytes: each has some 10 kB."""
 
 
 class Home:
@@ -73,6 +79,30 @@ class Home:
         """Write the settings of the chain."""
         check_settings(settings, "the settings")
         self._write(SETTINGS_FILE, json.dumps(asdict(settings), indent=1).encode() + b"\n")
+
+    # --- the registry's deployment -------------------------------------------------------------------------
+
+    def deployment(self) -> bytes:
+        """What was kept of a deployment under way; empty if none is."""
+        path = self.path / "deployment"
+        try:
+            with path.open("rb") as file:
+                return file.read(DEPLOYMENT_BYTES_MAX)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+
+    def keep_deployment(self, data: bytes) -> None:
+        """Keep what is under way, on the disk when this returns; empty: nothing is any more."""
+        if data:
+            self._write("deployment", data)
+            return
+        path = self.path / "deployment"
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be removed: {error.strerror or error}") from error
 
     # --- commits -------------------------------------------------------------------------------------------
 

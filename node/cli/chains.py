@@ -33,20 +33,27 @@ if TYPE_CHECKING:
 def deploy(args: argparse.Namespace, console: Console) -> int:
     """Put a registry on a chain, and take it."""
     from node.cli.signing import Waiter, policy_of, wallet_of  # noqa: PLC0415 - `chain status` needs no web3
+    from node.publish.deployment import KeptAttempts  # noqa: PLC0415
     from node.publish.keychange import deploy as put  # noqa: PLC0415
+    from node.publish.lock import home_lock  # noqa: PLC0415
     from node.publish.publisher import connected  # noqa: PLC0415
     from node.publish.sender import Tools  # noqa: PLC0415
     from node.publish.waits import Waits  # noqa: PLC0415
 
     home = Home.find(args.home)
     wallet, need = wallet_of(args, home), args.need or majority(len(args.rpc))
-    with connected(args.rpc, need) as (reader, writer), Waiter(console) as tell:
-        tools = Tools(writer, Waiting(), time.time, policy_of(args), Waits())
-        done = put(wallet, reader, tools, tell)
-    settings = ChainSettings(
-        done.chain_id, checksum(done.address), list(args.rpc), need, done.block, args.finality_depth
-    )
-    home.keep_chain(settings)
+    kept, waiting, waits = KeptAttempts(home), Waiting(), Waits()
+    with (
+        connected(args.rpc, need) as (reader, writer),
+        Waiter(console) as tell,
+        home_lock(home.path, waits, waiting, tell),
+    ):
+        done = put(wallet, reader, Tools(writer, waiting, time.time, policy_of(args), waits), tell, kept)
+        settings = ChainSettings(
+            done.chain_id, checksum(done.address), list(args.rpc), need, done.block, args.finality_depth
+        )
+        home.keep_chain(settings)
+        kept.forget()
     if done.gas_used is not None:
         console.say(f"deployed in block {done.block} for {grouped(done.gas_used)} gas")
     _told(settings, console)

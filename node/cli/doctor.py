@@ -142,7 +142,7 @@ def _store(home: Home) -> Iterator[Finding]:
         return
     try:
         with SqliteStore(home.store, read_only=True) as store:
-            roots = len(store.heads())
+            roots = len(set(store.heads()))
     except DkgError as error:
         yield Finding(Level.PROBLEM, str(error), f"`dkg fsck --store {home.store}` tells more")
         return

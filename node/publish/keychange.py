@@ -1,7 +1,7 @@
-"""Changes of keys, and the registry's deployment: single transactions, without a journal.
+"""Changes of keys, and the registry's deployment: single transactions, which are not in the journal of commits.
 
 Each looks first, and sends nothing if the chain is already as it should be: a change of keys that was interrupted may
-be done again.
+be done again. So may a deployment, if its transactions are kept (`node.publish.deployment`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dkg.client.chainread import ChainReader
     from node.publish.answers import Receipt
     from node.publish.calls import Call
+    from node.publish.deployment import KeptAttempts
     from node.publish.jobs import Attempt
     from node.publish.publisher import Publisher
     from node.publish.sender import Tools
@@ -143,13 +144,17 @@ class Keys:
         )
 
 
-def deploy(wallet: Wallet, reader: ChainReader, tools: Tools, progress: Progress = silent) -> Deployed:
+def deploy(
+    wallet: Wallet, reader: ChainReader, tools: Tools, progress: Progress = silent, kept: KeptAttempts | None = None
+) -> Deployed:
     """Put a registry on the reader's chain; `wallet` pays. Raises what sending raises (see `Publisher.publish`).
 
-    If it is interrupted and done again there are two: without commits a registry is nothing but gas spent.
+    `kept`: where its transactions survive. If it is interrupted and done again, it goes on with them, and there is one
+    registry; without, there are two, of which one is nothing but gas spent.
     """
     chain_id = reader.chain_id()
-    goal = _DeployGoal(reader, tools.writer, wallet.address)
+    goal = _DeployGoal(reader, tools.writer, wallet.address, kept)
+    goal.made = kept.load(chain_id, wallet.address) if kept else []
     address, block = Sender(wallet, chain_id, tools).drive(goal, progress)
     done = _receipt(goal.made, tools.writer)
     return Deployed(chain_id, address, block, done[0] if done else None, done[1].gas if done else None)
@@ -219,6 +224,21 @@ class _DeployGoal(_Unjournalled):
     reader: ChainReader
     writer: ChainWriter
     payer: bytes
+    kept: KeptAttempts | None
+
+    def keep(self, attempt: Attempt) -> None:
+        """See `Goal`."""
+        _Unjournalled.keep(self, attempt)
+        self._save()
+
+    def refuse(self, attempt: Attempt) -> None:
+        """See `Goal`."""
+        _Unjournalled.refuse(self, attempt)
+        self._save()
+
+    def _save(self) -> None:
+        if self.kept is not None:
+            self.kept.save(self.made)
 
     def look(self) -> View[tuple[bytes, int]]:
         """See `Goal`. Raises `RejectedError` if another contract is there."""

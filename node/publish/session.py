@@ -214,7 +214,8 @@ class Session:
         outcome = job.outcome if job else None
         if outcome is None:
             outcome = self._patience(lambda: self._places.outcome(commit, (), head))
-        return Published.of(request.label, commit, outcome, final=self._is_final(commit.seq, head), changed=False)
+        changed = job is not None and job.id in self._reconciler.brought  # this request's own, left undone before
+        return Published.of(request.label, commit, outcome, final=self._is_final(commit.seq, head), changed=changed)
 
     def _noted(self, seq: int, head: ClientHead) -> Job | None:
         """The job of a commit that is on the chain, with the block that it is in now."""

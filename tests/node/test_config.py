@@ -224,6 +224,8 @@ def test_the_chain_is_that_of_the_file_or_of_a_home(tmp_path: Path) -> None:
     assert (found.first_block, found.finality_depth) == (9, 3)
     found = read(tmp_path, home + "endpoints = ['http://d']\nfinality_depth = 30\n").chain()
     assert (found.chain_id, found.endpoints, found.need, found.finality_depth) == (7, ["http://d"], 1, 30)
+    found = read(tmp_path, home + "endpoints = ['http://d', 'http://e', 'http://f']\n").chain()
+    assert found.need == 2  # more than half, as on the command line
 
 
 @pytest.mark.parametrize(

@@ -165,11 +165,21 @@ def test_a_signed_commit_alone_makes_an_answer_authentic(desk: Desk) -> None:
     assert desk.run("verify", proof, "--home", home, "--publisher", desk.address(), "--signer", "x", VALUES).code == 64
 
 
-def test_interrupted_while_it_waits_it_is_resumed_and_anchored_once(desk: Desk) -> None:
+def test_the_first_publish_interrupted_and_done_again_says_what_it_brought_to_the_chain(desk: Desk) -> None:
     home = desk.deployed()
     rpc = Rpc(desk.chain.url)
+    argv = ["publish", desk.file("a.ttl", ONE), "--asset", "a"]
+    interrupted(desk, rpc, [*argv, "--home", home])
+    ran = desk.run(*argv, "--home", home, "--password-file", str(desk.path / "password"))
+    assert (ran.code, "nothing to do" in ran.err, "commit 1" in ran.err) == (0, False, True)
+    again = desk.signed(home, *argv)
+    assert (again["seq"], again["changed"]) == (1, False)
+    assert desk.ok("chain", "status", "--home", home)["commits_in_the_registry"] == 1
+
+
+def interrupted(desk: Desk, rpc: Rpc, argv: list[str]) -> None:
+    """A command that is interrupted while its transaction waits to be mined."""
     rpc("evm_setAutomine", False)  # noqa: FBT003 - JSON-RPC
-    argv = ["publish", desk.file("a.ttl", ONE), "--asset", "a", "--home", home]
     environment = {**os.environ, "DKG_PASSWORD_FILE": str(desk.path / "password")}
     process = subprocess.Popen(
         [sys.executable, "-m", "dkg.client.cli", *argv], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -182,6 +192,13 @@ def test_interrupted_while_it_waits_it_is_resumed_and_anchored_once(desk: Desk) 
     assert (process.returncode, out) == (130, b""), err
     assert b"Traceback" not in err
     rpc("evm_setAutomine", True)  # noqa: FBT003 - JSON-RPC
+
+
+def test_interrupted_while_it_waits_it_is_resumed_and_anchored_once(desk: Desk) -> None:
+    home = desk.deployed()
+    rpc = Rpc(desk.chain.url)
+    argv = ["publish", desk.file("a.ttl", ONE), "--asset", "a", "--home", home]
+    interrupted(desk, rpc, argv)
     resumed = desk.signed(home, "publish")
     assert (resumed["seq"], resumed["changed"]) == (1, True)
     status = desk.ok("chain", "status", "--home", home)

@@ -21,6 +21,7 @@ from tests.chain.lies import honest, only, refused
 from tests.chain.proxy import proxy, unreachable
 from tests.chain.rpc import Rpc
 from tests.node.cli.conftest import PASSWORD
+from tests.node.cli.test_assets import interrupted
 from tests.node.devnet.script import CREATION
 
 if TYPE_CHECKING:
@@ -36,6 +37,17 @@ def test_a_registry_is_deployed_and_another_home_uses_it(desk: Desk) -> None:
     assert used["registry"] == status["registry"]
     assert desk.ok("chain", "status", "--home", other)["publisher"] == desk.address(1)
     assert "registry: " in desk.run("chain", "status", "--home", other).out
+
+
+def test_a_deployment_that_was_interrupted_goes_on_and_makes_one_registry(desk: Desk) -> None:
+    home, rpc = desk.home(), Rpc(desk.chain.url)
+    argv = ["chain", "deploy", "--rpc", desk.chain.url, "--home", home]
+    interrupted(desk, rpc, argv)
+    made = desk.signed(home, *argv[:-2])
+    assert int(rpc("eth_getTransactionCount", desk.address(), "latest"), 16) == 1
+    assert made["registry"] == desk.ok("chain", "status", "--home", home)["registry"]
+    assert not (Path(home) / "deployment").exists()
+    assert desk.signed(home, *argv[:-2])["registry"] != made["registry"]  # asked for anew, and not resumed
 
 
 def test_a_contract_that_is_not_ours_is_not_used(desk: Desk) -> None:

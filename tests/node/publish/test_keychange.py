@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,8 +12,10 @@ from contracts import registry as artefact
 from dkg.chain.secp import keccak256
 from dkg.client.chainread import UnprovableError
 from dkg.client.rpc import Waiting
-from dkg.errors import InputError
+from dkg.errors import InputError, StoreError
 from node.devnet.chain import devnet
+from node.home import Home
+from node.publish.deployment import KeptAttempts
 from node.publish.errors import RejectedError, SignerError, StuckError
 from node.publish.fees import FeePolicy
 from node.publish.keychange import Keys, deploy
@@ -24,6 +27,9 @@ from tests.chain.lies import LIES, edited, honest, only, refused
 from tests.chain.proxy import proxy
 from tests.chain.rpc import Rpc
 from tests.node.publish.world import KEY, KEYS, OTHER_KEY, PAYER_KEY, QUICK, FakeTime, World, hasty, request
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COLD, HOT = Wallet(KEY), Wallet(OTHER_KEY)
 RELAYED = Wallets(COLD.address, COLD, Wallet(PAYER_KEY))
@@ -172,6 +178,29 @@ def test_a_registry_is_deployed_and_used(chain: str, before: int) -> None:
         receipt = rpc("eth_getTransactionReceipt", "0x" + done.transaction.hex())
         assert receipt["contractAddress"] == "0x" + done.address.hex()
         assert (int(receipt["gasUsed"], 16), int(receipt["blockNumber"], 16)) == (done.gas_used, done.block)
+
+
+def test_a_deployment_is_kept_before_it_is_sent_and_counts_for_its_chain_and_account(tmp_path: Path) -> None:
+    kept, sent = KeptAttempts(Home(tmp_path)), []
+    with devnet() as chain, connected([chain.url], 1) as (reader, writer):
+
+        def crash(step: str) -> None:
+            if step == "built":
+                sent.extend(KeptAttempts(Home(tmp_path)).load(31337, Wallet(KEYS[3]).address))
+                raise KeyboardInterrupt
+
+        policy = FeePolicy()
+        with pytest.raises(KeyboardInterrupt):
+            deploy(Wallet(KEYS[3]), reader, Tools(writer, hasty(), time.time, policy, QUICK, crash), kept=kept)
+        assert len(sent) == 1
+        assert kept.load(1, Wallet(KEYS[3]).address) == kept.load(31337, Wallet(KEY).address) == []
+        done = deploy(Wallet(KEYS[3]), reader, Tools(writer, hasty(), time.time, policy, QUICK), kept=kept)
+        assert done.transaction == sent[0].hash
+    (tmp_path / "deployment").write_bytes(b"junk")
+    with pytest.raises(StoreError, match="is damaged"):
+        kept.load(31337, Wallet(KEYS[3]).address)
+    kept.forget()
+    assert kept.load(31337, Wallet(KEYS[3]).address) == []
 
 
 def test_code_that_is_not_the_registrys_is_refused() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dkg.chain.commit import Domain, SignedCommit
     from dkg.chain.registry import Committed
     from dkg.pages import Pages
+    from node.replication.messages import Anchored
     from node.storage import Operation
 
 T = TypeVar("T")
@@ -158,6 +159,48 @@ class PublisherStatus:
     """Why the latest is not here, if there is a reason."""
 
 
+@dataclass(frozen=True, slots=True)
+class Penalty:
+    """Points that a peer got."""
+
+    at: int
+    """Unix seconds."""
+    points: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """A peer that is connected. Times in Unix seconds; what is None is not known."""
+
+    id: str
+    addresses: tuple[str, ...] = ()
+    """Where it says that it listens, if that is where it is connected from."""
+    remote: str | None = None
+    """The other end of the connection: host and port."""
+    inbound: bool | None = None
+    """Whether the peer made the connection."""
+    pinned: bool = False
+    """Whether this node always wants to be connected to it."""
+    since: int | None = None
+    """When the connection was made."""
+    last_seen: int | None = None
+    """When something last came from it: a request, an answer, an announcement."""
+    agent: str | None = None
+    """What it calls itself."""
+    sent_bytes: int = 0
+    """Of messages to it since it is connected, without what the layers below add."""
+    received_bytes: int = 0
+    heads: tuple[Anchored, ...] = ()
+    """Commits of this node's log whose datasets it said it has, by publisher: the latest of each, and not of all."""
+    score: float = 0.0
+    """Penalty points that have not faded."""
+    shut_out: bool = False
+    """Whether it is asked nothing because of them."""
+    penalties: tuple[Penalty, ...] = ()
+    """The newest."""
+
+
 class Service(Protocol):
     """A node as its HTTP side sees it, on its event loop. Methods are quick, or coroutines.
 
@@ -219,8 +262,8 @@ class Service(Protocol):
     def operations(self, most: int) -> list[Operation]:
         """The newest operations."""
 
-    def peers(self) -> list[dict[str, object]]:
-        """Connected peers, as JSON: `id`, `addresses`, what they hold, penalties."""
+    def peers(self) -> list[PeerStatus]:
+        """Connected peers."""
 
     def status(self) -> dict[str, object]:
         """Version, chain, block, age, storage, workers, replication, as JSON: for people and monitors."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack, contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dkg.pages import StoredPages
 from node.serving import NOW, PublisherStatus
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from node.core.shelf import Shelf
     from node.core.standings import Standings
     from node.core.view import LogView
-    from node.serving import At, Standing
+    from node.serving import At, PeerStatus, Standing
     from node.storage import Operation
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Answers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._follow: tuple[bytes, ...] | None = None
-        self._about_peers: list[dict[str, Any]] = []
+        self._about_peers: list[PeerStatus] = []
         self._troubles: dict[bytes, str] = {}
 
     @property
@@ -146,6 +146,6 @@ class Answers:
         """See `Service.operations`."""
         return self.desk.recent(most)
 
-    def peers(self) -> list[dict[str, Any]]:
+    def peers(self) -> list[PeerStatus]:
         """See `Service.peers`."""
         return self._about_peers

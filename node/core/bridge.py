@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dkg.pages import Pages
     from node.core.core import NodeCore
     from node.peers.thread import PeerThread
-    from node.serving import At, PublisherStatus, Said, Standing, Ticket
+    from node.serving import At, PeerStatus, PublisherStatus, Said, Standing, Ticket
     from node.storage import Operation
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class Bridge:
         """See `Service.operations`."""
         return self._core.operations(most)
 
-    def peers(self) -> list[dict[str, Any]]:
+    def peers(self) -> list[PeerStatus]:
         """See `Service.peers`."""
         return self._core.peers()
 

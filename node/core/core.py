@@ -46,6 +46,7 @@ from node.replication.messages import Hello
 from node.replication.replicator import Hooks, Network, Replicator
 from node.replication.runtime import wait_at_most
 from node.replication.serve import Server
+from node.serving import PeerStatus
 from node.workers.jobs import Prove
 
 if TYPE_CHECKING:
@@ -363,9 +364,11 @@ class NodeCore(Answers):
         parts = self.parts
         while True:
             if parts.about_peers is not None:
-                self._about_peers = parts.about_peers()
+                connected = parts.about_peers()
             else:
-                self._about_peers = [{"id": peer} for peer in parts.transport.peers()]
+                connected = [PeerStatus(peer) for peer in parts.transport.peers()]
+            told = [(peer, *self.replicator.known(peer.id)) for peer in connected]
+            self._about_peers = [replace(peer, agent=agent, heads=heads) for peer, agent, heads in told]
             self._troubles = self.replicator.trouble
             await parts.runtime.sleep(PEERS_S)
 

@@ -6,7 +6,7 @@ The process brings a chain over JSON-RPC, libp2p, a disk and the system's clock;
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from node.core.settings import CoreSettings
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from node.publish.published import Published, Request
     from node.replication.runtime import Runtime
     from node.replication.transport import Directory, Transport
+    from node.serving import PeerStatus
     from node.storage import NodeStore
     from node.workers.jobs import Runner
 
@@ -100,5 +101,5 @@ class Parts:
     """Where views are."""
     soon: Callable[[Callable[[], None]], object] = lambda call: call()
     """Has something called where the runtime runs; from any thread."""
-    about_peers: Callable[[], list[dict[str, Any]]] | None = None
-    """What the transport knows of connected peers, as JSON; called where the transport runs."""
+    about_peers: Callable[[], list[PeerStatus]] | None = None
+    """What the transport knows of connected peers; called where the transport runs."""

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from node.config import Config
     from node.core.parts import OwnPublisher, Payer
     from node.http import Server
+    from node.serving import PeerStatus
 
 PEERS_DIRECTORY: Final = "peers"
 
@@ -317,9 +318,9 @@ class Process:
             else None,
         }
 
-    def _about_peers(self) -> list[dict[str, Any]]:
+    def _about_peers(self) -> list[PeerStatus]:
         """Who is connected. In the peers' thread."""
-        return [{"id": peer} for peer in self._transport.peers()] if self._transport is not None else []
+        return self._transport.about() if self._transport is not None else []
 
     # --- stopping --------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from node.http.listing import graphs_after
 from node.http.moments import Moment, parse_address, standing_for, state_headers
 from node.http.problems import Code, Problem
 from node.http.protocol import graph_name
-from node.http.shapes import Commit, Dataset, Graph, Listed, PublisherShape
+from node.http.shapes import Commit, Dataset, Graph, Listed, PeerShape, PublisherShape
 from node.http.tokens import Scope
 
 if TYPE_CHECKING:
@@ -154,14 +154,14 @@ class NodeRoutes:
             str | None, Query(max_length=200, description="The id of a peer: list those after it.")
         ] = None,
         limit: Limit = ITEMS,
-    ) -> Listed[dict[str, Any]]:
+    ) -> Listed[PeerShape]:
         """The peers that this node is connected with, by id. Their addresses are for tokens with the scope admin."""
         shown = self._context.shown(request)
-        hidden = {"addresses"} if shown is None or Scope.ADMIN not in shown.scopes else set()
-        peers = sorted(self._context.service.peers(), key=lambda peer: str(peer.get("id", "")))
-        found = [peer for peer in peers if after is None or str(peer.get("id", "")) > after][: limit + 1]
-        items = [{name: peer[name] for name in peer if name not in hidden} for peer in found[:limit]]
-        return Listed(items=items, next=following(request, "after", items[-1]["id"]) if len(found) > limit else None)
+        admin = shown is not None and Scope.ADMIN in shown.scopes
+        peers = sorted(self._context.service.peers(), key=lambda peer: peer.id)
+        found = [peer for peer in peers if after is None or peer.id > after][: limit + 1]
+        items = [PeerShape.of(peer, admin=admin) for peer in found[:limit]]
+        return Listed(items=items, next=following(request, "after", items[-1].id) if len(found) > limit else None)
 
     async def status(self) -> dict[str, Any]:
         """What the node says of itself, for people and monitors."""

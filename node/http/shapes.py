@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dkg.chain.registry import Committed
     from node.assets.history import Version
     from node.assets.provenance import About as KnownAbout
-    from node.serving import PublisherStatus, Standing
+    from node.serving import PeerStatus, PublisherStatus, Standing
     from node.storage import Operation as KnownOperation
 
 PUBLISHERS_MAX: Final = 1_000
@@ -164,6 +164,64 @@ class PublisherShape(Shape):
             latest=None if status.latest is None else Commit.of(status.latest),
             held=None if status.held is None else Commit.of(status.held),
             trouble=status.trouble,
+        )
+
+
+class PeerHead(Shape):
+    """A dataset that a peer has."""
+
+    publisher: str = Field(pattern=_ADDRESS)
+    seq: int = Field(description="The publisher's commit.")
+    root: str = Field(examples=[ROOT_EXAMPLE])
+
+
+class PenaltyShape(Shape):
+    """What a peer did."""
+
+    at: str
+    points: int
+    why: str
+
+
+class PeerShape(Shape):
+    """A peer that is connected. Null: not known, or not for whoever asks."""
+
+    id: str = Field(examples=["12D3KooWGBfKqTqgo2GHKgrKkGGjHEJqJYzUm7nL3eXgRkXBLGmH"])
+    direction: str | None = Field(description="inbound: the peer made the connection; outbound: this node did.")
+    pinned: bool = Field(description="Whether this node always wants to be connected to it.")
+    since: str | None = Field(description="When the connection was made.")
+    last_seen: str | None = Field(description="When something last came from it.")
+    agent: str | None = Field(description="What it calls itself.", examples=["dkg/0.1.0"])
+    sent_bytes: int = Field(description="Of messages to it since it is connected.")
+    received_bytes: int
+    heads: list[PeerHead] = Field(description="Datasets that it said it has: the latest of each publisher, not all.")
+    score: float = Field(description="Penalty points that have not faded; it is shut out at 100, until below 50.")
+    shut_out: bool = Field(description="Whether it is asked nothing because of its points.")
+    addresses: list[str] | None = Field(description="Where it says that it listens. With the scope admin.")
+    remote: str | None = Field(description="The other end of the connection. With the scope admin.")
+    penalties: list[PenaltyShape] | None = Field(description="The newest. With the scope admin.")
+
+    @classmethod
+    def of(cls, peer: PeerStatus, *, admin: bool) -> PeerShape:
+        """From what the node says; `admin`: for whoever may see addresses."""
+        penalties = [PenaltyShape(at=time_text(one.at), points=one.points, why=one.why) for one in peer.penalties]
+        return cls(
+            id=peer.id,
+            direction=None if peer.inbound is None else "inbound" if peer.inbound else "outbound",
+            pinned=peer.pinned,
+            since=None if peer.since is None else time_text(peer.since),
+            last_seen=None if peer.last_seen is None else time_text(peer.last_seen),
+            agent=peer.agent,
+            sent_bytes=peer.sent_bytes,
+            received_bytes=peer.received_bytes,
+            heads=[
+                PeerHead(publisher=hex_text(one.publisher), seq=one.seq, root=cid_text(one.root)) for one in peer.heads
+            ],
+            score=round(peer.score, 1),
+            shut_out=peer.shut_out,
+            addresses=list(peer.addresses) if admin else None,
+            remote=peer.remote if admin else None,
+            penalties=penalties if admin else None,
         )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from libp2p.host.basic_host import BasicHost
     from libp2p.network.swarm import Swarm
 
+    from node.peers.contact import Contact
     from node.peers.directory import KademliaDirectory
     from node.peers.gossip import GossipService
 
@@ -48,7 +49,7 @@ class Session:
         self.nursery = nursery
         self.gossip: GossipService | None = None
         self.directory: KademliaDirectory | None = None
-        self.connected: dict[str, None] = {}
+        self.connected: dict[str, Contact] = {}
         self.failures: dict[str, int] = {}
         self._links: dict[str, Link] = {}
         self._opening: dict[str, trio.Lock] = {}

@@ -9,6 +9,7 @@ until there are enough.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 from dkg.errors import StoreError
 from node.peers.addresses import PeerAddress, host_of, usable
 from node.peers.book import Book
+from node.peers.contact import Contact
 from node.peers.directory import KademliaDirectory
 from node.peers.gossip import GossipService
 from node.peers.guards import GuardedTcp, require_free_port
@@ -37,6 +39,7 @@ from node.peers.slots import Slots
 from node.peers.wire import Wire
 from node.replication.errors import PeerError, UnreachableError
 from node.replication.ledger import BROKEN, Ledger
+from node.serving import PeerStatus, Penalty
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -92,13 +95,16 @@ class Started(Protocol):
 class Libp2pTransport(INotifee):
     """See `Transport` and `Directory` in `node.replication.transport`. All of it belongs to one trio loop."""
 
-    def __init__(self, settings: PeerSettings, random: Random | None = None) -> None:
-        """Read the host key and the book of peers. Raises `InputError` and `StoreError`."""
+    def __init__(
+        self, settings: PeerSettings, random: Random | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Read the host key and the book of peers. `clock`: Unix seconds. Raises `InputError` and `StoreError`."""
         folder = settings.directory
         self.settings = settings
         self.traffic = Traffic()
         self.restarts = 0
         self._random = random or SystemRandom()
+        self._clock = clock
         self._key = host_key(folder / KEY_FILE) if folder is not None else key_pair(token_bytes(KEY_BYTES))
         self._book = Book(folder / BOOK_FILE if folder is not None else None)
         self._pinned = {address.peer: address for address in settings.pinned}
@@ -137,7 +143,15 @@ class Libp2pTransport(INotifee):
         session.failures.pop(peer, None)
         self.traffic.sent += len(message)
         self.traffic.received += len(answered)
+        self._came(peer, len(answered), sent=len(message))
         return answered
+
+    def _came(self, peer: str, size: int, sent: int = 0) -> None:
+        """Something came from a peer, and something went to it."""
+        contact = self._session.connected.get(peer) if self._session is not None else None
+        if contact is not None:
+            contact.came(size, self._clock())
+            contact.sent += sent
 
     def announce(self, message: bytes) -> None:
         """See `Transport.announce`."""
@@ -155,7 +169,7 @@ class Libp2pTransport(INotifee):
     def penalise(self, peer: str, points: int, why: str) -> None:
         """See `Transport.penalise`. A pinned peer that is shut out stays connected, and is asked nothing."""
         log.info("peer %s gets %d points: %s", peer, points, why)
-        if self._ledger.penalise(peer, points, trio.current_time()):
+        if self._ledger.penalise(peer, points, trio.current_time(), why):
             log.warning("peer %s is shut out: %s", peer, why)
             if self._session is not None and peer not in self._pinned:
                 self._session.drop(peer)
@@ -176,6 +190,39 @@ class Libp2pTransport(INotifee):
                 self._book.heard(address)
                 nursery.start_soon(self._dial, session, address)
         return [address.peer for address in found if address.peer in session.connected]
+
+    def about(self) -> list[PeerStatus]:
+        """Who is connected, those who are shut out included; what they hold is for others to say."""
+        session = self._session
+        if session is None:
+            return []
+        listening: dict[str, list[str]] = {}
+        for address in session.listening():
+            if str(address) not in listening.setdefault(address.peer, []):
+                listening[address.peer].append(str(address))
+        return [
+            self._about(peer, contact, tuple(listening.get(peer, ()))) for peer, contact in session.connected.items()
+        ]
+
+    def _about(self, peer: str, contact: Contact, addresses: tuple[str, ...]) -> PeerStatus:
+        now, ago = self._clock(), trio.current_time()
+        host, port = contact.remote
+        return PeerStatus(
+            peer,
+            addresses=addresses,
+            remote=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            inbound=contact.inbound,
+            pinned=peer in self._pinned,
+            since=int(contact.since),
+            last_seen=int(contact.last_seen),
+            sent_bytes=contact.sent,
+            received_bytes=contact.received,
+            score=self._ledger.points(peer, ago),
+            shut_out=self._ledger.is_out(peer, ago),
+            penalties=tuple(
+                Penalty(round(now - (ago - one.at)), one.points, one.why) for one in self._ledger.reasons(peer)
+            ),
+        )
 
     @property
     def id(self) -> str:
@@ -271,6 +318,7 @@ class Libp2pTransport(INotifee):
             self._book.heard(address)
 
     def _heard(self, peer: str, message: bytes) -> None:
+        self._came(peer, len(message))
         if self._announcement is not None and not self._ledger.is_out(peer, trio.current_time()):
             self._announcement(peer, message)
 
@@ -295,8 +343,10 @@ class Libp2pTransport(INotifee):
     async def _answered(self, peer: str, message: bytes) -> bytes:
         if self._request is None:
             raise UnreachableError("nobody answers here yet")
+        self._came(peer, len(message))
         made = await self._request(peer, message)
         self.traffic.served += len(made)
+        self._came(peer, 0, sent=len(made))
         return made
 
     # --- connections -------------------------------------------------------------------------------------------------
@@ -367,7 +417,9 @@ class Libp2pTransport(INotifee):
         if out or (inbound and not self._slots.come(peer, remote[0])):
             session.drop(peer)
             return
-        session.connected[peer] = None
+        if peer not in session.connected:
+            now = self._clock()
+            session.connected[peer] = Contact(inbound, remote, now, now)
         if session.directory is not None:
             await session.directory.met(conn.muxed_conn.peer_id)
 

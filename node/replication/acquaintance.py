@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from random import Random
 
-    from node.replication.messages import Hello
+    from node.replication.messages import Anchored, Hello
 
 PEERS_MAX: Final = 1_024
 """Most peers that are remembered."""
 
 ROOTS_MAX: Final = 256
 """Most datasets of which it is remembered, for one peer, whether it has them."""
+
+HEADS_MAX: Final = 64
+"""Most publishers of whom it is remembered which commit one peer has."""
 
 LACKS_S: Final = 30.0
 """How long a peer that did not have something is not asked for it, in seconds."""
@@ -33,6 +36,8 @@ STRANGER_S: Final = 600.0
 @dataclass(slots=True)
 class _Peer:
     hello: Hello | None = None
+    agent: str | None = None
+    heads: OrderedDict[bytes, Anchored] = field(default_factory=OrderedDict)
     has: OrderedDict[bytes, bool] = field(default_factory=OrderedDict)
     lacks: OrderedDict[bytes, float] = field(default_factory=OrderedDict)  # until when
     away_until: float = 0.0
@@ -56,12 +61,32 @@ class Acquaintances:
 
     def greeted(self, name: str, hello: Hello) -> None:
         """A peer said who it is."""
-        self._peer(name).hello = hello
+        peer = self._peer(name)
+        peer.hello, peer.agent = hello, hello.agent
 
     def hello(self, name: str) -> Hello | None:
         """What a peer said of itself; None if it has not."""
         peer = self._peers.get(name)
         return peer.hello if peer else None
+
+    def agent(self, name: str) -> str | None:
+        """What a peer last called itself."""
+        peer = self._peers.get(name)
+        return peer.agent if peer else None
+
+    def heads(self, name: str) -> tuple[Anchored, ...]:
+        """Commits of the log that a peer said it has, by publisher."""
+        peer = self._peers.get(name)
+        return tuple(peer.heads[publisher] for publisher in sorted(peer.heads)) if peer else ()
+
+    def holds(self, name: str, head: Anchored) -> None:
+        """A peer says that it has the dataset of a commit, and the log has that commit."""
+        self.has(name, head.root)
+        heads = self._peer(name).heads
+        heads[head.publisher] = head
+        heads.move_to_end(head.publisher)
+        if len(heads) > HEADS_MAX:
+            heads.popitem(last=False)
 
     def has(self, name: str, root: bytes) -> None:
         """A peer says that it has a dataset."""

@@ -110,10 +110,11 @@ class Gossip:
             return
         unknown = False
         for head in message.heads:
-            self._acquaintances.has(peer, head.root)
             if self._chain.confirms(head):
+                self._acquaintances.holds(peer, head)
                 self._heard(head)
             else:
+                self._acquaintances.has(peer, head.root)
                 unknown = True
         if unknown and now - self._told_at >= NEWS_S:
             self._told_at = now

@@ -164,6 +164,10 @@ class Replicator:
         """By publisher, why a dataset that is wanted is not here yet."""
         return {publisher: trouble.why for publisher, trouble in self._trouble.items()}
 
+    def known(self, peer: str) -> tuple[str | None, tuple[Anchored, ...]]:
+        """What a peer calls itself, and commits of the log that it said it has."""
+        return self._acquaintances.agent(peer), self._acquaintances.heads(peer)
+
     def _heard(self, head: Anchored) -> None:
         """Somebody has a dataset: if it is wanted, now is the time."""
         trouble = self._trouble.get(head.publisher)
@@ -255,11 +259,17 @@ class Replicator:
 
     async def _entropy(self) -> None:
         while True:
-            wait_s = self._settings.entropy_missing_s if self._missing else self._settings.entropy_s
+            soon = self._missing or bool(self._strangers())
+            wait_s = self._settings.entropy_missing_s if soon else self._settings.entropy_s
             await self._runtime.sleep(wait_s * (0.5 + self._runtime.random.random()))
-            peers = self._acquaintances.order(b"", self._transport.peers(), self._runtime.now())
+            peers = self._strangers() or self._acquaintances.order(b"", self._transport.peers(), self._runtime.now())
             if peers:
                 await self._compare(peers[0])
+
+    def _strangers(self) -> list[str]:
+        """Peers that have not been asked anything yet."""
+        peers = self._acquaintances.order(b"", self._transport.peers(), self._runtime.now())
+        return [peer for peer in peers if self._acquaintances.hello(peer) is None]
 
     async def _compare(self, peer: str) -> None:
         """Ask a peer what it holds. What the chain has too tells where to fetch it; the rest says nothing."""
@@ -283,5 +293,5 @@ class Replicator:
                 self._acquaintances.has(peer, head.root)
             for head in heads:
                 if self._chain.confirms(head):
-                    self._acquaintances.has(peer, head.root)
+                    self._acquaintances.holds(peer, head)
                     self._heard(head)

@@ -156,4 +156,4 @@ class SimTransport:
 
     def penalise(self, peer: str, points: int, why: str) -> None:
         self.counted.penalties.append((peer, points, why))
-        self._ledger.penalise(peer, points, self._runtime.now())
+        self._ledger.penalise(peer, points, self._runtime.now(), why)

@@ -93,10 +93,34 @@ def test_commits_newest_first_in_parts(site: Site) -> None:
 def test_peers_in_parts_and_addresses_for_those_who_run_the_node(site: Site) -> None:
     public = walk(site, "/v1/peers?limit=1")
     assert [one["id"] for one in public] == [f"12D3KooW{number}" for number in range(3)]
-    assert not any("addresses" in one for one in public)
+    hidden = ("addresses", "remote", "penalties")
+    assert all(one[name] is None for one in public for name in hidden)
     told = site.get("/v1/peers", headers=bearer(Scope.ADMIN)).json()["items"]
-    assert all(one["addresses"] for one in told)
-    assert not any("addresses" in one for one in site.get("/v1/peers", headers=bearer(Scope.PUBLISH)).json()["items"])
+    assert all(one[name] for one in told for name in hidden)
+    lesser = site.get("/v1/peers", headers=bearer(Scope.PUBLISH)).json()["items"]
+    assert all(one[name] is None for one in lesser for name in hidden)
+
+
+def test_what_is_told_of_a_peer(site: Site) -> None:
+    told = site.get("/v1/peers", headers=bearer(Scope.ADMIN)).json()["items"][1]
+    root = told["heads"][0].pop("root")
+    assert root.startswith("bafy")
+    assert told == {
+        "id": "12D3KooW1",
+        "direction": "inbound",
+        "pinned": False,
+        "since": "2027-01-15T08:00:00Z",
+        "last_seen": "2027-01-15T08:01:41Z",
+        "agent": "dkg/0",
+        "sent_bytes": 10,
+        "received_bytes": 20,
+        "heads": [{"publisher": "0x" + address(0).hex(), "seq": 3}],
+        "score": 60.0,
+        "shut_out": False,
+        "addresses": ["/ip4/203.0.113.1/tcp/9000/p2p/12D3KooW1"],
+        "remote": "203.0.113.1:40123",
+        "penalties": [{"at": "2027-01-15T08:00:50Z", "points": 60, "why": "the peer sent another page"}],
+    }
 
 
 def test_status(site: Site) -> None:

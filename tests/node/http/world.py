@@ -23,12 +23,15 @@ from dkg.pages import StoredPages
 from dkg.rdf import parse_quads
 from node.assets.edits import Details, content, put, retract
 from node.devnet.accounts import dev_accounts
+from node.replication.messages import Anchored
 from node.serving import (
     NOW,
     At,
     Claim,
     NoKeyError,
     OperationConflictError,
+    PeerStatus,
+    Penalty,
     PublisherStatus,
     Said,
     Stage,
@@ -331,9 +334,22 @@ class Node:
     def operations(self, most: int) -> list[Operation]:
         return self.store.operations.recent(most)
 
-    def peers(self) -> list[dict[str, object]]:
+    def peers(self) -> list[PeerStatus]:
         return [
-            {"id": f"12D3KooW{number}", "addresses": [f"/ip4/203.0.113.{number}/tcp/9000"], "penalty": 0}
+            PeerStatus(
+                f"12D3KooW{number}",
+                addresses=(f"/ip4/203.0.113.{number}/tcp/9000/p2p/12D3KooW{number}",),
+                remote=f"203.0.113.{number}:40123",
+                inbound=number == 1,
+                since=1_800_000_000,
+                last_seen=1_800_000_100 + number,
+                agent="dkg/0",
+                sent_bytes=10,
+                received_bytes=20,
+                heads=(Anchored(address(0), 3, self.store.kept("union")[0].root, 5, 2),),
+                score=60.04,
+                penalties=(Penalty(1_800_000_050, 60, "the peer sent another page"),),
+            )
             for number in range(3)
         ]
 

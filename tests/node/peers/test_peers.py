@@ -66,6 +66,39 @@ def test_two_peers_ask_each_other_over_one_connection() -> None:
     trio.run(main)
 
 
+def test_what_is_told_of_who_is_connected() -> None:
+    async def main() -> None:
+        a = Libp2pTransport(settings(), clock=lambda: 1_000.0)
+        assert a.about() == []
+        a.on_request(echo)
+        async with running(a):
+            b = Libp2pTransport(settings(bootstrap=(a.addresses[0],)), clock=lambda: 2_000.0)
+            b.on_request(echo)
+            async with running(b):
+                await until(lambda: a.peers() == [b.id] and b.peers() == [a.id], "each other")
+                assert await b.request(a.id, b"hello", timeout_s=5, bytes_max=100)
+                await until(lambda: a.about()[0].addresses and b.about()[0].addresses, "where they listen")
+                a.penalise(b.id, 60, "it lied")
+                ours, theirs = a.about()[0], b.about()[0]
+                assert (ours.id, ours.inbound, ours.pinned) == (b.id, True, False)
+                assert ours.since == ours.last_seen == 1_000
+                assert (theirs.id, theirs.inbound, theirs.pinned, theirs.since) == (a.id, False, True, 2000)
+                assert (ours.received_bytes, ours.sent_bytes) == (5, 63) == (theirs.sent_bytes, theirs.received_bytes)
+                assert ours.addresses == (b.addresses[0],)
+                assert theirs.addresses == (a.addresses[0],)
+                assert theirs.remote is not None
+                assert theirs.remote.startswith("127.0.0.1:")
+                assert [(one.points, one.why) for one in ours.penalties] == [(60, "it lied")]
+                assert 990 < ours.penalties[0].at <= 1_000
+                assert 59 < ours.score <= 60
+                assert not ours.shut_out
+                b.penalise(a.id, 200, "a lie")  # pinned: it stays connected, and is asked nothing
+                assert b.peers() == []
+                assert [(one.id, one.shut_out) for one in b.about()] == [(a.id, True)]
+
+    trio.run(main)
+
+
 def test_hundreds_of_requests_at_once_are_all_answered() -> None:
     async def main() -> None:
         a = Libp2pTransport(settings())

@@ -6,9 +6,10 @@ from random import Random
 
 import pytest
 
-from node.replication.acquaintance import LACKS_S, PEERS_MAX, ROOTS_MAX, STALLED_S, Acquaintances
+from node.replication.acquaintance import HEADS_MAX, LACKS_S, PEERS_MAX, ROOTS_MAX, STALLED_S, Acquaintances
 from node.replication.bucket import Bucket
-from node.replication.ledger import HALF_LIFE_S, LIE, REMEMBERED_MAX, STALL, Ledger
+from node.replication.ledger import HALF_LIFE_S, LIE, REASONS_MAX, REMEMBERED_MAX, STALL, WHY_CHARACTERS_MAX, Ledger
+from node.replication.messages import Anchored
 from tests.node.replication.examples import EXAMPLES, cid
 
 HELLO = EXAMPLES[0]
@@ -62,6 +63,36 @@ def test_the_ledger_forgets_whom_it_penalised_longest_ago() -> None:
     assert ledger.points("0", 0.0) == 0
     assert not ledger.is_out("0", 0.0)
     assert ledger.is_out(f"{REMEMBERED_MAX + 9}", 0.0)
+
+
+def test_the_newest_reasons_of_penalties_are_remembered_and_cut_to_size() -> None:
+    ledger = Ledger()
+    for number in range(REASONS_MAX + 3):
+        ledger.penalise("a", STALL, float(number), f"{number}" + "x" * WHY_CHARACTERS_MAX)
+    reasons = ledger.reasons("a")
+    assert [one.at for one in reasons] == [3.0, 4.0, 5.0, 6.0, 7.0]
+    assert all(len(one.why) == WHY_CHARACTERS_MAX for one in reasons)
+    for number in range(REMEMBERED_MAX):
+        ledger.penalise(f"{number}", STALL, 0.0, "late")
+    assert ledger.reasons("a") == []
+    assert len(ledger._reasons) == REMEMBERED_MAX
+
+
+def test_of_a_peer_the_latest_commit_of_each_publisher_is_remembered_that_it_said_it_has() -> None:
+    known = Acquaintances(Random(1))
+    assert known.heads("a") == ()
+    assert known.agent("a") is None
+    heads = [Anchored(publisher.to_bytes(20), 1, cid(publisher), 5, publisher) for publisher in range(HEADS_MAX + 5)]
+    for head in heads:
+        known.holds("a", head)
+    known.holds("a", Anchored(heads[9].publisher, 2, cid(900), 6, 99))
+    assert known.providers(cid(900), ["a"]) == ["a"]
+    told = known.heads("a")
+    assert [head.publisher for head in told] == sorted(head.publisher for head in heads[5:])
+    assert [head.seq for head in told if head.publisher == heads[9].publisher] == [2]
+    known.greeted("a", HELLO)  # type: ignore[arg-type]  # the first example is a greeting
+    known.gone("a")
+    assert known.agent("a") == "dkg/0.1"
 
 
 def test_those_who_have_a_dataset_are_asked_first() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench import chain, measure, report
+from bench import chain, measure, node, report
 from bench.curve import curve
 from bench.data import ROOT
 from bench.profiled import profiled
@@ -39,10 +39,11 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["all", "chain", "curve", "profile"],
+        choices=["all", "chain", "node", "curve", "profile"],
         default="all",
-        help="all: the report (default); chain: gas, publishing and cold clients; curve: page sizes against sizes of "
-        "proofs; profile: where the time of a question goes, after a run of all",
+        help="all: the report (default); chain: gas, publishing and cold clients; node: queries per second, "
+        "replication, memory; curve: page sizes against sizes of proofs; profile: where the time of a question goes, "
+        "after all",
     )
     parser.add_argument("question", nargs="?", help="for profile: DATA/QUESTION, such as university/star")
     size = parser.add_mutually_exclusive_group()
@@ -120,9 +121,14 @@ def main() -> int:
     if args.what == "curve":
         sys.stdout.write(curve(triples) + "\n")
         return 0
-    if args.what == "chain":
-        rows, details = chain.measured(say)
-        found = report.as_json(rows, [], {"chain": details, "refused": {}}, measure.machine(_today(args)))
+    outs = [out for out in (args.out, RESULTS / f"{args.name}.json" if args.name else None) if out]
+    if args.what in {"chain", "node"}:
+        machine = measure.machine(_today(args))
+        rows, details = (
+            chain.measured(say) if args.what == "chain" else node.measured(node.Plan.of(say, quick=args.quick))
+        )
+        found = report.as_json(rows, [], {args.what: details, "refused": {}}, machine)
+        written(found, outs)
         sys.stdout.write((json.dumps(found) if args.json else report.table(rows)) + "\n")
         return 0
     if args.what == "profile":
@@ -134,7 +140,6 @@ def main() -> int:
     before = json.loads(args.compare.read_text(encoding="utf-8")) if args.compare else None
     data = tuple(args.data or measure.DATA)
     plan = measure.Plan(triples, 1 if args.quick else 3, 0.4 if args.quick else 1.5, args.full, data, say)
-    outs = [out for out in (args.out, RESULTS / f"{args.name}.json" if args.name else None) if out]
     found = measured(plan, _today(args), outs)
     if args.json:
         sys.stdout.write(json.dumps(found) + "\n")

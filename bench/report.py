@@ -13,7 +13,8 @@ Json = dict[str, Any]
 class Row:
     """One line of the report: a figure of ours, a peer's if there is one, and the bar.
 
-    `bar` is the most that the figure may be, or the ratio where `on_ratio`. `met` is None where there is no bar.
+    `bar` is the most that the figure may be (or, `at_least`, the least), or the ratio where `on_ratio`. `met` is None
+    where there is no bar.
     """
 
     key: str
@@ -29,6 +30,8 @@ class Row:
     note: str = ""
     passes: bool = False
     """Met for another reason, which `note` says."""
+    at_least: bool = False
+    """Whether the bar is the least that the figure or the ratio may be."""
 
     @property
     def met(self) -> bool | None:
@@ -36,7 +39,7 @@ class Row:
         if self.bar is None:
             return None
         found = self.ratio if self.on_ratio else self.value
-        return self.passes or (found is not None and found <= self.bar)
+        return self.passes or (found is not None and (found >= self.bar if self.at_least else found <= self.bar))
 
 
 def number(value: float | None, unit: str = "") -> str:
@@ -50,7 +53,7 @@ def number(value: float | None, unit: str = "") -> str:
 def _bar(row: Row) -> str:
     if row.bar is None:
         return ""
-    return f"<= {number(row.bar)}{'x' if row.on_ratio else ' ' + row.unit}"
+    return f"{'>=' if row.at_least else '<='} {number(row.bar)}{'x' if row.on_ratio else ' ' + row.unit}"
 
 
 def table(rows: list[Row]) -> str:

@@ -129,7 +129,7 @@ BAD: tuple[tuple[str, str, dict[str, str], bytes | None], ...] = (
     ("GET", "/sparql?query=ASK%20%7B%7D&query=ASK%20%7B%7D", {}, None),
     ("GET", "/sparql?query=ASK%20%7B%7D&at=yesterday", {}, None),
     ("GET", "/sparql?query=ASK%20%7B%7D", {"Accept": "image/png"}, None),
-    ("GET", "/sparql?query=ASK%20%7B%7D", {"Authorization": "Bearer nobody"}, None),
+    ("GET", "/v1/operations", {"Authorization": "Bearer nobody"}, None),
     ("POST", "/sparql", DIRECT, ("SELECT * " + "{" * 9_000 + "}" * 9_000).encode()),
     ("POST", "/sparql", DIRECT, b"x" * 300_000),
     ("POST", "/sparql", {"Content-Type": "application/sparql-update"}, b"CLEAR ALL"),

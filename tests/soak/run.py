@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 SAMPLE_S = 5.0
 PUBLISH_S = 2.0
+MAKING_S = 5.0
+"""Until both nodes have made their first unions, in seconds."""
+
 CATCH_UP_S = 120.0
 """How long the second node may take to have everything after the load has ended, in seconds."""
 
@@ -34,8 +37,9 @@ def soak(folder: Path, file: Path, seconds: float, askers: int, pause_s: float) 
             one.start()
         sampler = Sampler(made.nodes, out, number, SAMPLE_S)
         try:
-            while not all(one.latest for one in uploaders):
+            while not all(one.latest and held(made.second, one.actor.address) for one in uploaders):
                 time.sleep(0.1)
+            time.sleep(MAKING_S)
             players = everybody(made, uploaders, tally, askers, pause_s)
             threads: list[Player | Sampler] = [*players, sampler]
             for thread in threads:

@@ -186,12 +186,12 @@ def _name(cid: bytes) -> str:
 def _shape(value: object) -> Page:
     if type(value) is not dict:
         raise ValueError("a page must be a map")
-    shape = "".join(value) if set(map(type, value)) == {str} else ""
-    if shape == "k":
+    fields = [*value]
+    if fields == ["k"]:
         return _leaf(value["k"])
-    if shape == "ckn":
+    if fields == ["c", "k", "n"]:
         return _inner(value["c"], value["k"], value["n"])
-    if shape == "ntv":
+    if fields == ["n", "t", "v"]:
         return _dataset_root(value["n"], value["t"], value["v"])
     raise ValueError(f"no page has the fields {sorted(map(str, value))}")
 

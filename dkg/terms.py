@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import math
 import re
-from functools import cache, lru_cache
-from typing import Final, cast
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Final, cast
 
 import pyoxigraph as ox
 
 from dkg.errors import LimitError, RdfError
 from dkg.limits import IRI_BYTES_MAX
 from dkg.normal import IRI, LITERAL, is_normal, normalize, shown
-from dkg.values import NUMERIC, TEMPORAL, order_bytes, value_of
+from dkg.values import TEMPORAL, order_bytes, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Term = bytes
 """An IRI or a literal in normal form."""
@@ -33,7 +36,7 @@ Quad = tuple[bytes, bytes, bytes, bytes]
 _TAGGED: Final = 10  # bytes before the term: a tag and the order bytes
 _CACHED: Final = 16_384
 _CACHED_BYTES_MAX: Final = 256  # longer ones are not cached, so that each cache stays below 12 MB
-_MARK: Final = b"\x12"  # stands for a tagged component that was checked on its own
+_FEW: Final = 256  # components that are looked at one by one, before the pattern for many is compiled
 
 _WIDER: Final = 2.0**-20
 """Relative. The engine compares in the wider type of two, at worst xsd:float, whose steps are 2^-23."""
@@ -44,9 +47,6 @@ _ZONES: Final = 2.0 * 86_400
 """Seconds. Times without a zone may be up to 14 hours from where they sort."""
 
 _INFINITE: Final = (math.inf, -math.inf)
-
-_OBJECT = f"{_MARK.decode()}|{LITERAL}|{IRI}"
-_TAGGED_PART: Final = re.compile(rb"([\x10\x11][\x80-\xff]{9}\"[^\x00\n]*+)")
 
 
 def component(term: bytes) -> bytes:
@@ -113,47 +113,74 @@ def quads_only(keys: list[bytes], order: str) -> list[bytes]:
 
 
 def _surely_quads(keys: list[bytes], order: str) -> bool:
-    """One pattern over all keys at once, about 1 microsecond a key. False means: look at each."""
-    text = b"\n".join(keys) + b"\n"
-    if max(map(len, keys), default=0) > IRI_BYTES_MAX or _MARK in text or text.count(b"\n") != len(keys):
-        return False  # so that below no term is over its limit, a mark is always ours, and a line is one key
-    if NUMERIC in text or TEMPORAL in text:
-        pieces = _TAGGED_PART.split(text)  # what lies between tagged components, and at odd places these
-        if not all(map(_is_object, pieces[1::2])):
-            return False
-        text = _MARK.join(pieces[::2])
-    try:
-        return not keys or _keys_of(order).fullmatch(text.decode()) is not None
-    except UnicodeDecodeError:
+    """Looks at each distinct component once, and at few that were seen before. False means: look at each key."""
+    parts = b"\n".join([b"", *keys]).split(b"\0")  # a line break before each key and nowhere else, or it is False
+    if parts.pop() or len(parts) != len(order) * len(keys):
+        return not keys
+    first, *columns = (set(parts[at :: len(order)]) for at in range(len(order)))
+    if not all(part[:1] == b"\n" for part in first):
         return False
+    columns.insert(0, {part[1:] for part in first})
+    objects = columns.pop(order.index("o")) - _OBJECTS.known
+    iris = columns[0].union(*columns[1:]) - _IRIS.known
+    return _IRIS.hold(iris) and _OBJECTS.hold(objects)
 
 
-@cache
-def _keys_of(order: str) -> re.Pattern[str]:
-    """Any number of keys of an index. Compiled when first needed: it takes 35 ms, and a point lookup needs one."""
-    return re.compile("(?:" + "".join(f"(?:{_OBJECT if p == 'o' else IRI})\0" for p in order) + "\n)*")
+class _Normal:
+    """What components in normal form are. Those that were looked at are known: most occur again and again."""
+
+    def __init__(self, one: Callable[[bytes], bool], pattern: str) -> None:
+        """`one`: whether a component is one. `pattern`: of most that are and have no order bytes, not of others."""
+        self.known: set[bytes] = set()
+        self._one = one
+        self._pattern = pattern
+
+    @cached_property
+    def _lines(self) -> re.Pattern[str]:
+        """Any number of lines. Compiled when there is much to look at: it takes 10 ms, and a point has little."""
+        return re.compile(f"(?:(?:{self._pattern})\n)*")
+
+    def hold(self, parts: set[bytes]) -> bool:
+        """Whether all of these are components in normal form."""
+        if not parts:
+            return True
+        if not self._match(parts) and not all(map(self._one, parts)):
+            return False
+        if len(self.known) > _CACHED:
+            self.known.clear()
+        self.known.update(part for part in parts if len(part) <= _CACHED_BYTES_MAX)
+        return True
+
+    def _match(self, parts: set[bytes]) -> bool:
+        if len(self.known) < _FEW or max(map(len, parts)) > IRI_BYTES_MAX:
+            return False  # so that a component that matches is within its limit
+        plain = [part for part in parts if part[:1] >= b" "]
+        if len(plain) < len(parts) and not all(self._one(part) for part in parts if part[:1] < b" "):
+            return False
+        try:
+            return self._lines.fullmatch(b"\n".join([*plain, b""]).decode()) is not None
+        except UnicodeDecodeError:
+            return False
 
 
 def _is_quad(key: bytes, order: str) -> bool:
     parts = key.split(b"\0")
     if len(parts) != len(order) + 1 or parts[-1]:
         return False
-    return all(
-        _is_object(part) if place == "o" else part[:1] == b"<" and is_normal(part)
-        for place, part in zip(order, parts, strict=False)
-    )
+    return all(_is_object(part) if place == "o" else _is_iri(part) for place, part in zip(order, parts, strict=False))
+
+
+def _is_iri(part: bytes) -> bool:
+    return part[:1] == b"<" and is_normal(part)
 
 
 def _is_object(part: bytes) -> bool:
-    return _is_short_object(part) if len(part) < _CACHED_BYTES_MAX else _is_any_object(part)
-
-
-def _is_any_object(part: bytes) -> bool:
     term = term_of(part)
     return is_normal(term) and component(term) == part
 
 
-_is_short_object = lru_cache(maxsize=_CACHED)(_is_any_object)
+_IRIS: Final = _Normal(_is_iri, IRI)
+_OBJECTS: Final = _Normal(_is_object, f"{LITERAL}|{IRI}")
 
 
 def numeric_range(op: str, literal: bytes) -> tuple[bytes, bytes] | None:

@@ -238,6 +238,8 @@ def test_what_is_no_map_is_refused(value: object) -> None:
         {**INNER, "v": 1},
         {**ROOT, "k": []},
         {"": KEYS},
+        {"c": LINKS[:3], "kn": KEYS[:2]},
+        {"n": 7, "tv": LINKS},
     ],
 )
 def test_unknown_or_missing_fields_are_refused(value: object) -> None:

@@ -11,6 +11,11 @@ from dkg.errors import RdfError
 from dkg.limits import IRI_BYTES_MAX, KEY_BYTES_MAX, LITERAL_BYTES_MAX
 from dkg.normal import is_normal, normalize, normalize_all
 from dkg.terms import (
+    _CACHED,
+    _CACHED_BYTES_MAX,
+    _FEW,
+    _IRIS,
+    _OBJECTS,
     Quad,
     _is_quad,
     _surely_quads,
@@ -135,6 +140,46 @@ def test_a_component_split_over_two_keys_is_no_quad() -> None:
     a, b = key_of((S, P, S, G), "spog"), key_of((S, P, P, G), "spog")
     for at in range(len(a)):
         assert not keys_are_quads([a[:at], a[at:] + b], "spog")
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_line_breaks_between_keys_cannot_be_forged(order: str) -> None:
+    a, b = key_of((S, P, S, G), order), key_of((S, P, P, G), order)
+    for keys in ([a + b"\n" + b], [a + b"\n", b], [a, b"\n" + b], [a + b"\n" + b, b""], [a, b"", b], [b"", a]):
+        assert not keys_are_quads(keys, order)
+    assert keys_are_quads([a, b], order)
+
+
+def test_what_is_known_of_one_place_says_nothing_of_another() -> None:
+    literal = b'"a literal that was looked at as an object"'
+    assert keys_are_quads([key_of((S, P, literal, G), "spog")], "spog")
+    for key in ((literal, P, S, G), (S, literal, S, G), (S, P, S, literal)):
+        assert not keys_are_quads([key_of(key, "spog")], "spog")
+
+
+def test_many_components_are_looked_at_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    quads = [(b"<s:%d>" % at, P, component(NORMAL_TERMS[at % len(NORMAL_TERMS)]), G) for at in range(3 * _FEW)]
+    keys = [b"\0".join((*quad, b"")) for quad in quads]
+    bad = [
+        keys[0].replace(b"<s:0>", other)
+        for other in (b"<s: >", b"s:0", b'"s:0"', b"<s:%zz>", b"<s:\xff>", b"<s:0", b"")
+    ]
+    for known in (0, _FEW):
+        for normal in (_IRIS, _OBJECTS):
+            monkeypatch.setattr(normal, "known", {b"%d" % at for at in range(known)})
+        assert keys_are_quads(keys, "spog")
+        for key in bad:
+            assert not keys_are_quads([*keys, key], "spog")
+            assert quads_only([*keys, key], "spog") == keys
+
+
+def test_no_more_is_remembered_than_so_many_short_components() -> None:
+    long = b"<s:%b>" % (b"l" * _CACHED_BYTES_MAX)
+    assert keys_are_quads([key_of((long, P, S, G), "spog")], "spog")
+    assert long not in _IRIS.known
+    for at in range(0, 2 * _CACHED, 100):
+        assert keys_are_quads([key_of((b"<m:%d>" % (at + i), P, S, G), "spog") for i in range(100)], "spog")
+    assert len(_IRIS.known) <= _CACHED + 100 + 1
 
 
 def test_forged_order_bytes_are_found_beside_right_ones() -> None:

@@ -159,10 +159,18 @@ def _other_graph(graph: bytes, ual: Ual) -> str:
 # --- edits ---------------------------------------------------------------------------------------------------
 
 
-def put(ual: Ual, quads: frozenset[Quad], details: Details, now: int, signed: Signed | None = None) -> Edit:
+def put(
+    ual: Ual,
+    quads: frozenset[Quad],
+    details: Details,
+    now: int,
+    signed: Signed | None = None,
+    private: str | None = None,
+) -> Edit:
     """Make this the content of an asset, whatever it was before, also if it was retracted. `now`: Unix seconds.
 
-    That somebody signed the content (`signed`) is remembered until the content changes.
+    That somebody signed the content (`signed`) is remembered until the content changes. `private`: the commitment to
+    its private part from now on; None: that stays as it is.
     The edit raises `AssetError` and `LimitError`, and what reading pages raises.
     """
     _check_own(ual, details)
@@ -173,7 +181,29 @@ def put(ual: Ual, quads: frozenset[Quad], details: Details, now: int, signed: Si
         before = _Asset.read(pages, root, ual)
         same = before.content == quads and before.about.retracted is None
         kept = before.about.signed if same else None
-        return _written(pages, root, before, quads, _told(before.about, details, kept, signed), time)
+        about = _told(before.about, details, kept, signed)
+        if private is not None:
+            about = replace(about, private=private)
+        return _written(pages, root, before, quads, about, time)
+
+    return edit
+
+
+def commit_private(ual: Ual, commitment: str | None, now: int) -> Edit:
+    """Let the provenance of an asset have a commitment to its private part, or none any more. `now`: Unix seconds.
+
+    Its public content stays; there may be none. The edit raises `AssetError`, and what reading pages raises.
+    """
+    time = time_text(now)
+
+    def edit(pages: Pages, root: bytes | None) -> Change:
+        before = _Asset.read(pages, root, ual)
+        if commitment is None and before.about.private is None:
+            raise AssetError(f"the asset {ual.name!r} has no private part")
+        about = replace(before.about, private=commitment)
+        if commitment is not None:
+            about = replace(about, retracted=None, reason=None)
+        return _written(pages, root, before, before.content, about, time)
 
     return edit
 
@@ -198,7 +228,9 @@ def supersede(ual: Ual, older: tuple[Ual, ...], now: int) -> Edit:
 
 
 def retract(ual: Ual, now: int, reason: str | None = None) -> Edit:
-    """Take the content of an asset back; its provenance stays and says so. `reason`: None keeps what was said.
+    """Take the content of an asset back, its private part too; its provenance stays and says so.
+
+    `reason`: None keeps what was said.
 
     The edit raises `AssetError` if there is no such asset, and what reading pages raises.
     """
@@ -213,7 +245,7 @@ def retract(ual: Ual, now: int, reason: str | None = None) -> Edit:
         told = about.reason if reason is None else reason or None
         if about.retracted is not None and not before.content:
             return before.to(frozenset(), replace(about, reason=told))
-        return before.to(frozenset(), replace(about, retracted=time, reason=told, modified=time))
+        return before.to(frozenset(), replace(about, retracted=time, reason=told, modified=time, private=None))
 
     return edit
 

@@ -79,6 +79,8 @@ class About:
     """When its content was taken back."""
     reason: str | None = None
     signed: Signed | None = None
+    private: str | None = None
+    """The commitment to what is private of it (`dkg.private`)."""
 
 
 def about(pages: Pages, root: bytes, ual: Ual) -> About | None:
@@ -110,6 +112,7 @@ def statements(about: About) -> frozenset[Quad]:
         *((asset, v.WAS_DERIVED_FROM, iri(source)) for source in about.derived_from),
         *((asset, how, iri(old)) for old in about.replaces for how in (v.REPLACES, v.WAS_REVISION_OF)),
         *((asset, v.IS_REPLACED_BY, iri(new)) for new in about.replaced_by),
+        *_maybe(asset, v.PRIVATE_COMMITMENT, about.private, iri),
         *_retraction(about, publisher),
         *_signature(about, publisher),
     ]
@@ -201,6 +204,7 @@ def read_about(ual: Ual, quads: Iterable[Quad]) -> About:
         retracted=retracted,
         reason=said.text(_part(ual, "retraction"), v.COMMENT) if retracted else None,
         signed=_read_signed(ual, said),
+        private=said.iri(asset, v.PRIVATE_COMMITMENT),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from dkg import private
+
 _DCTERMS: Final = "http://purl.org/dc/terms/"
 _PROV: Final = "http://www.w3.org/ns/prov#"
 _RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -48,4 +50,7 @@ DATA_INTEGRITY_PROOF: Final = _term(SECURITY, "DataIntegrityProof")
 EXPIRATION: Final = _term(SECURITY, "expiration")
 PROOF_PURPOSE: Final = _term(SECURITY, "proofPurpose")
 PROOF_VALUE: Final = _term(SECURITY, "proofValue")
+PRIVATE_COMMITMENT: Final = private.COMMITMENT
+"""Not of a standard vocabulary: there is none for this (`dkg.private`)."""
+
 VERIFICATION_METHOD: Final = _term(SECURITY, "verificationMethod")

@@ -278,6 +278,7 @@ class About(Shape):
     retracted: str | None
     reason: str | None
     signed: Signature | None
+    private: str | None = Field(description="The commitment to its private part, if it has one.")
 
     @classmethod
     def of(cls, about: KnownAbout) -> About:

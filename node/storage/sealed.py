@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 SUMS: Final = "CREATE TABLE sums (name TEXT PRIMARY KEY, sum BLOB NOT NULL)"
 """The statement for the table of sums, which a database of sealed tables has."""
 
+ADVICE: Final = (
+    "Restore a backup; or move the file away, and what it said is learned again from the chain and from peers"
+)
+
 NUMBER_MAX: Final = 2**63 - 1
 """Largest number that is kept: SQLite's. A chain's clock may say more, where its endpoint lies."""
 
@@ -50,10 +54,11 @@ class Sealed:
 
 
 class SealedTables:
-    """Reading and changing sealed tables of one database."""
+    """Reading and changing sealed tables of one database. `advice`: what to do when a table is damaged."""
 
-    def __init__(self, database: Database, tables: Iterable[Sealed]) -> None:
+    def __init__(self, database: Database, tables: Iterable[Sealed], advice: str = ADVICE) -> None:
         """Raises `StoreError` when a table is damaged."""
+        self._advice = advice
         self._database = database
         self._db = database.connection
         self._tables = tuple(tables)
@@ -137,10 +142,7 @@ class SealedTables:
 
     def _damaged(self, table: Sealed) -> StoreError:
         file = self._database.file
-        return StoreError(
-            f"{file} is damaged: its {table.name} are not as they were written. Restore a backup; or move the file "
-            "away, and what it said is learned again from the chain and from peers"
-        )
+        return StoreError(f"{file} is damaged: its {table.name} are not as they were written. {self._advice}")
 
 
 def _seal(row: Iterable[object]) -> bytes:

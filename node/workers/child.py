@@ -18,6 +18,7 @@ from node.workers.codec import Reply, decode_job, encode_reply
 from node.workers.errors import JobMemoryError, WorkerCrashedError
 from node.workers.execute import Executor
 from node.workers.frames import REQUEST_HEADER_BYTES_MAX, Frame, encode, receive
+from node.workers.jobs import is_private
 from node.workers.sandbox import LIFE_CPU_SECONDS
 from node.workers.warm import warm_up
 
@@ -62,19 +63,24 @@ class _Worker:
         self._run = run
         self._settings = settings
         self._started = _peak_bytes()
+        self._is_private = False
         self._no_memory = encode_reply(Reply(too_much_memory(settings), spent=True))  # made while there is some
 
     def reply(self, frame: Frame) -> bytes:
+        self._is_private = False
         try:
             outcome = self._outcome(frame)
-            return encode_reply(Reply(outcome, isinstance(outcome, WorkerCrashedError) or self._spent()))
+            spent = isinstance(outcome, WorkerCrashedError) or self._is_private or self._spent()
+            return encode_reply(Reply(outcome, spent))
         except MemoryError:
             return self._no_memory
 
     def _outcome(self, frame: Frame) -> Result | DkgError:
         signal.setitimer(signal.ITIMER_PROF, self._settings.cpu_seconds)  # at its end the process dies of SIGPROF
         try:
-            return self._run(decode_job(frame))
+            job = decode_job(frame)
+            self._is_private = is_private(job)
+            return self._run(job)
         except DkgError as error:
             return error
         except MemoryError:

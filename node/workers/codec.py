@@ -26,7 +26,7 @@ MESSAGE_CHARS_MAX: Final = 2_000
 
 _JOBS: Final[dict[str, type[Job]]] = {"query": Query, "plain": Plain, "prove": Prove, "check": Check, "parse": Parse}
 _NAMES: Final = {kind: name for name, kind in _JOBS.items()}
-_PAYLOADS: Final = {Check: "car", Parse: "data"}
+_PAYLOADS: Final[dict[type[Job], str]] = {Check: "car", Parse: "data", Plain: "overlay", Prove: "overlay"}
 _FIELDS: Final = {
     kind: [(field.name, field.default) for field in fields(kind) if field.name != _PAYLOADS.get(kind)]
     for kind in _NAMES

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dkg.api import load
 from dkg.canon import nquad
+from dkg.car import read_car
 from dkg.client.files import ZSTD_MAGIC, compress, decompress, proof_file_bytes_max
 from dkg.errors import StoreError
 from dkg.evaluate import evaluate
-from dkg.pages import RecordedPages, StoredPages
+from dkg.page import decode
+from dkg.pages import Pages, RecordedPages, StoredPages
 from dkg.proof import prove, root_bytes, verify
 from node.workers.jobs import Check, Facts, Parse, Plain, Prove, Query, Result
 from node.workers.views import Viewed, Views, format_for, too_large
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from dkg.answer import Results
-    from dkg.pages import Pages, PageStore
+    from dkg.page import Page
+    from dkg.pages import PageStore
     from node.workers.jobs import Job
     from node.workers.settings import Settings
 
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
 
     Done = tuple[bytes, str, str, int | None, int | None]
     """Body, form, format, rows, pages."""
+
+
+OVERLAY_PAGES_MAX: Final = 1_000_000
+"""Most pages that come with a job; how many bytes they may have, the limit of a job's document says."""
 
 
 class Executor:
@@ -94,9 +101,13 @@ class Executor:
             case Parse():
                 return _parse(job, self._settings.result_bytes)
 
-    def _query(self, job: Query) -> Done:
+    def _with(self, overlay: bytes, root: bytes) -> Pages:
+        """The pages of the store, and before them those of a CAR that came with the job."""
+        return Overlaid(read_car(overlay, root, OVERLAY_PAGES_MAX), self._pages) if overlay else self._pages()
+
+    def _query(self, job: Query, overlay: bytes = b"") -> Done:
         budget = job.budget
-        pages = RecordedPages(self._pages(), budget.pages, budget.proof_bytes)
+        pages = RecordedPages(self._with(overlay, job.root), budget.pages, budget.proof_bytes)
         root = root_bytes(job.root)
         answer = evaluate(pages, root, job.text, dataset=job.dataset, budget=budget, base_iri=job.base_iri, now=job.now)
         return *_results(answer, job), len(answer), len(pages.read)
@@ -115,12 +126,13 @@ class Executor:
                 budget=job.budget,
                 table=job.table,
                 graph=job.graph,
-            )
+            ),
+            job.overlay,
         )
 
     def _prove(self, job: Prove) -> Done:
         proof = prove(
-            self._pages(),
+            self._with(job.overlay, job.root),
             job.root,
             job.text,
             dataset=job.dataset,
@@ -132,6 +144,25 @@ class Executor:
         if job.compressed:
             return compress(proof.car), form, "car.zst", rows, proof.pages
         return proof.car, form, "car", rows, proof.pages
+
+
+class Overlaid(Pages):
+    """Pages of a CAR, which nobody keeps, and behind them those of a store, which is opened if it is needed."""
+
+    def __init__(self, blocks: dict[bytes, bytes], store: Callable[[], Pages]) -> None:
+        self._blocks = blocks
+        self._store = store
+        self._read: dict[bytes, Page] = {}
+
+    def page(self, cid: bytes) -> Page:
+        """See `Pages.page`."""
+        page = self._read.get(cid)
+        if page is None:
+            raw = self._blocks.get(cid)
+            if raw is None:
+                return self._store().page(cid)
+            page = self._read[cid] = decode(cid, raw)
+        return page
 
 
 def _check(job: Check) -> Done:

@@ -61,9 +61,10 @@ class Query(_Asked):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prove(_Asked):
-    """Answer a query and prove the answer; the formats play no part."""
+    """Answer a query and prove the answer; the formats play no part. `overlay`: as for `Plain`."""
 
     compressed: bool = False
+    overlay: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,21 +80,27 @@ class Plain(_Asked):
 
     `allowed`: the graphs that whoever asks may see, whatever the query and `dataset` say; it is for the caller to say
     that it is every graph. The view holds each quad in its graph and, once, in the default graph. Without a view, and
-    for what it cannot answer rightly, the pages are read.
+    for what it cannot answer rightly, the pages are read. `overlay`: a CAR under `root` of pages that are in no store,
+    because they are private. A worker that was given such is replaced.
     """
 
     allowed: Graphs
     view: str | None
+    overlay: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parse:
-    """Read a document. `graph`: the IRI of the graph of triples that are in none; other arguments as for `dkg.load`."""
+    """Read a document. `graph`: the IRI of the graph of triples that are in none; other arguments as for `dkg.load`.
+
+    `private`: a worker that read it is replaced.
+    """
 
     data: bytes
     format: str
     graph: str
     base_iri: str | None = None
+    private: bool = False
 
 
 Job = Query | Plain | Prove | Check | Parse
@@ -141,20 +148,32 @@ class Runner(Protocol):
 
 
 def payload_of(job: Job) -> bytes:
-    """The document or proof of a job."""
+    """The document, the proof or the private pages of a job."""
     match job:
         case Parse():
             return job.data
         case Check():
             return job.car
+        case Plain() | Prove():
+            return job.overlay
     return b""
+
+
+def is_private(job: Job) -> bool:
+    """Whether a job holds what only some may see, so that nothing of it may stay in a worker."""
+    match job:
+        case Parse():
+            return job.private
+        case Plain() | Prove():
+            return bool(job.overlay)
+    return False
 
 
 def check_size(job: Job, settings: Settings) -> None:
     """Refuse a job that is larger than any can be, before anybody works for it. Raises `LimitError`."""
     payload = len(payload_of(job))
     if payload > settings.input_bytes:
-        what = "document" if isinstance(job, Parse) else "proof"
+        what = "document" if isinstance(job, Parse) else "proof" if isinstance(job, Check) else "private part"
         raise LimitError(f"the {what} has {payload} bytes, over the limit of {settings.input_bytes} bytes")
     if not isinstance(job, Parse):
         size = len(job.text.encode("utf-8", "surrogatepass"))

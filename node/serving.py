@@ -256,6 +256,12 @@ class Service(Protocol):
     async def retract(self, ticket: Ticket, name: str, reason: str | None) -> Operation:
         """Take the content of an asset of this node's own publisher back. As `publish_rdf`."""
 
+    async def commit_private(self, ticket: Ticket, name: str, commitment: str | None) -> Operation:
+        """Let an asset of this node's own publisher have a commitment to its private part, or none. As `publish_rdf`.
+
+        `commitment`: an IRI (`dkg.private`); what it is of is on the disk already.
+        """
+
     def operation(self, name: str) -> Operation | None:
         """An operation by its id."""
 

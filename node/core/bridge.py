@@ -82,6 +82,10 @@ class Bridge:
         """See `Service.retract`."""
         return await self._there(lambda: self._core.retract(ticket, name, reason))
 
+    async def commit_private(self, ticket: Ticket, name: str, commitment: str | None) -> Operation:
+        """See `Service.commit_private`."""
+        return await self._there(lambda: self._core.commit_private(ticket, name, commitment))
+
     def operation(self, name: str) -> Operation | None:
         """See `Service.operation`."""
         return self._core.operation(name)

@@ -391,6 +391,10 @@ class NodeCore(Answers):
         """See `Service.retract`."""
         return await self.own.retract(ticket, name, reason)
 
+    async def commit_private(self, ticket: Ticket, name: str, commitment: str | None) -> Operation:
+        """See `Service.commit_private`."""
+        return await self.own.commit_private(ticket, name, commitment)
+
     def status(self) -> dict[str, object]:
         """See `Service.status`."""
         return status_of(self)

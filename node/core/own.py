@@ -18,7 +18,7 @@ from dkg.chain.ual import Publisher
 from dkg.errors import DkgError, InputError, StoreError
 from dkg.page import cid_text
 from dkg.rdf import parse_quads
-from node.assets.edits import Details, content, put, retract
+from node.assets.edits import Details, commit_private, content, put, retract
 from node.assets.request import asset_of
 from node.core.desk import body_of
 from node.core.intake import take_in
@@ -71,6 +71,8 @@ class _Asked:
     reason: str | None
     now: int
     """When it was asked for, in Unix seconds: what the provenance says does not depend on when it is tried."""
+    private: str | None = None
+    """The commitment to a private part, which is all that changes; empty: none any more."""
 
     def encode(self) -> bytes:
         """As a file."""
@@ -91,6 +93,8 @@ class _Asked:
 
     def edit(self, ual: Ual, publisher: Publisher) -> Edit:
         """The change to the publisher's dataset. Raises `InputError`."""
+        if self.private is not None:
+            return commit_private(ual, self.private or None, self.now)
         if self.quads is None:
             return retract(ual, self.now, self.reason)
         said = self.said
@@ -140,6 +144,14 @@ class Own:
             return found
         asked = _Asked(name, None, Said(), reason, int(self._parts.clock()))
         return await self._begin(ticket, RETRACT, asset_of(name, publisher), asked)
+
+    async def commit_private(self, ticket: Ticket, name: str, commitment: str | None) -> Operation:
+        """See `Service.commit_private`. Nothing private comes here: it is staged in the vault."""
+        found, publisher = self._desk.again(ticket), self._publisher()
+        if found is not None:
+            return found
+        asked = _Asked(name, None, Said(), None, int(self._parts.clock()), commitment or "")
+        return await self._begin(ticket, PUBLISH, asset_of(name, publisher), asked)
 
     def _publisher(self) -> Publisher:
         address, domain = self.address, self._parts.domain

@@ -21,7 +21,7 @@ from dkg.errors import ProofError
 from dkg.page import CID_PREFIX, cid_of, cid_text
 from dkg.pages import StoredPages
 from dkg.rdf import parse_quads
-from node.assets.edits import Details, content, put, retract
+from node.assets.edits import Details, commit_private, content, put, retract
 from node.devnet.accounts import dev_accounts
 from node.replication.messages import Anchored
 from node.serving import (
@@ -294,6 +294,14 @@ class Node:
         asset = Ual.parse(name)
         made = self.edit(self._own(), retract(asset, self.block.time, reason))
         return self._done(ticket, "retract", made.commit, made, name)
+
+    async def commit_private(self, ticket: Ticket, name: str, commitment: str | None) -> Operation:
+        known = self._known(ticket)
+        if known is not None:
+            return known
+        asset = Ual.parse(name)
+        made = self.edit(self._own(), commit_private(asset, commitment, self.block.time))
+        return self._done(ticket, "publish", made.commit, made, name)
 
     def _own(self) -> int:
         if self.own is None:

@@ -118,6 +118,7 @@ class NodeCore(Answers):
         self._news = parts.runtime.event()
         self._changed = parts.runtime.event()
         self._seen = parts.runtime.event()
+        self._looks = self._looked = 0  # how many began, and the last that ended
         self._looked_at = -settings.news_s
         self._running: Nursery | None = None
         self.replicator, self.server = self._replication()
@@ -210,11 +211,14 @@ class NodeCore(Answers):
         self._is_stirred = True
         self._news.set()
 
-    async def _look(self) -> None:
-        """Look at the chain now, if it answers within a while."""
-        seen = self._seen
+    async def _look(self) -> bool:
+        """Look at the chain, and whether that went well within a while. A look that is under way began too early."""
+        runtime, wanted = self.parts.runtime, self._looks + 1
+        until = runtime.now() + LOOK_S
         self._stir()
-        await wait_at_most(self.parts.runtime, seen, LOOK_S)
+        while self._looked < wanted and (left := until - runtime.now()) > 0:
+            await wait_at_most(runtime, self._seen, left)
+        return self._looked >= wanted and not self.watch.trouble
 
     def _hinted(self) -> None:
         """A peer says that there is news."""
@@ -227,6 +231,7 @@ class NodeCore(Answers):
         while True:
             self._news = runtime.event()
             self._looked_at = runtime.now()
+            self._looks += 1
             trouble, was = watch.trouble, watch.condition
             view = await runtime.blocking(CHAIN_LANE, watch.step)
             if watch.trouble != trouble or watch.condition != was:
@@ -234,6 +239,7 @@ class NodeCore(Answers):
             if view is not self.chain.view or self._is_stirred:
                 self._is_stirred = False
                 await self._see(view)
+            self._looked = self._looks
             self._seen.set()
             self._seen = runtime.event()
             failures = failures + 1 if watch.trouble else 0

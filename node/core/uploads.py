@@ -56,6 +56,7 @@ EVIDENCE_MAX: Final = 1_000
 """Most files of evidence that are kept."""
 
 _RETRY_AFTER_S: Final = 60
+_CHAIN_RETRY_S: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,9 @@ class Uploads:
         desk: Desk,
         *,
         wake: Callable[[], None],
-        look: Callable[[], Awaitable[None]],
+        look: Callable[[], Awaitable[bool]],
     ) -> None:
-        """`wake`: called when something was kept, or came to the chain. `look`: looks at the chain."""
+        """`wake`: called when something was kept, or came to the chain. `look`: looks at the chain; whether it could."""
         self._parts = parts
         self._chain = chain
         self._shelf = shelf
@@ -117,8 +118,9 @@ class Uploads:
             raise NoKeyError("this node pays for nobody's commits: anchor it yourself, and then send the pages")
         try:
             self._check(signed)
-        except ProofError:  # the chain may have gone on since this node looked last
-            await self._look()
+        except ProofError as error:  # the chain may have gone on since this node looked last
+            if not await self._look():
+                raise OverloadedError(f"{error}; and it does not answer now", _CHAIN_RETRY_S) from error
             self._check(signed)
         made = await self._parts.runtime.blocking(LANE, lambda: self._keep(ticket, signed, car, relay=relay))
         self._news.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,7 @@ from dkg.chain.evidence import check_evidence
 from dkg.chain.secp import SignatureError
 from dkg.errors import LimitError, MissingPageError, ProofError
 from dkg.page import CID_PREFIX
+from node.core.core import CHAIN_LANE
 from node.core.desk import INBOX, body_of
 from node.core.uploads import EVIDENCE
 from node.serving import NoKeyError, OperationConflictError, Stage, State, Ticket, UnknownPublisherError
@@ -214,6 +215,55 @@ def test_a_commit_that_comes_before_this_node_has_seen_the_one_before_is_taken(f
         await quiet.upload(second, second_car)
         assert [one.commit for one in quiet.node.core.commits(None, before=None, most=9)] == [first.commit]
         assert len(car) > 100
+
+    quiet.run(main)
+
+
+def test_a_look_that_was_under_way_does_not_count_for_a_commit_that_came_later(folder: Path) -> None:
+    quiet = Quiet(folder, poll_s=60.0, poll_max_s=60.0)
+    quiet.ledger.mine(1)
+
+    async def main() -> None:
+        actor, core = quiet.actors[0], quiet.node.core
+        runtime: Any = core.parts.runtime
+        at_once = runtime.blocking
+
+        async def slowly(lane: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the work gives
+            if lane != CHAIN_LANE:
+                return await at_once(lane, work)
+            found = work()
+            await runtime.sleep(1.0)
+            return found
+
+        runtime.blocking = slowly
+        core._stir()
+        await quiet.wait(0.5)  # it looks, and its answers are under way
+        first, _ = quiet.next(actor)
+        quiet.ledger.send(first)
+        quiet.ledger.mine(int(quiet.net.loop.time))
+        second, car = quiet.next(actor)
+        await quiet.upload(second, car)
+        assert [one.commit for one in core.commits(None, before=None, most=9)] == [first.commit]
+
+    quiet.run(main)
+
+
+def test_a_commit_that_does_not_fit_while_the_chain_does_not_answer_may_be_sent_again(folder: Path) -> None:
+    quiet = Quiet(folder)
+    quiet.ledger.mine(1)
+
+    async def main() -> None:
+        actor = quiet.actors[0]
+        quiet.node.reader.down = True
+        first, _ = quiet.next(actor)
+        quiet.ledger.send(first)
+        quiet.ledger.mine(int(quiet.net.loop.time))
+        second, car = quiet.next(actor)
+        with pytest.raises(OverloadedError, match="0 commits of .*: 1 is next; and it does not answer now"):
+            await quiet.upload(second, car)
+        quiet.node.reader.down = False
+        await quiet.wait(60.0)
+        await quiet.upload(second, car)
 
     quiet.run(main)
 

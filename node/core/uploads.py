@@ -95,7 +95,7 @@ class Uploads:
         wake: Callable[[], None],
         look: Callable[[], Awaitable[bool]],
     ) -> None:
-        """`wake`: called when something was kept, or came to the chain. `look`: looks at the chain; whether it could."""
+        """`wake`: called when something was kept, or came to the chain. `look`: looks at the chain, if it can."""
         self._parts = parts
         self._chain = chain
         self._shelf = shelf

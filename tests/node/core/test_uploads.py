@@ -259,7 +259,7 @@ def test_a_commit_that_does_not_fit_while_the_chain_does_not_answer_may_be_sent_
         quiet.ledger.send(first)
         quiet.ledger.mine(int(quiet.net.loop.time))
         second, car = quiet.next(actor)
-        with pytest.raises(OverloadedError, match="0 commits of .*: 1 is next; and it does not answer now"):
+        with pytest.raises(OverloadedError, match=r"0 commits of .*: 1 is next; and it does not answer now"):
             await quiet.upload(second, car)
         quiet.node.reader.down = False
         await quiet.wait(60.0)

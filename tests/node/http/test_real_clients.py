@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree as ET
 
 import pyoxigraph
@@ -108,16 +108,16 @@ def test_rdflib_sparqlstore(real: Real, method: str, form: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "POST_FORM"])
-def test_rdflib_sparqlconnector(real: Real, method: str) -> None:
+def test_rdflib_sparqlconnector(real: Real, method: Literal["GET", "POST", "POST_FORM"]) -> None:
     pytest.importorskip("rdflib")
     from rdflib.plugins.stores.sparqlconnector import SPARQLConnector  # noqa: PLC0415
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # as above
         connector = SPARQLConnector(query_endpoint=real.sparql, method=method, returnFormat="csv")
-        assert [str(row.name) for row in connector.query(NAMES)] == EXPECTED
+        assert [str(row["name"]) for row in connector.query(NAMES).bindings] == EXPECTED
         found = connector.query(NAMES, default_graph=str(real.ual("water")))
-        assert [str(row.name) for row in found] == ["Lake"]
+        assert [str(row["name"]) for row in found.bindings] == ["Lake"]
         del connector, found
 
 

@@ -110,14 +110,17 @@ def test_rdflib_sparqlstore(real: Real, method: str, form: str) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST", "POST_FORM"])
 def test_rdflib_sparqlconnector(real: Real, method: Literal["GET", "POST", "POST_FORM"]) -> None:
     pytest.importorskip("rdflib")
+    from rdflib import Variable  # noqa: PLC0415
     from rdflib.plugins.stores.sparqlconnector import SPARQLConnector  # noqa: PLC0415
+
+    name = Variable("name")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # as above
         connector = SPARQLConnector(query_endpoint=real.sparql, method=method, returnFormat="csv")
-        assert [str(row["name"]) for row in connector.query(NAMES).bindings] == EXPECTED
+        assert [str(row[name]) for row in connector.query(NAMES).bindings] == EXPECTED
         found = connector.query(NAMES, default_graph=str(real.ual("water")))
-        assert [str(row["name"]) for row in found.bindings] == ["Lake"]
+        assert [str(row[name]) for row in found.bindings] == ["Lake"]
         del connector, found
 
 

@@ -23,6 +23,7 @@ from dkg.sparql.cover import Coverage
 from dkg.sparql.filters import Expressions
 from dkg.sparql.patterns import Lookup, Scope
 from dkg.sparql.relation import Relation
+from dkg.sparql.steps import stream
 from dkg.sparql.syntax import parse
 from dkg.terms import component, to_oxigraph
 
@@ -205,19 +206,22 @@ class _Evaluation:
     def _may_stop_early(self, select: Select) -> bool:
         form = self._query.form
         limited = form is Form.ASK or (form is Form.SELECT and select.limit is not None)
-        if not limited or select.ordered or select.aggregated or any(e.exists for e in select.expressions):
-            return False
-        return select.values is None
+        return limited and not (select.ordered or select.aggregated or any(e.exists for e in select.expressions))
 
     def _streamed(self, select: Select) -> Answer:
         """ASK and LIMIT read until there is enough: each row found over what was covered so far is right."""
         result: Answer | None = None
         enough = select.offset + (1 if select.limit is None else select.limit)
-        for _ in self._coverage.stream(select.where, max(enough, 1)):
+        for _ in stream(self._coverage, select, max(enough, 1)):
             result = self._result(self._engine)
-            if result.boolean or (result.boolean is None and len(result) >= (select.limit or 0)):
+            if self._suffices(result):
                 return result
         return result if result is not None else self._result(self._engine)
+
+    def _suffices(self, result: Answer) -> bool:
+        """Whether an answer over a part of the dataset is one over all of it."""
+        limit = self._query.select.limit or 0
+        return bool(result.boolean) if result.boolean is not None else len(result) >= limit
 
     # --- the engine ----------------------------------------------------------------------------------------
 

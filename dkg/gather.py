@@ -196,11 +196,16 @@ class Gather:
             return keys
         return quads_only(keys, order)
 
-    def kept(self, *, named: bool) -> Iterator[tuple[str, list[bytes]]]:
-        """The keys gathered for the default graph or for named graphs, by range: the range's index and its keys."""
-        for (of_named, order, *_), keys in list(self._ranges.items()):
-            if of_named is named:
-                yield order, keys
+    def gathered(self, seen: dict[object, int], *, named: bool) -> Iterator[tuple[str, list[bytes]]]:
+        """The keys gathered for the default graph or for named graphs: each range's index and its keys.
+
+        `seen` remembers how many keys of each range were given: with the same one, a later call gives what came since.
+        """
+        for name, keys in list(self._ranges.items()):
+            known = seen.get(name, 0)
+            if name[0] is named and known < len(keys):
+                seen[name] = len(keys)
+                yield name[1], keys[known:]
 
     def text(self) -> tuple[bytes, bytes]:
         """What was gathered: N-Triples of the default graph and N-Quads of the named graphs."""

@@ -35,7 +35,6 @@ from dkg.sparql.analysis import (
     assigned,
     bindable,
     hides_graph,
-    monotone,
     names_of,
     names_of_expressions,
     names_of_group,
@@ -51,21 +50,18 @@ from dkg.sparql.patterns import (
     Scope,
     constant_only,
     estimate,
-    first_batches,
-    gathered_rows,
     join_pattern,
 )
 from dkg.sparql.relation import Relation, copied, cross, join, left_join, unified, union
 from dkg.terms import component
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
     from dkg.gather import Gather
     from dkg.sparql.algebra import Expression, Select
     from dkg.sparql.patterns import Bounds
-    from dkg.sparql.relation import Row
 
 CROSS_ROWS_MAX: Final = 20_000
 """Rows up to which a product of unconnected patterns is kept; beyond, the smaller knowledge is forgotten."""
@@ -110,7 +106,7 @@ class Coverage:
         if opaque(select):
             given = Relation()
         elif select.values:
-            given = join(given, _relation_of(select.values))
+            given = join(given, relation_of(select.values))
         inside = names_of_expressions(select.expressions) if any(e.exists for e in select.expressions) else frozenset()
         found = self.group(select.where, given, scope, needed | inside)
         self.select_expressions(select, found, scope)
@@ -136,29 +132,7 @@ class Coverage:
         `needed`: columns wanted back. `left`: columns of `given` that the left side of this OPTIONAL binds: its
         filters see them. `own`: columns of `given` that patterns of this very group have bound.
         """
-        return _GroupCover(self, group, scope, needed, left).run(given, own)
-
-    def stream(self, group: Group, enough: int) -> Iterator[None]:
-        """Cover a group bit by bit: for `enough` rows of its first pattern, then twice as many, and so on.
-
-        A group around nothing but a group, or a GRAPH that begins with a triple pattern, is taken for that.
-        """
-        scope = self.default_scope
-        while len(group.elements) == 1 and not group.filters:
-            element = group.elements[0]
-            if isinstance(element, InGraph) and not scope.named and starts_with_triple(element.group):
-                if not isinstance(element.graph, Var):
-                    scope = self.named_scope(element.graph)
-                elif monotone(element.group) and element.graph.name not in names_of_group(element.group):
-                    scope = self.named_scope(self.fresh_graph(), element.graph.name)
-                else:
-                    break
-                group = element.group
-            elif isinstance(element, Group):
-                group = element
-            else:
-                break
-        return _GroupCover(self, group, scope, frozenset(), frozenset()).stream(Relation(), enough)
+        return GroupCover(self, group, scope, needed, left).run(given, own)
 
     def exists(self, expression: Expression, given: Relation, scope: Scope) -> None:
         """Cover the patterns of EXISTS and NOT EXISTS in an expression."""
@@ -206,12 +180,13 @@ def graph_name(scope: Scope) -> frozenset[str]:
     return frozenset((scope.graph.name,)) if isinstance(scope.graph, Var) else frozenset()
 
 
-def _relation_of(values: Values) -> Relation:
+def relation_of(values: Values) -> Relation:
+    """The rows of VALUES."""
     rows = [tuple(None if cell is None else component(cell) for cell in row) for row in values.rows]
     return Relation(tuple(var.name for var in values.variables), list(dict.fromkeys(rows)))
 
 
-class _GroupCover:
+class GroupCover:
     """The walk through one group."""
 
     def __init__(
@@ -229,76 +204,46 @@ class _GroupCover:
 
     def run(self, given: Relation, own: frozenset[str]) -> Found:
         """Cover the whole group."""
-        elements = self._group.elements
+        return self.walk(self.begin(given, own), 0)
+
+    def begin(self, given: Relation, own: frozenset[str]) -> Found:
+        """What is known before the first element: the bindings from outside, and VALUES."""
         for name in self._graph:
             if not starts_with_triple(self._group):  # it begins with the graphs themselves
                 self._coverage.lists_graphs = True
                 # (and where there is a BIND, the engine may replace the graph's name by its value)
                 self._coverage.graph_names(Relation() if assigned(self._group) else given, name)
-        for element in elements:
+        for element in self._group.elements:
             if isinstance(element, Values):
-                given = join(given, _relation_of(element))
-        found = Found(given.project(self._needed_from(0)), own)
-        at = 0
+                given = join(given, relation_of(element))
+        return Found(given.project(self._needed_from(0)), own)
+
+    def walk(self, found: Found, at: int, joined: int | None = None) -> Found:
+        """Cover the elements from position `at` to the end, where `found` is what those before it gave.
+
+        `joined`: position among the units that begin at `at` of one that `found` has been joined with already.
+        """
+        elements = self._group.elements
         while at < len(elements):
-            stop = at
-            units: list[Unit] = []
-            while stop < len(elements) and not isinstance(elements[stop], Optional | Minus | Bind):
-                found = self._add_unit(units, elements[stop], found)
-                stop += 1
-            if units:
-                found = self._join_all(units, found, self._needed_from(stop), more=stop < len(elements))
-            else:
-                found = self._single(at, found)
-                stop = max(stop, at + 1)
-            at = stop
+            units, stop, found = self._segment(at, found)
+            after, more = self._needed_from(stop), stop < len(elements)
+            if joined is not None:
+                del units[joined]
+                joined = None
+                if units or more:
+                    found = self._filter(found, final=False)
+            found = self._join_all(units, found, after, more=more) if units else self._single(at, found)
+            at = max(stop, at + 1)
         return self._finish(found)
 
-    def stream(self, given: Relation, enough: int) -> Iterator[None]:
-        """See `Coverage.stream`."""
+    def _segment(self, at: int, found: Found) -> tuple[list[Unit], int, Found]:
+        """The units that join from an element on, where they end, and what is known with the VALUES among them."""
+        elements = self._group.elements
         units: list[Unit] = []
-        listed = bool(given.columns)
-        for element in self._group.elements:
-            if isinstance(element, Optional | Minus | Bind):
-                break
-            listed = listed or isinstance(element, Values)
-            self._add_unit(units, element, Found(given))
-        first = units[self._index(units, given)] if units and not listed else None
-        if not isinstance(first, TriplePattern):
-            self.run(given, frozenset())
-            yield
-            return
-        rest, keep = _without(self._group, first), set(self._needed_from(0))
-        whole = monotone(rest)
-        rows: list[Row] = []
-        done: dict[Row, None] = {}
-        columns: tuple[str, ...] = ()
-        for batch in first_batches(self._lookup, first, given, keep):
-            columns = batch.columns
-            rows += batch.rows
-            while len(rows) >= enough:
-                taken = enough if whole else len(rows)
-                self._rest(rest, Relation(columns, rows[:taken]), done, None if whole else first)
-                yield
-                rows, enough = rows[taken:], 2 * enough
-        if rows:
-            self._rest(rest, Relation(columns, rows), done, None if whole else first)
-        yield
-
-    def _rest(self, group: Group, given: Relation, done: dict[Row, None], closing: TriplePattern | None) -> None:
-        """Cover a group for some rows of its first pattern, and for those that were gathered by the way.
-
-        Without OPTIONAL and the like, rows that were not covered can only be missing. With them they could be wrong:
-        then every row that the engine could start from must be covered.
-        """
-        columns, own = given.columns, frozenset(given.columns)
-        rows = [row for row in given.rows if row not in done]
-        while rows:
-            self._coverage.group(group, Relation(columns, rows), self._scope, frozenset(), own=own)
-            if closing is None:
-                return
-            done.update(dict.fromkeys(rows))
-            rows = [row for row in gathered_rows(self._lookup, closing, columns) if row not in done]
+        while at < len(elements) and not isinstance(elements[at], Optional | Minus | Bind):
+            found = self._add_unit(units, elements[at], found)
+            at += 1
+        return units, at, found
 
     def _needed_from(self, at: int) -> frozenset[str]:
         return self._needed.union(*map(names_of, self._group.elements[at:]))
@@ -417,6 +362,18 @@ class _GroupCover:
         scope = self._coverage.named_scope(fresh, graph.name)
         exist = starts_with_triple(group) or self._coverage.graph_names(given, fresh.name)
         inner = self._coverage.group(group, given, scope, keep | {fresh.name, graph.name} | self._graph)
+        return self._after_graph(InGraph(graph, group), fresh, found, inner, keep, exist=exist)
+
+    def _after_graph(
+        self, element: InGraph, fresh: Var, found: Found, inner: Found, keep: frozenset[str], *, exist: bool
+    ) -> Found:
+        """What is known after `GRAPH ?g { group }`: of what was before, and what the group gave with `fresh` for ?g.
+
+        `exist`: whether all graphs in it are known to exist.
+        """
+        graph, group = element.graph, element.group
+        if not isinstance(graph, Var):
+            raise TypeError("the graph is a constant")
         certain = inner.relation.certain([fresh.name])
         others = [name for name in inner.relation.columns if name != graph.name or graph.name in found.own]
         own = (found.own | inner.own) - {fresh.name}
@@ -457,7 +414,7 @@ class _GroupCover:
         if select.aggregated and not relation.columns:
             relation = Relation(exact=False)  # an aggregate of nothing is still a row
         if select.values:
-            relation = join(relation, _relation_of(select.values)).project(visible)
+            relation = join(relation, relation_of(select.values)).project(visible)
         joined = join(_without_pushed(found, shown - visible), relation).project(keep | self._graph)
         certain = {name for name in relation.columns if relation.certain([name])}
         return Found(joined, found.own | certain | ((inner.own & visible) - set(found.relation.columns)))
@@ -577,15 +534,3 @@ def _without_pushed(found: Found, names: AbstractSet[str]) -> Relation:
     """The relation without those columns of `names` that were pushed in from outside."""
     relation = found.relation
     return relation.project([name for name in relation.columns if name in found.own or name not in names])
-
-
-def _without(group: Group, pattern: TriplePattern) -> Group:
-    elements: list[object] = []
-    removed = False
-    for element in group.elements:
-        if isinstance(element, Triples) and not removed and pattern in element.patterns:
-            at = element.patterns.index(pattern)
-            removed = True
-            element = Triples(element.patterns[:at] + element.patterns[at + 1 :])  # noqa: PLW2901
-        elements.append(element)
-    return Group(tuple(elements), group.filters)  # type: ignore[arg-type]  # the same kinds as before

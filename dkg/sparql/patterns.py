@@ -144,15 +144,43 @@ class _Step:
 
     def run(self) -> Relation:
         """Look the pattern up for every row."""
+        for bound, rows in self._by_bound():
+            self._masked(rows, bound)
+        return Relation(self.columns, list(self._rows), self._relation.exact)
+
+    def _by_bound(self) -> Iterator[tuple[set[str], list[Row]]]:
+        """The rows, by which variables of the pattern they have values for."""
         used = [name for name in variables_of(self._nodes) if name in self._relation.columns]
         at = [self._relation.columns.index(name) for name in used]
         by_mask: dict[tuple[bool, ...], list[Row]] = {}
         for row in self._relation.rows:
             by_mask.setdefault(tuple(row[i] is not None for i in at), []).append(row)
         for mask, rows in by_mask.items():
-            bound = {name for name, has in zip(used, mask, strict=True) if has}
-            self._masked(rows, bound)
-        return Relation(self.columns, list(self._rows), self._relation.exact)
+            yield {name for name, has in zip(used, mask, strict=True) if has}, rows
+
+    def batches(self) -> Iterator[Relation]:
+        """Look the pattern up for every row, a leaf at a time, read only as far as consumed."""
+        for bound, rows in self._by_bound():
+            known = "".join(p for p, n in self._nodes.items() if not isinstance(n, Var) or n.name in bound)
+            order, depth = best_order(known)
+            if not bound:
+                yield from self._streamed(constants(self._lookup, self._nodes), rows, bound, 0)
+                continue
+            groups = self._grouped(rows, order[:depth])
+            for prefix in sorted(groups):
+                yield from self._streamed((order, prefix, prefix_end(prefix)), groups[prefix], bound, depth)
+
+    def _streamed(
+        self, found: tuple[str, bytes, bytes], rows: list[Row], bound: set[str], depth: int
+    ) -> Iterator[Relation]:
+        (order, low, high), lookup = found, self._lookup
+        allowed = lookup.filter_graphs(order, order[: depth or low.count(b"\0")])
+        emit = self._emitter(order, bound, depth)
+        for keys in lookup.gather.stream(order, low, min(high, LAST), named=lookup.scope.named, allowed=allowed):
+            emit(rows, keys)
+            self._check_rows()
+            yield Relation(self.columns, list(self._rows), self._relation.exact)
+            self._rows.clear()
 
     def _masked(self, rows: list[Row], bound: set[str]) -> None:
         """Rows that all have values for the columns `bound`, and none for other variables of the pattern."""
@@ -323,22 +351,15 @@ def constant_only(lookup: Lookup, pattern: TriplePattern, bound: Iterable[str]) 
     return not any(isinstance(node, Var) and node.name in names for node in lookup.nodes(pattern).values())
 
 
-def first_batches(lookup: Lookup, pattern: TriplePattern, relation: Relation, keep: set[str]) -> Iterator[Relation]:
-    """Like `join_pattern` for a pattern that shares no column, a leaf at a time, read only as far as consumed."""
+def pattern_batches(lookup: Lookup, relation: Relation, pattern: TriplePattern, keep: set[str]) -> Iterator[Relation]:
+    """Like `join_pattern`, but a leaf at a time, read only as far as consumed."""
+    return _Step(lookup, lookup.nodes(pattern), relation, keep).batches()
+
+
+def gathered_matches(lookup: Lookup, pattern: TriplePattern, seen: dict[object, int]) -> Relation:
+    """All matches of a pattern among what was gathered for its scope and is not yet in `seen`, which remembers it."""
     nodes = lookup.nodes(pattern)
-    order, low, high = constants(lookup, nodes)
-    allowed = lookup.filter_graphs(order, order[: low.count(b"\0")])
-    for keys in lookup.gather.stream(order, low, min(high, LAST), named=lookup.scope.named, allowed=allowed):
-        step = _Step(lookup, nodes, relation, keep)
-        step._emitter(order, set(), 0)(relation.rows, keys)  # noqa: SLF001 - its own module
-        yield Relation(step.columns, list(step._rows), relation.exact)  # noqa: SLF001
-
-
-def gathered_rows(lookup: Lookup, pattern: TriplePattern, columns: Iterable[str]) -> list[Row]:
-    """Rows of all matches of a pattern among what was gathered for its scope, on the given columns."""
-    wanted = tuple(columns)
-    step = _Step(lookup, lookup.nodes(pattern), Relation(), set(wanted))
-    for order, keys in lookup.gather.kept(named=lookup.scope.named):
+    step = _Step(lookup, nodes, Relation(), set(variables_of(nodes)))
+    for order, keys in lookup.gather.gathered(seen, named=lookup.scope.named):
         step._emitter(order, set(), 0)([()], keys)  # noqa: SLF001 - its own module
-    at = [step.columns.index(name) for name in wanted]
-    return [tuple(row[i] for i in at) for row in step._rows]  # noqa: SLF001
+    return Relation(step.columns, list(step._rows))  # noqa: SLF001

@@ -130,8 +130,16 @@ class Queries:
     def query(self) -> Node:
         """Return a query of any form, with its prologue."""
         form = self.rng.choices(
-            (self._select, self._simple, self._ask, self._construct, self._construct_where, self._describe),
-            (74, 30 if self.wanted == 1 else 0, 8, 7, 2, 4),
+            (
+                self._select,
+                self._simple,
+                self._begun,
+                self._ask,
+                self._construct,
+                self._construct_where,
+                self._describe,
+            ),
+            (74, 30 if self.wanted == 1 else 0, 22, 8, 7, 2, 4),
         )[0]
         body = form()
         header = _HEADER if self.terms.prefixed else ""
@@ -196,6 +204,24 @@ class Queries:
         distinct = self.rng.choice(("", "", "DISTINCT "))
         parts: tuple[str | Node, ...] = (f"SELECT {distinct}* ", *self._dataset(), "WHERE ", group, clause)
         return Node("select", "slice over negation", parts, group.variables, 5, 300)
+
+    def _begun(self) -> Node:
+        """Return ASK or LIMIT over a group that begins with a UNION, VALUES, BIND, GRAPH or a path."""
+        where, first = self._where(), ""
+        for _ in range(30):
+            first = next((node.op for node in where.children if node.op != "filter"), "").split(" ")[0]
+            if first in ("union", "values", "bind", "graph", "path"):
+                break
+            where = self._where()
+        else:
+            return self._ask()
+        if self.rng.random() < 0.2:
+            return Node("ask", f"ask over {first}", ("ASK ", *self._dataset(), where), where.variables, 1, where.work)
+        offset = self.rng.choice(("", "", " OFFSET 1", " OFFSET 3"))
+        clause = Node("slice", f"slice over {first}", (f" LIMIT {self.rng.choice((1, 1, 2, 3, 6))}{offset}",))
+        distinct = self.rng.choice(("", "", "DISTINCT "))
+        parts: tuple[str | Node, ...] = (f"SELECT {distinct}* ", *self._dataset(), "WHERE ", where, clause)
+        return Node("select", "slice with open order", parts, where.variables, where.rows, where.work)
 
     def _range(self) -> Node:
         """Return one pattern whose object is compared with a literal, most often one that the data has."""

@@ -30,23 +30,23 @@ def tiny_quads(rng: random.Random) -> tuple[Quad, ...]:
 
 def scoped_query(rng: random.Random) -> str:
     """Return a query of the shape, with three variables in all."""
-    left = "".join(_unit(rng, _DEPTH) for _ in range(rng.choice((0, 1, 1, 2))))
-    right = "".join(_unit(rng, _DEPTH) for _ in range(rng.choice((1, 2))))
+    left = "".join(unit(rng, _DEPTH) for _ in range(rng.choice((0, 1, 1, 2))))
+    right = "".join(unit(rng, _DEPTH) for _ in range(rng.choice((1, 2))))
     after = rng.choice(("?new {p} {v} . ", "{v} {p} ?new . ", "OPTIONAL {{ ?new {p} {v} }} ", "{v} {p} {v} . "))
-    body = f"{left}OPTIONAL {{ {right}}} {after.format(p=_predicate(rng), v=_variable(rng))}"
+    body = f"{left}OPTIONAL {{ {right}}} {after.format(p=predicate(rng), v=variable(rng))}"
     if rng.random() < 0.1:
-        body = f"GRAPH {_variable(rng)} {{ {body}}} "
+        body = f"GRAPH {variable(rng)} {{ {body}}} "
     form = rng.choice(("SELECT *", "SELECT *", "SELECT *", "DESCRIBE ?x"))
-    return f"PREFIX e: <{PREFIX}> {form} {{ {body}}}{rng.choice(('', '', '', _values(rng)))}"
+    return f"PREFIX e: <{PREFIX}> {form} {{ {body}}}{rng.choice(('', '', '', values(rng)))}"
 
 
 def sliced_query(rng: random.Random) -> tuple[str, str]:
     """Return a query in groups and GRAPH, and what limits it: such queries are read bit by bit."""
-    body = _triple(rng)
+    body = triple(rng)
     for _ in range(rng.choice((0, 1, 1, 2))):
-        inner = _unit(rng, 1)
+        inner = unit(rng, 1)
         exists = f"FILTER {rng.choice(('', 'NOT '))}EXISTS {{ {inner}}} "
-        body += rng.choice((inner, f"OPTIONAL {{ {inner}}} ", f"MINUS {{ {inner}}} ", exists, _triple(rng)))
+        body += rng.choice((inner, f"OPTIONAL {{ {inner}}} ", f"MINUS {{ {inner}}} ", exists, triple(rng)))
     for _ in range(rng.choice((1, 1, 2))):
         graph = rng.choice(("GRAPH ?g", "GRAPH ?g", "GRAPH ?x", "GRAPH e:g1", "GRAPH e:c", ""))
         body = f"{graph} {{ {body}}} "
@@ -55,49 +55,55 @@ def sliced_query(rng: random.Random) -> tuple[str, str]:
     return f"PREFIX e: <{PREFIX}> SELECT {columns} {{ {body}}}", slice_
 
 
-def _variable(rng: random.Random) -> str:
+def variable(rng: random.Random) -> str:
+    """Return one of three variables."""
     return rng.choice(_VARIABLES)
 
 
-def _predicate(rng: random.Random) -> str:
+def predicate(rng: random.Random) -> str:
+    """Return one of three predicates."""
     return f"e:{rng.choice(_PREDICATES)}"
 
 
-def _value(rng: random.Random) -> str:
+def value(rng: random.Random) -> str:
+    """Return a node, a variable, or what stands in for an unbound one."""
     name = f"e:{rng.choice(_NODES)}"
-    return rng.choice((name, name, _variable(rng), f"COALESCE({_variable(rng)}, e:a)"))
+    return rng.choice((name, name, variable(rng), f"COALESCE({variable(rng)}, e:a)"))
 
 
-def _triple(rng: random.Random) -> str:
-    return f"{_variable(rng)} {_predicate(rng)} {rng.choice((_variable(rng), _variable(rng), 'e:a'))} . "
+def triple(rng: random.Random) -> str:
+    """Return a triple pattern."""
+    return f"{variable(rng)} {predicate(rng)} {rng.choice((variable(rng), variable(rng), 'e:a'))} . "
 
 
-def _values(rng: random.Random) -> str:
+def values(rng: random.Random) -> str:
+    """Return VALUES of one or two variables, some of them UNDEF."""
     names = rng.sample(_VARIABLES, rng.choice((1, 2)))
     cells = ("UNDEF", *(f"e:{name}" for name in _NODES))
     rows = [" ".join(rng.choice(cells) for _ in names) for _ in range(rng.choice((1, 1, 2)))]
     return f"VALUES ({' '.join(names)}) {{ {' '.join(f'({row})' for row in rows)} }} "
 
 
-def _unit(rng: random.Random, depth: int) -> str:
+def unit(rng: random.Random, depth: int) -> str:
+    """Return something that joins, up to `depth` levels deep."""
     if depth == 0 or rng.random() < 0.3:
-        return _triple(rng)
-    inner, v = _unit(rng, depth - 1), _variable(rng)
-    tail = _values(rng) if rng.random() < 0.4 else ""
-    more = _unit(rng, depth - 1)
+        return triple(rng)
+    inner, v = unit(rng, depth - 1), variable(rng)
+    tail = values(rng) if rng.random() < 0.4 else ""
+    more = unit(rng, depth - 1)
     return rng.choice(
         (
-            f"{{ SELECT {rng.choice(('', '?x ', '?y '))}({_value(rng)} AS {v}) {{ {inner}}} {tail}}} ",
+            f"{{ SELECT {rng.choice(('', '?x ', '?y '))}({value(rng)} AS {v}) {{ {inner}}} {tail}}} ",
             f"{{ SELECT {v} {{ {inner}{more}}} {tail}}} ",
             f"{{ SELECT (MAX(STR({v})) AS ?most) {{ {inner}}} {tail}}} ",
-            f"{{ BIND({_value(rng)} AS {v}) }} ",
-            f"{{ {inner}BIND({_value(rng)} AS {v}) }} ",
-            _values(rng),
+            f"{{ BIND({value(rng)} AS {v}) }} ",
+            f"{{ {inner}BIND({value(rng)} AS {v}) }} ",
+            values(rng),
             f"{{ {inner}OPTIONAL {{ {more}}} }} ",
             f"{{ {inner}MINUS {{ {more}}} }} ",
             f"{{ {inner}}} UNION {{ {more}}} ",
             f"GRAPH {v} {{ {inner}}} ",
-            f"{{ GRAPH {v} {{ BIND({_value(rng)} AS {v}) }} }} ",
-            f"{v} {_predicate(rng)}{rng.choice('?*+')} {_variable(rng)} . ",
+            f"{{ GRAPH {v} {{ BIND({value(rng)} AS {v}) }} }} ",
+            f"{v} {predicate(rng)}{rng.choice('?*+')} {variable(rng)} . ",
         )
     )

@@ -19,7 +19,7 @@ import pytest
 from dkg import evaluate as evaluation
 from dkg.gather import Gather
 from dkg.normal import normalize
-from dkg.sparql import cover, filters, paths
+from dkg.sparql import cover, filters, paths, steps
 from dkg.sparql.relation import Relation, join
 from dkg.terms import component
 from tests.evaluators import answered
@@ -121,28 +121,28 @@ def _all_columns_own(found: cover.Found) -> cover.Found:
 
 @canary
 def _pushes_outer_bindings_into_optional(patch: pytest.MonkeyPatch) -> None:
-    original = cover._GroupCover._optional
+    original = cover.GroupCover._optional
 
     def optional(self: Any, group: Any, found: cover.Found, *rest: Any, **named: Any) -> cover.Found:
         return original(self, group, _all_columns_own(found), *rest, **named)
 
-    patch.setattr(cover._GroupCover, "_optional", optional)
+    patch.setattr(cover.GroupCover, "_optional", optional)
 
 
 @canary
 def _pushes_outer_bindings_into_minus(patch: pytest.MonkeyPatch) -> None:
-    original = cover._GroupCover._minus
+    original = cover.GroupCover._minus
 
     def minus(self: Any, group: Any, found: cover.Found, *rest: Any) -> cover.Found:
         return original(self, group, _all_columns_own(found), *rest)
 
-    patch.setattr(cover._GroupCover, "_minus", minus)
+    patch.setattr(cover.GroupCover, "_minus", minus)
 
 
 @canary
 def _pushes_outer_bindings_into_exists(patch: pytest.MonkeyPatch) -> None:
-    original = cover._GroupCover._finish
-    patch.setattr(cover._GroupCover, "_finish", lambda self, found: original(self, _all_columns_own(found)))
+    original = cover.GroupCover._finish
+    patch.setattr(cover.GroupCover, "_finish", lambda self, found: original(self, _all_columns_own(found)))
 
 
 @canary
@@ -202,14 +202,14 @@ def _forgets_rows_that_optional_leaves_alone(patch: pytest.MonkeyPatch) -> None:
 
 @canary
 def _filters_on_unbound_variables_too_early(patch: pytest.MonkeyPatch) -> None:
-    original = cover._GroupCover._filter
+    original = cover.GroupCover._filter
 
     def filtered(self: Any, found: cover.Found, *, final: bool) -> cover.Found:
         relation = original(self, _all_columns_own(found), final=final).relation
         rows = [row for row in relation.rows if None not in row]
         return cover.Found(Relation(relation.columns, rows, relation.exact), found.own)
 
-    patch.setattr(cover._GroupCover, "_filter", filtered)
+    patch.setattr(cover.GroupCover, "_filter", filtered)
 
 
 @canary
@@ -230,7 +230,7 @@ def _does_not_cover_what_is_described(patch: pytest.MonkeyPatch) -> None:
 
 @canary
 def _stops_early_under_negation(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cover, "monotone", lambda _: True)
+    patch.setattr(steps, "monotone", lambda _: True)
 
 
 @canary

@@ -37,6 +37,7 @@ projection hides a variable  projected expression  order by  total order  slice 
 slice with total order  slice with total order nested  trailing values  from  from named  ask  construct
 construct where  describe constant  describe variable  describe *  count of one pattern
 slice of one pattern  range of one pattern  slice over negation  ask over negation  group with a scope of its own
+slice over union  slice over values  slice over bind  slice over graph  slice over path  ask over union  ask over path
 """
 """Operators that every share must hold, two spaces apart."""
 

@@ -51,6 +51,34 @@ def test_without_a_limit_everything_is_read() -> None:
         "SELECT * { GRAPH :g1 { ?s ?p ?o } } LIMIT 3",
         "SELECT * { GRAPH :g1 { ?s ?p ?o MINUS { ?s :p1 ?x } } } LIMIT 3",
         "SELECT * { GRAPH :g1 { { ?s ?p ?o } } } LIMIT 3 OFFSET 5",
+        "SELECT * { { ?s :p0 ?o } UNION { ?s :p1 ?o } } LIMIT 3",
+        "SELECT * { { ?s :none ?o } UNION { ?s :p1 ?o } } LIMIT 3",
+        "SELECT * { { { ?s :p0 ?o } UNION { ?s :p1 ?o } } UNION { ?s ?p :o7 } } LIMIT 3",
+        "SELECT * { { ?s :p0 ?o } UNION { ?s :p1 ?o } ?s ?p ?x } LIMIT 3",
+        "SELECT * { { ?s :p0 ?o } UNION { ?s :p1 ?o } OPTIONAL { ?s :p2 ?x } } LIMIT 3",
+        "SELECT * { { ?s :p0 ?o MINUS { ?s :p1 ?x } } UNION { ?s :p1 ?o } } LIMIT 3",
+        "SELECT * { { GRAPH :g1 { ?s :p0 ?o } } UNION { GRAPH ?g { ?s :p1 ?o } } } LIMIT 3",
+        "SELECT * { GRAPH ?g { { ?s :p0 ?o } UNION { ?s :p1 ?o } } } LIMIT 3",
+        "SELECT * { GRAPH :g1 { ?s :p0 ?o OPTIONAL { ?s :p1 ?x } } FILTER(?o != :o3) } LIMIT 3",
+        "SELECT * { VALUES ?p { :p0 :p1 } ?s ?p ?o } LIMIT 3",
+        "SELECT * { VALUES ?p { :p0 UNDEF } ?s ?p ?o } LIMIT 3",
+        "SELECT * { VALUES ?x { 1 2 3 } ?s :p1 ?o } LIMIT 3",
+        "SELECT * { ?s ?p ?o VALUES ?p { :none :p1 } } LIMIT 3",
+        "SELECT * { ?s ?p ?o } LIMIT 3 VALUES ?p { :p0 :p1 }",
+        "SELECT * { VALUES ?p { :p0 :p1 } ?s ?p ?o OPTIONAL { ?s :p2 ?x } } LIMIT 3",
+        "SELECT * { BIND(:p1 AS ?p) ?s ?p ?o } LIMIT 3",
+        "SELECT * { VALUES ?n { 0 1 } BIND(IRI(CONCAT(STR(:p), STR(?n))) AS ?p) ?s ?p ?o } LIMIT 3",
+        "SELECT * { BIND(:p1 AS ?p) { ?s ?p ?o } UNION { ?o ?p ?s } FILTER NOT EXISTS { ?s :p2 ?x } } LIMIT 3",
+        "SELECT * { ?s :p0|:p1 ?o } LIMIT 3",
+        "SELECT * { ?s (:none/:p0)|^:p1 ?o } LIMIT 3",
+        "SELECT * { ?s :p0|:p1 ?o OPTIONAL { ?s :p2 ?x } } LIMIT 3",
+        "SELECT * { ?s !:p1 ?o } LIMIT 3",
+        "SELECT * { ?s !(:p1|^:p2) ?o MINUS { ?s :p2 ?x } } LIMIT 3",
+        "SELECT * { ?s :p1+ ?o } LIMIT 3",
+        "SELECT * { ?s (:p1|:p2)* ?o } LIMIT 3",
+        "SELECT * { ?s :none? ?o } LIMIT 3",
+        "SELECT * { ?s :p0+/:none* ?o . ?s :p0 ?x } LIMIT 3",
+        "SELECT * { GRAPH ?g { ?s :p1+ ?o } } LIMIT 3",
     ],
 )
 def test_a_limit_reads_a_few_pages(query: str) -> None:
@@ -59,7 +87,13 @@ def test_a_limit_reads_a_few_pages(query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["ASK { ?s :p1 ?o }", "ASK { GRAPH ?g { ?s :p1 ?o } }", "ASK { GRAPH :g2 { ?s ?p ?o } }"]
+    "query",
+    [
+        "ASK { ?s :p1 ?o }",
+        "ASK { GRAPH ?g { ?s :p1 ?o } }",
+        "ASK { { ?s :p1 ?o } UNION { ?s :p2 ?o } }",
+        "ASK { GRAPH :g2 { ?s ?p ?o } }",
+    ],
 )
 def test_ask_reads_a_few_pages(query: str) -> None:
     assert pages_read(query)[0] <= FEW_PAGES

@@ -21,15 +21,21 @@ from node.http.metrics import Metrics
 from node.http.node_routes import NodeRoutes
 from node.http.openapi import openapi
 from node.http.operation_routes import OperationRoutes
+from node.http.private_answers import PrivateAnswers
+from node.http.private_routes import PrivateRoutes
 from node.http.problems import Code, Problem
+from node.http.readers import PrivateSide
 from node.http.room import Room
+from node.http.session_routes import SessionRoutes
 from node.http.sparql import Sparql
 from node.http.wellknown import WellKnown
+from node.private.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from node.http.settings import HttpSettings
+    from node.private.assets import PrivateAssets
     from node.serving import Service
     from node.workers.jobs import Runner
 
@@ -40,13 +46,15 @@ def make_app(
     settings: HttpSettings,
     clock: Callable[[], float] = time.time,
     *,
+    private: PrivateAssets | None = None,
     ticks: Callable[[], float] = time.monotonic,
     chance: Callable[[int], bytes] = os.urandom,
     log: Log = silent,
 ) -> FastAPI:
     """The application. It starts and stops nothing: the service and the runner are the caller's.
 
-    `clock`: Unix seconds; `ticks`: seconds that never go back; `chance`: random bytes; `log`: takes what happens.
+    `private`: what is private here; None: nothing may be. `clock`: Unix seconds; `ticks`: seconds that never go back;
+    `chance`: random bytes; `log`: takes what happens.
     """
     context = Context(
         service=service,
@@ -60,6 +68,7 @@ def make_app(
         uploads=Room(settings.uploads_bytes),
         answers=Room(settings.answers_bytes),
         metrics=Metrics(service, runner, clock),
+        private=None if private is None else PrivateSide(private, Sessions(clock, chance)),
     )
     app = FastAPI(
         title="dkg",
@@ -72,11 +81,14 @@ def make_app(
     )
     app.state.dkg = context
     sparql = Sparql(context)
+    sparql.private = PrivateAnswers(context, sparql).answer
     for routes in (
         sparql,
         AssetRoutes(context, sparql),
         NodeRoutes(context),
         OperationRoutes(context),
+        PrivateRoutes(context, sparql),
+        SessionRoutes(context),
         Gateway(context),
         WellKnown(context),
     ):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dkg.pages import Pages
     from node.http.clients import Admission
     from node.http.metrics import Metrics
+    from node.http.readers import PrivateSide
     from node.http.room import Room
     from node.http.settings import HttpSettings
     from node.http.tokens import Token
@@ -78,6 +79,8 @@ class Context:
     answers: Room
     """For long bodies of answers."""
     metrics: Metrics
+    private: PrivateSide | None = None
+    """What is private here, if anything may be."""
     stopping: bool = field(default=False)
     """Whether the node stops: it goes on answering, and says that it is not ready."""
 

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
     from node.http.settings import HttpSettings
 
-SHOWN: Final = (*STATE_FIELDS, "DKG-Base", "DKG-Query", "ETag", "Location", "Link", "Retry-After", "X-Request-Id")
+SHOWN: Final = (
+    *STATE_FIELDS, "DKG-Base", "DKG-Query", "DKG-Private", "DKG-Private-Count", "DKG-Opening", "DKG-Commitment",
+    "ETag", "Location", "Link", "Retry-After", "X-Request-Id",
+)  # fmt: skip
 """Header fields of answers that a page may read."""
 
-_METHODS: Final = "GET, HEAD, POST, DELETE"
+_METHODS: Final = "GET, HEAD, POST, PUT, DELETE"
 _FIELDS: Final = "Accept, Content-Type, If-None-Match, Cache-Control, X-Request-Id"
 _OWN_FIELDS: Final = f"{_FIELDS}, Authorization, Idempotency-Key, DKG-Commit"
 _REMEMBERED_SECONDS: Final = 600

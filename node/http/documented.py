@@ -7,7 +7,7 @@ from typing import Any, Final
 from node.http.accept import GRAPHS, PROOFS, TABLES
 from node.http.body import FORM
 from node.http.moments import NUMBER_MAX, PUBLISHERS_MAX, STATE_FIELDS
-from node.http.protocol import GRAPHS_MAX, QUERY
+from node.http.protocol import GRAPHS_MAX, PRIVATE_MAX, QUERY, SCOPE_PRIVATE
 from node.http.shapes import ADDRESS_EXAMPLE
 
 Json = dict[str, Any]
@@ -89,6 +89,17 @@ _PROTOCOL: Final[list[Json]] = [
     parameter("default-graph-uri", "A graph of the query's default graph.", IRI, many=GRAPHS_MAX),
     parameter("named-graph-uri", "A named graph of the query.", IRI, many=GRAPHS_MAX),
     *MOMENT,
+    parameter(
+        "private",
+        "The UAL of an asset whose private part is asked as well, or `all` that the caller may read. Sign in before.",
+        {"type": "string"},
+        many=PRIVATE_MAX,
+    ),
+    parameter(
+        "scope",
+        "`private`: ask the private part of one asset alone, without anything public. Then there are proofs.",
+        {"type": "string", "enum": [SCOPE_PRIVATE]},
+    ),
     parameter(
         "base",
         "What relative IRIs are relative to; by default the URL of this endpoint. `DKG-Base` says it with a proof.",

@@ -18,7 +18,7 @@ SPARQL over the datasets of publishers who sign what they say, with answers that
 Errors are `application/problem+json` (RFC 9457) with a stable `code`."""
 
 _PROBLEM_REF: Final = "#/components/schemas/ProblemShape"
-_METHODS: Final = ("get", "post", "delete")
+_METHODS: Final = ("get", "post", "put", "delete")
 
 Json = dict[str, Any]
 
@@ -63,7 +63,7 @@ def _complete_operation(operation: Json) -> None:
     statuses = {code.status for code in Code} - (set() if secured else {401, 403})
     if operation["operationId"] in {"query", "query_by_post"}:
         statuses.add(403)
-    if operation["operationId"] == "peers":
+    if operation["operationId"] in {"peers", "sign_in", "query", "query_by_post"}:
         statuses.add(401)
     for status in sorted(statuses):
         responses.setdefault(str(status), {"$ref": f"#/components/responses/{status}"})

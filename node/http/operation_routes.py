@@ -123,7 +123,7 @@ class OperationRoutes:
                 operation = await context.service.publish_signed(ticket, signed, car, relay=relay)
             except ProofError as error:
                 raise Problem(Code.COMMIT_INVALID, str(error)) from error
-        return _accepted(operation)
+        return accepted(operation)
 
     async def publish(
         self,
@@ -148,7 +148,7 @@ class OperationRoutes:
             parts = [name.encode(), media_type.encode(), repr(said).encode(), data]
             ticket = self._ticket(token, idempotency_key, "publish", parts)
             operation = await context.service.publish_rdf(ticket, name, data, RDF_TYPES[media_type], said)
-        return _accepted(operation)
+        return accepted(operation)
 
     async def retract(
         self,
@@ -163,15 +163,14 @@ class OperationRoutes:
         token = self._context.authorize(request, Scope.PUBLISH)
         ual = f"{authority}/{publisher}/{name}"
         ticket = self._ticket(token, idempotency_key, "retract", [ual.encode(), repr(reason).encode()])
-        return _accepted(await self._context.service.retract(ticket, ual, reason))
+        return accepted(await self._context.service.retract(ticket, ual, reason))
 
     def _ticket(self, token: Token, key: str | None, kind: str, parts: list[bytes]) -> Ticket:
         digest = sha256(kind.encode())
         for part in parts:
             digest.update(len(part).to_bytes(8))
             digest.update(part)
-        seed = self._context.chance(_ID_BYTES) if key is None else sha256(f"{token.name}\0{key}".encode()).digest()
-        return Ticket(b32encode(seed[:_ID_BYTES]).decode().lower().rstrip("="), digest.hexdigest())
+        return ticket_of(self._context, token, key, digest.hexdigest())
 
     # --- how it goes -------------------------------------------------------------------------------------------
 
@@ -195,7 +194,14 @@ class OperationRoutes:
         return shape
 
 
-def _accepted(operation: Operation) -> Response:
+def ticket_of(context: Context, token: Token, key: str | None, digest: str) -> Ticket:
+    """The ticket of a request. `key`: its `Idempotency-Key`; `digest`: of all that it asks for, in hexadecimal."""
+    seed = context.chance(_ID_BYTES) if key is None else sha256(f"{token.name}\0{key}".encode()).digest()
+    return Ticket(b32encode(seed[:_ID_BYTES]).decode().lower().rstrip("="), digest)
+
+
+def accepted(operation: Operation) -> Response:
+    """The answer to what an operation was begun for."""
     shape = OperationShape.of(operation)
     headers = {"Location": f"/v1/operations/{operation.id}", "Cache-Control": "no-store"}
     if not shape.finished:

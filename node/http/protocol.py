@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dkg.errors import RdfError
+from dkg.chain.ual import Ual
+from dkg.errors import InputError, RdfError
 from dkg.evaluate import ALL_GRAPHS, Dataset
 from dkg.normal import normalize
 from node.http.body import FORM, body_of, media_type_of, parse_fields, text_of
@@ -30,10 +31,29 @@ UPDATE: Final = "application/sparql-update"
 GRAPHS_MAX: Final = 1_000
 """Most graphs of each kind that a request names."""
 
+PRIVATE_MAX: Final = 64
+"""Most assets whose private parts a request names."""
+
+PRIVATE_ALL: Final = "all"
+"""The value of `private` for all that the caller may read."""
+
+SCOPE_PRIVATE: Final = "private"
+"""The value of `scope` for a private part without any public dataset."""
+
 _DATE_TIME: Final = re.compile(
     r"-?[0-9]{4,9}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,18})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})?"
 )
 _UPDATE_FIELDS: Final = ("update", "using-graph-uri", "using-named-graph-uri")
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateAsked:
+    """Which private parts a query asks, and whether these alone."""
+
+    uals: tuple[Ual, ...] | None
+    """None: of all assets that the caller may read."""
+    alone: bool = False
+    """Without any public dataset: then it is one asset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +64,8 @@ class Asked:
     moment: Moment
     dataset: Dataset = ALL_GRAPHS
     now: str | None = None
+    private: PrivateAsked | None = None
+    """What is private and asked as well."""
     base: str | None = None
     """What relative IRIs are relative to; None: the URL of the endpoint, as RFC 3986 (5.1.3) has it."""
 
@@ -115,7 +137,30 @@ def _asked(text: str, fields: Fields) -> Asked:
         # Where the request names a dataset, what it leaves out is empty (section 2.1.4), and not every graph.
         dataset = Dataset(_graphs("default-graph-uri", default), _graphs("named-graph-uri", named))
     moment = Moment.of(fields.all("publisher"), fields.one("at"), fields.one("min_claim"), fields.one("max_age"))
-    return Asked(text, moment, dataset, _now(fields.one("now")), _base(fields.one("base")))
+    now, base = _now(fields.one("now")), _base(fields.one("base"))
+    return Asked(text, moment, dataset, now, _private(fields.all("private"), fields.one("scope")), base)
+
+
+def _private(names: list[str], scope: str | None) -> PrivateAsked | None:
+    if scope not in {None, SCOPE_PRIVATE}:
+        raise wrong("scope", f"it is {SCOPE_PRIVATE}, or not given")
+    if not names:
+        if scope is not None:
+            raise wrong("scope", "name the asset whose private part is asked alone: private=UAL")
+        return None
+    if len(names) > PRIVATE_MAX:
+        raise wrong("private", f"{len(names)} assets are named; {PRIVATE_MAX} are the most")
+    uals = None if names == [PRIVATE_ALL] else tuple(dict.fromkeys(_ual(name) for name in names))
+    if scope is not None and (uals is None or len(uals) != 1):
+        raise wrong("scope", "the private part of one asset can be asked alone, not of several: name one")
+    return PrivateAsked(uals, scope is not None)
+
+
+def _ual(text: str) -> Ual:
+    try:
+        return Ual.parse(text)
+    except InputError as error:
+        raise wrong("private", f"{error}; or {PRIVATE_ALL}, alone") from error
 
 
 def _now(text: str | None) -> str | None:

@@ -374,6 +374,37 @@ class OperationShape(Shape):
         )
 
 
+class ChallengeShape(Shape):
+    """What an address is to sign."""
+
+    message: str = Field(description="EIP-4361; sign it as a personal message (EIP-191), as it is.")
+    nonce: str
+    expires: str
+
+
+class SessionShape(Shape):
+    """A session that was opened."""
+
+    token: str = Field(description="For `Authorization: Bearer`. It is told once.")
+    address: str
+    expires: str
+
+
+class WhoShape(Shape):
+    """Whose session it is."""
+
+    address: str
+    expires: str
+
+
+class GrantShape(Shape):
+    """That an address may read."""
+
+    whose: str = Field(description="A UAL; or, with a slash at its end, what the UALs of a publisher begin with.")
+    reader: str
+    since: str
+
+
 class Health(Shape):
     """Whether the node lives, and whether it is ready to answer."""
 

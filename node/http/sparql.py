@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from node.serving import Standing
     from node.workers.jobs import Job, Result
 
+    Private = Callable[[Request, Asked, dict[str, str]], Awaitable[Response]]
+
 CAR_TYPE: Final = "application/vnd.ipld.car; version=1; order=unk; dups=n"
 """The type of a proof: its pages come in the order in which they were read."""
 
@@ -77,6 +79,8 @@ class Sparql:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.private: Private = _nothing_private
+        """Answers what asks for private parts."""
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -107,6 +111,8 @@ class Sparql:
 
         `extra`: header fields besides. `empty`: asked when there is nothing, and no proof is wanted; it may raise.
         """
+        if asked.private is not None:
+            return await self.private(request, asked, extra or {})
         wanted = wanted_of(request)
         context = self._context
         asked = asked if asked.base is not None else replace(asked, base=f"{context.base_url(request)}/sparql")
@@ -122,15 +128,16 @@ class Sparql:
         result = await self.evaluate(request, standing, asked, wanted)
         if empty is not None and wanted.proof is None and result.facts.rows == 0:
             await empty(standing)
-        headers["Content-Type"] = _content_type(result, wanted)
+        headers["Content-Type"] = content_type(result, wanted)
         if wanted.proof is not None:
             headers["DKG-Base"] = asked.base or ""
             headers["Content-Disposition"] = (
                 f'attachment; filename="{cid_text(standing.root)[:16]}.{wanted.proof.name}"'
             )
-        return self._sent(request, result.body, headers)
+        return self.sent(request, result.body, headers)
 
-    def _sent(self, request: Request, body: bytes, headers: dict[str, str]) -> Response:
+    def sent(self, request: Request, body: bytes, headers: dict[str, str]) -> Response:
+        """An answer on its way out, which takes its room if it is long."""
         if len(body) <= PIECE_BYTES:
             return Response(body, headers=headers)
         return Held(body, headers, self._context.answers, exchange_of(request).client)
@@ -183,7 +190,14 @@ def _job(root: bytes, asked: Asked, wanted: Wanted, view: str | None) -> Job:
     return Plain(**question, table=table, graph=graph, allowed=EVERY_GRAPH, view=view)
 
 
-def _content_type(result: Result, wanted: Wanted) -> str:
+async def _nothing_private(request: Request, asked: Asked, extra: dict[str, str]) -> Response:
+    """Refuses what asks for private parts where there are none. Raises `Problem`."""
+    del request, asked, extra
+    raise Problem(Code.NOT_FOUND, "this node keeps nothing that is private")
+
+
+def content_type(result: Result, wanted: Wanted) -> str:
+    """The type of an answer."""
     if wanted.proof is not None:
         return CAR_TYPE if wanted.proof.name == "car" else wanted.proof.media_type
     chosen = wanted.table if result.facts.form in {"SELECT", "ASK"} else wanted.graph

@@ -1,4 +1,6 @@
-"""Bearer tokens (RFC 6750): who may write. The node keeps what a token hashes to, never the token.
+"""Bearer tokens (RFC 6750): who may write, and who reads as which address.
+
+The node keeps what a token hashes to, never the token.
 
 A token is 32 random bytes, so that one SHA-256 is enough: there is nothing to guess.
 """
@@ -16,6 +18,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from dkg.chain.secp import ADDRESS_BYTES, address_from_text, checksum
 from dkg.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -43,29 +46,37 @@ class Scope(StrEnum):
     """See the network addresses of peers."""
     METRICS = "metrics"
     """Read `/metrics`."""
+    GRANT = "grant"
+    """Say who may read private parts of assets. It is no right to read them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as the node knows it. `digest`: SHA-256 of the token, in hexadecimal."""
+    """A token as the node knows it. `digest`: SHA-256 of the token, in hexadecimal.
+
+    `reads`: the address that whoever shows it reads as; None: it reads nothing that is private.
+    """
 
     name: str
     digest: str
     scopes: frozenset[Scope]
+    reads: bytes | None = None
 
     def __post_init__(self) -> None:
+        if self.reads is not None and len(self.reads) != ADDRESS_BYTES:
+            raise ValueError(f"an address has {ADDRESS_BYTES} bytes")
         if not _NAME.fullmatch(self.name):
             raise InputError(f"{self.name!r} is no name for a token: use 1 to 64 letters, digits, '.', '_' and '-'")
         if not _DIGEST.fullmatch(self.digest):
             raise InputError(f"the digest of token {self.name} is not a SHA-256 in 64 hexadecimal digits")
 
 
-def new_token(name: str, scopes: Iterable[Scope], secret: bytes) -> tuple[str, Token]:
+def new_token(name: str, scopes: Iterable[Scope], secret: bytes, reads: bytes | None = None) -> tuple[str, Token]:
     """A new token: its text, to be told once to whoever gets it, and what the node keeps. `secret`: 32 random bytes."""
     if len(secret) != SECRET_BYTES:
         raise ValueError(f"a secret has {SECRET_BYTES} bytes")
     text = _PREFIX + urlsafe_b64encode(secret).decode().rstrip("=")
-    return text, Token(name, _digest(text.encode()), frozenset(scopes))
+    return text, Token(name, _digest(text.encode()), frozenset(scopes), reads)
 
 
 def check_tokens(tokens: tuple[Token, ...]) -> None:
@@ -116,13 +127,19 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
 
 
 def _token(row: dict[str, Any]) -> Token:
-    return Token(row["name"], row["sha256"], frozenset(map(Scope, row["scopes"])))
+    reads = row.get("reads")
+    who = None if reads is None else address_from_text(reads)
+    return Token(row["name"], row["sha256"], frozenset(map(Scope, row["scopes"])), who)
 
 
 def write_tokens(path: Path, tokens: tuple[Token, ...]) -> None:
     """Write a file of tokens, readable by its owner alone; the old one stays if that fails. Raises `StoreError`."""
     check_tokens(tokens)
-    rows = [{"name": token.name, "sha256": token.digest, "scopes": sorted(token.scopes)} for token in tokens]
+    rows = [
+        {"name": token.name, "sha256": token.digest, "scopes": sorted(token.scopes)}
+        | ({} if token.reads is None else {"reads": checksum(token.reads)})
+        for token in tokens
+    ]
     beside = path.with_name(path.name + ".new")
     try:
         beside.unlink(missing_ok=True)

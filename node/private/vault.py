@@ -31,13 +31,11 @@ from dkg.errors import LimitError, ProofError, StoreError
 from dkg.private import Opening, commitment
 from node.private.packed import PrivateDataset
 from node.storage.sealed import SUMS, Sealed, SealedTables
+from node.storage.store import PRIVATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-PRIVATE_DIRECTORY: Final = "private"
-"""Below a node's directory."""
 
 VERSIONS_MAX: Final = 10_000
 """Most versions of private parts."""
@@ -109,7 +107,7 @@ class Vault:
         self, directory: Path, clock: Callable[[], float], chance: Callable[[int], bytes] = os.urandom
     ) -> None:
         """`directory`: the node's own. `clock`: Unix seconds. `chance`: random bytes, for salts and the key."""
-        self.directory = directory / PRIVATE_DIRECTORY
+        self.directory = directory / PRIVATE
         self._clock = clock
         self._chance = chance
         self._lock = threading.RLock()

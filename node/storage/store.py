@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 VIEWS: Final = "views"
 """The directory of views, below the node's."""
 
+PRIVATE: Final = "private"
+"""The directory of what is private, below the node's. It counts nowhere, as the figures of the node are for everybody;
+it has limits of its own (`node.private.vault`)."""
+
 _RESERVE_SHARE: Final = 16  # of the quota
 _LOG_BYTES: Final = 32 * 1024 * 1024  # SQLite folds its log into the database about when it is this large
 
@@ -317,7 +321,7 @@ class NodeStore:
     def _other_bytes(self) -> int:
         files = (self.pages.database.file, self._state.database.file)
         known = [Path(f"{file}{ending}") for file in files for ending in ("", "-wal", "-shm")]
-        return bytes_below(self.directory, frozenset(known))
+        return bytes_below(self.directory, frozenset([*known, self.directory / PRIVATE]))
 
     def _admit(self, size: int) -> None:
         """Whether so many more bytes may be written. Raises `QuotaError`."""

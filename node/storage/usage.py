@@ -43,10 +43,14 @@ class Usage:
 
 
 def bytes_below(directory: Path, leave_out: frozenset[Path] = frozenset()) -> int:
-    """What the files below a directory take of the disk; a file with several names counts once."""
+    """What the files below a directory take of the disk; a file with several names counts once.
+
+    `leave_out`: files, and directories with all that is in them.
+    """
     seen: set[tuple[int, int]] = set()
     total = 0
-    for folder, _, names in os.walk(directory):
+    for folder, folders, names in os.walk(directory):
+        folders[:] = [name for name in folders if directory / folder / name not in leave_out]
         for name in names:
             path = os.path.join(folder, name)  # noqa: PTH118 - a Path for each file of a view takes as long as its stat
             try:

@@ -12,7 +12,7 @@ from dkg.page import cid_text
 from node.http import Code, Scope
 from node.http.app import context_of
 from tests.node.http.conftest import bearer
-from tests.node.http.world import ual
+from tests.node.http.world import address, ual
 
 if TYPE_CHECKING:
     from tests.node.http.conftest import Site
@@ -164,6 +164,6 @@ def test_what_needs_a_token_says_so(site: Site) -> None:
     }
     for method, path in sorted(secured):
         made = re.sub(r"/\{authority\}/\{publisher\}/\{name\}", f"/{ual(0, 'air')}", path).replace("{id}", "x")
-        response = site.ask(method, made, params={"name": "x"}, headers={"DKG-Commit": "x"})
+        response = site.ask(method, made, params={"name": "x", "reader": f"0x{address(0).hex()}"}, headers={"DKG-Commit": "x"})
         assert response.status_code == 401, (method, path)
     assert {("post", "/v1/commits"), ("post", "/v1/assets"), ("get", "/v1/operations"), ("get", "/metrics")} < secured

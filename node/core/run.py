@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from node.config import Config
     from node.core.parts import OwnPublisher, Payer
     from node.http import Server
-    from node.serving import PeerStatus
+    from node.private.assets import PrivateAssets
+    from node.serving import PeerStatus, Service
 
 PEERS_DIRECTORY: Final = "peers"
 
@@ -291,10 +292,29 @@ class Process:
         from node.http import Server, make_app  # noqa: PLC0415 - a node without HTTP needs none of it
 
         settings = self._config.http()
-        app = make_app(Bridge(core, thread, self._about), workers, settings, time.time, log=self._log)
+        service = Bridge(core, thread, self._about)
+        private = self._open_private(stack, service)
+        app = make_app(service, workers, settings, time.time, private=private, log=self._log)
         self._server = Server(app, settings)
         await stack.enter_async_context(self._server)
         return self._server.url
+
+    def _open_private(self, stack: AsyncExitStack, service: Service) -> PrivateAssets:
+        """What is private, in its own directory, and who looks after it."""
+        from node.private.assets import PrivateAssets  # noqa: PLC0415 - as above
+        from node.private.keeping import Keeper  # noqa: PLC0415 - as above
+        from node.private.vault import Vault  # noqa: PLC0415 - as above
+
+        vault = Vault(self._config.directory, time.time)
+        stack.callback(vault.close)
+        keeping = asyncio.create_task(Keeper(vault, service, time.time, self._log).run())
+
+        async def end() -> None:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+
+        stack.push_async_callback(end)
+        return PrivateAssets(vault)
 
     # --- what is told ----------------------------------------------------------------------------------------------
 

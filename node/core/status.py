@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dkg.chain.secp import checksum
 from dkg.page import cid_text
@@ -11,6 +11,10 @@ from node.union_keeper import UNION
 
 if TYPE_CHECKING:
     from node.core.core import NodeCore
+
+
+GIB: Final = 1024 * 1024 * 1024
+"""What is free on the disk is told in these: else everybody could see how much is private."""
 
 
 def status_of(core: NodeCore) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def _storage(core: NodeCore) -> dict[str, Any]:
     return {
         "used_bytes": usage.used if usage else None,
         "quota_bytes": usage.quota if usage else core.parts.store.quota_bytes,
-        "free_on_disk_bytes": usage.free_on_disk if usage else None,
+        "free_on_disk_bytes": usage.free_on_disk // GIB * GIB if usage else None,
         "broken": broken or None,
         "collected": keeping.collected or None,
     }

@@ -5,17 +5,23 @@
 | `password` | where the password of a key file comes from                             |
 | `keys`     | `key new`, `key show`, `key rotate`, `key revoke`, `key retire`         |
 | `chains`   | `chain deploy`, `chain use`, `chain status`                             |
-| `devnet`   | `devnet chain`, `devnet fund`                                           |
+| `devnet`   | `devnet chain`, `devnet fund`, `devnet up`                              |
+| `network`  | what `devnet up` starts, and where it is                                |
+| `children` | the processes of one command, which end with it; `child`: one of them   |
 | `assets`   | `publish`, `retract`, `history`                                         |
 | `doctor`   | `doctor`                                                                |
 | `nodes`    | `init`, `start`, `status`, `backup`, `restore`: a peer node             |
+| `peers`    | `peers`                                                                 |
+| `logs`     | `logs`                                                                  |
 | `push`     | `push`, `token new`: handing commits to nodes                           |
+| `asking`   | one request to a node, and its answer                                   |
 
 `define` is called by `dkg.client.cli.parser` whenever a command is not one of its own, so it imports nothing heavy.
 """
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Final
 
 from dkg.client.cli.parser import RDF_FORMATS, between
@@ -31,6 +37,9 @@ if TYPE_CHECKING:
 
 PORT: Final = 8545
 """Where chains listen by custom."""
+
+BLOCK_TIME_MAX: Final = 3_600
+"""Longest time between two blocks of a development chain, in seconds."""
 
 
 def define(add: Add) -> None:
@@ -111,13 +120,30 @@ def _devnet(add: Add) -> None:
     command.add_argument("--port-file", metavar="FILE", help="file that has the port while the chain answers")
     command.add_argument("--chain-id", metavar="N", type=between(1, 2**53 - 1), default=31337, help="default: 31337")
     command.add_argument("--accounts", metavar="N", type=between(1, 1000), default=10, help="funded (default: 10)")
-    command.add_argument("--block-time", metavar="S", type=float, default=0.0, help="0: a block for each transaction")
+    command.add_argument("--block-time", metavar="S", type=_block_time, default=0.0, help="0: one per transaction")
     command.add_argument("--engine", choices=("auto", "builtin", "anvil"), default="auto", help="auto: anvil if there")
+    command = add(
+        "devnet up",
+        "node.cli.devnet:up",
+        "run a whole network on this machine until interrupted: a chain, publishers, peers that know each other",
+        "Everything listens on the loopback interface; the chain is in memory, so each network is a new one.",
+    )
+    command.add_argument("--peers", metavar="N", type=between(1, 16), default=3, help="1 to 16 (default: 3)")
+    command.add_argument("--publishers", metavar="M", type=between(1, 16), default=2, help="1 to 16 (default: 2)")
+    command.add_argument("--directory", metavar="DIR", help="networks are kept below (default: ~/.dkg/devnet)")
+    command.add_argument("--block-time", metavar="S", type=_block_time, default=1.0, help="0: one per transaction")
     command = add("devnet fund", "node.cli.devnet:fund", "give an address coins of a development chain")
     command.add_argument("address", metavar="ADDRESS", nargs="?", help="default: that of your key")
     command.add_argument("--rpc", metavar="URL", default=f"http://127.0.0.1:{PORT}", help="the development chain")
     command.add_argument("--ether", metavar="N", type=float, default=10.0, help="how much (default: 10)")
     _home(command)
+
+
+def _block_time(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= BLOCK_TIME_MAX:  # not a number is not, either
+        raise ArgumentTypeError(f"{text} is no number of seconds from 0 to {BLOCK_TIME_MAX}")
+    return value
 
 
 def _publish(add: Add) -> None:
@@ -176,6 +202,15 @@ def _nodes(add: Add) -> None:
     command.add_argument("--bootstrap", metavar="ADDR", action="append", help="a peer, as /ip4/.../p2p/ID (repeatable)")
     _config(add("start", "node.cli.nodes:start", "run the peer node until it is interrupted"))
     _config(add("status", "node.cli.nodes:status", "say whether the node runs, and how things stand there"))
+    command = add(
+        "peers",
+        "node.cli.peers:peers",
+        "say whom the running node is connected with",
+        "Addresses and penalties are told to a token of scope admin alone.",
+    )
+    command.add_argument("--token-file", metavar="FILE", help="file with a token of scope admin")
+    _config(command)
+    _logs(add)
     command = add("backup", "node.cli.nodes:backup", "copy all that the node keeps, also while it runs")
     command.add_argument("to", metavar="DIR", help="a new directory")
     _config(command)
@@ -186,11 +221,29 @@ def _nodes(add: Add) -> None:
     command = add("push", "node.cli.push:push", "hand your newest commit, with the pages that it lacks, to a peer node")
     command.add_argument("node", metavar="URL", help="the node, as http://127.0.0.1:8900")
     command.add_argument("--token-file", metavar="FILE", required=True, help="file with a token of scope publish")
+    command.add_argument("--progress", action="store_true", help="lines of progress where there is no terminal")
     _home(command)
     command = add("token new", "node.cli.push:new", "make a bearer token for those who may write to your node")
     command.add_argument("name", metavar="NAME", help="whose it is")
     scopes = ("publish", "admin", "metrics")
     command.add_argument("--scope", choices=scopes, action="append", required=True, help="what for (repeatable)")
+    _config(command)
+
+
+def _logs(add: Add) -> None:
+    command = add(
+        "logs",
+        "node.cli.logs:logs",
+        "show the log of the node",
+        "With --json: a JSON object a line, as the node wrote it.",
+    )
+    command.add_argument("file", metavar="FILE", nargs="?", help="a log, or - for standard input (default: the node's)")
+    command.add_argument("-f", "--follow", action="store_true", help="go on with what comes, until interrupted")
+    command.add_argument("--lines", metavar="N", type=between(1, 1_000_000), default=100, help="last (default: 100)")
+    levels = ("debug", "info", "warning", "error")
+    command.add_argument("--level", choices=levels, default="debug", help="the least that is shown (default: all)")
+    command.add_argument("--event", metavar="NAME", action="append", help="only these; 'http.*' too (repeatable)")
+    command.add_argument("--since", metavar="TIME", help="from then on: 10m, 2h, 3d ago, or 2026-01-31T12:00:00Z")
     _config(command)
 
 

@@ -1,4 +1,4 @@
-"""`dkg devnet`: a development chain, and coins of it.
+"""`dkg devnet`: a development chain, coins of it, and a whole network on this machine.
 
 The chain is anvil where that is on the PATH, as it is faster; otherwise our own, which needs nothing but pip.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dkg.chain.secp import address_from_text, checksum
+from dkg.client.cli.exits import Exit
+from dkg.client.cli.table import aligned
 from dkg.client.rpc import HttpRpc, RpcRefusedError
 from dkg.errors import InputError, StoreError
 from node.home import Home
@@ -26,9 +29,16 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from dkg.client.cli.console import Console
+    from node.cli.children import Child, Stop
+    from node.cli.network import Network
 
 RECEIPT_S: Final = 30.0
 """How long a payment may take to be mined, in seconds."""
+
+DEFAULT_NETWORKS: Final = "~/.dkg/devnet"
+
+WATCH_S: Final = 0.2
+"""Time between two looks at the processes of a network, in seconds."""
 
 _LISTENING: Final = re.compile(r"Listening on 127\.0\.0\.1:(\d+)")
 _POLL_S: Final = 0.05
@@ -86,6 +96,61 @@ def _anvil(program: str, args: argparse.Namespace, port_file: Path | None) -> in
     if asked_to_end not in {0, -signal.SIGTERM, -signal.SIGINT}:
         raise StoreError(f"anvil ended with code {asked_to_end}; what it said is above")
     return 0
+
+
+def up(args: argparse.Namespace, console: Console) -> int:
+    """Run a whole network until SIGINT or SIGTERM."""
+    from node.cli.children import Children, Stop, StoppedError  # noqa: PLC0415 - `devnet chain` needs none of it
+    from node.cli.network import Builder, new_directory  # noqa: PLC0415
+
+    directory, before = new_directory(Path(args.directory or DEFAULT_NETWORKS).expanduser().absolute())
+    if before is not None:
+        console.say(f"the network in {before} ended with its chain, which was in memory: this is a new one", "dim")
+    with Stop() as stop, Children(stop) as children:
+        builder = Builder(directory, children, stop, lambda text: console.say(text, "dim"))
+        try:
+            network = builder.up(args.peers, args.publishers, args.block_time)
+        except StoppedError:
+            console.say(f"interrupted: nothing runs any more; what was made is in {directory}")
+            return Exit.INTERRUPTED
+        if console.json:
+            console.object(network.facts())
+        else:
+            console.line(_told(network))
+        sys.stdout.flush()
+        console.say("Ctrl-C ends it")
+        watch(network.processes, stop, console)
+        console.say("ending all of it", "dim")
+    console.say(f"nothing runs any more; what was made is in {directory}")
+    return Exit.OK
+
+
+def watch(processes: list[Child], stop: Stop, console: Console) -> None:
+    """Wait until the command is told to end, and tell what ends before. Raises `StoreError` if the chain does."""
+    chain, *running = processes
+    while not stop.wait(WATCH_S):
+        if not chain.is_running:
+            raise StoreError(f"{chain.why()}; without it there is no network")
+        for peer in [one for one in running if not one.is_running]:
+            console.say(f"{peer.why()}; the others go on", "yellow")
+            running.remove(peer)
+
+
+def _told(network: Network) -> str:
+    """The network, and what to try, as people read it."""
+    first, peer = network.publishers[0], network.peers[-1]
+    rows = [["chain", network.chain.url, f"registry {network.chain.registry}, chain {network.chain.chain_id}"]]
+    rows += [[f"peer {n}", one.http, one.config] for n, one in enumerate(network.peers, 1)]
+    rows += [[f"publisher {n}", one.address, one.home] for n, one in enumerate(network.publishers, 1)]
+    home = f"--home {shlex.quote(first.home)}"
+    tried = [
+        f"dkg publish FILE --asset NAME {home} --password-file {shlex.quote(first.password_file)}",
+        f"dkg push {network.peers[0].http} {home} --token-file {shlex.quote(network.peers[0].token_file)}",
+        f"curl -G {peer.http}/sparql --data-urlencode 'query=SELECT * {{ ?s ?p ?o }} LIMIT 3'",
+        f"dkg peers --config {shlex.quote(peer.config)}",
+        f"dkg logs --follow --config {shlex.quote(peer.config)}",
+    ]
+    return "\n".join([aligned(["", "where", ""], rows, [False] * 3), "", "Try:", *(f"  {one}" for one in tried)])
 
 
 def fund(args: argparse.Namespace, console: Console) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dkg.client.cli.exits import Exit
 from dkg.client.progress import grouped, size
 from dkg.client.settings import home_path, read_settings
-from dkg.errors import InputError, StoreError
+from dkg.errors import DkgError, InputError, StoreError
 
 if TYPE_CHECKING:
     import argparse
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE: Final = "DKG_NODE_CONFIG"
 DEFAULT_CONFIG: Final = "~/.dkg/node/node.toml"
+
+STATUS_S: Final = 10.0
+"""How long the node may take to say how it is, in seconds."""
+
+LOG_FILE: Final = "node.log"
 
 
 def config_path(option: str | None) -> Path:
@@ -50,6 +55,7 @@ def init(args: argparse.Namespace, console: Console) -> int:
         raise InputError(f"{home} knows no chain: `dkg chain use --rpc URL --registry ADDRESS` makes it known")
     settings: dict[str, Any] = {
         "node.directory": str(path.parent.absolute()),
+        "node.log_file": str(path.parent.absolute() / LOG_FILE),
         "chain.home": str(home.absolute()),
         "follow.all": not args.follow,
         "follow.publishers": tuple(args.follow or ()),
@@ -88,21 +94,22 @@ def start(args: argparse.Namespace, console: Console) -> int:
         console.say(f"answering at {facts['http'] or 'no HTTP'}; Ctrl-C ends it")
         for address in facts["peers"]:
             console.say(f"peers reach it at {address}", "dim")
+        if config.log_file is not None:
+            console.say(f"its log is {config.log_file}; `dkg logs --follow` shows it", "dim")
 
-    return run(configured(args), ready=ready)
+    config = configured(args)
+    return run(config, ready=ready)
 
 
 def status(args: argparse.Namespace, console: Console) -> int:
     """Say whether the node runs, and how things stand there; 3 if it does not."""
-    from node.core.statusfile import read_status  # noqa: PLC0415 - as above
+    from node.cli.asking import call, running  # noqa: PLC0415 - as above
 
     config = configured(args)
-    found = read_status(config.directory)
-    if found is None:
-        raise StoreError(f"no node runs in {config.directory}: `dkg start` starts it")
+    found = running(config)
     facts: dict[str, Any] = {"directory": str(config.directory), **found}
-    with suppress(OSError, ValueError):  # it runs, and does not answer: that is told by what is missing
-        facts["node"] = _ask(str(found.get("http")), "/v1/status")
+    with suppress(DkgError):  # it runs, and does not answer: that is told by what is missing
+        facts["node"] = call(f"{found.get('http')}/v1/status", timeout_s=STATUS_S)
     if console.json:
         console.object(facts)
     else:
@@ -110,16 +117,6 @@ def status(args: argparse.Namespace, console: Console) -> int:
     if "node" not in facts:
         console.say("the node runs, but does not answer over HTTP", "yellow")
     return Exit.OK
-
-
-def _ask(url: str, path: str) -> Any:  # noqa: ANN401 - JSON
-    """What the node answers. Raises `OSError` and `ValueError` if it does not."""
-    from urllib.request import Request, urlopen  # noqa: PLC0415 - only here
-
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("the node has no HTTP")
-    with urlopen(Request(url + path, headers={"Accept": "application/json"}), timeout=10) as answer:  # noqa: S310
-        return json.loads(answer.read(1024 * 1024))
 
 
 def backup(args: argparse.Namespace, console: Console) -> int:

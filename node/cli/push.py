@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from base64 import urlsafe_b64encode
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.error import HTTPError
-from urllib.parse import urljoin, urlsplit
-from urllib.request import Request, urlopen
 
 from dkg.car import car_blocks, car_header
 from dkg.chain.secp import checksum
 from dkg.client.cli.exits import Exit
 from dkg.client.progress import size
+from dkg.client.rpc import Waiting
 from dkg.client.store import SqliteStore
 from dkg.errors import InputError, StoreError
 from dkg.page import CID_PREFIX, DatasetRoot, Leaf, cid_text
 from dkg.pages import StoredPages
 from dkg.proof import root_bytes
+from node.cli.asking import NodeSilentError, call, token_in
 from node.cli.nodes import configured
+from node.cli.signing import Waiter
 from node.home import Home
 from node.http.tokens import Scope, new_token, read_tokens, write_tokens
 
@@ -29,17 +29,25 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from dkg.chain.commit import SignedCommit
     from dkg.client.cli.console import Console
     from dkg.pages import Pages
+    from node.publish.waits import Progress
 
-ANSWER_BYTES_MAX: Final = 1024 * 1024
-"""Longest answer of a node that is read, in bytes."""
+ANSWER_S: Final = 120.0
+"""How long a node may take to answer an upload, in seconds; its own patience (`http.request_seconds`) is 60."""
 
-TIMEOUT_S: Final = 60.0
-WAIT_S: Final = 600.0
-"""How long the node may take to check what it was given, in seconds."""
+AGAIN_S: Final = 120.0
+"""Time after which an upload that a node did not answer in time is sent again, in seconds."""
 
-_ENDED: Final = frozenset({"held", "done", "mined", "final"})
+WAIT_S: Final = 1_800.0
+"""How long the node may take to check what it was given, in seconds: it checks some 10,000 quads a second."""
+
+OPERATIONS: Final = 1_000
+"""Of the node's newest operations, so many are looked through."""
+
+_CAR: Final = "application/vnd.ipld.car"
+_ENDED: Final = frozenset({"mined", "final"})
 
 
 def push(args: argparse.Namespace, console: Console) -> int:
@@ -48,32 +56,109 @@ def push(args: argparse.Namespace, console: Console) -> int:
     signed = home.latest()
     if signed is None:
         raise InputError(f"nothing was published from {home.path} yet")
-    commit, token = signed.commit, _token(args.token_file)
-    here = f"{args.node.rstrip('/')}/v1/publishers/{checksum(commit.publisher)}"
+    commit, token = signed.commit, token_in(args.token_file)
+    node = args.node.rstrip("/")
     try:
-        held = _call(here, token).get("held")
-    except InputError:
-        held = None  # a publisher that the node does not know yet
+        held = call(f"{node}/v1/publishers/{checksum(commit.publisher)}", token).get("held")
+    except (InputError, NodeSilentError):
+        held = None  # a publisher that the node does not know yet; all pages are sent
     with SqliteStore(home.store, read_only=True) as store:
         pages = StoredPages(store)
         car = b"".join(car_of_new(pages, CID_PREFIX + commit.root, _held_root(pages, held)))
-    made = _call(
-        f"{args.node.rstrip('/')}/v1/commits?relay=false",
-        token,
-        car,
-        {"DKG-Commit": urlsafe_b64encode(signed.encode()).decode().rstrip("="), "Content-Type": _CAR},
-    )
-    ended = _awaited(args.node, made, token)
+    with Waiter(console) as tell:
+        ended = Upload(node, token, signed, car).through(tell)
     facts = {"root": cid_text(CID_PREFIX + commit.root), "seq": commit.seq, "bytes": len(car), "operation": ended}
     if console.json:
         console.object(facts)
     else:
         console.line(str(facts["root"]))
-    console.say(f"commit {commit.seq} is at {args.node}: {size(len(car))} of pages, {ended['state']}")
+    console.say(
+        f"commit {commit.seq} is at {args.node}: {size(len(car))} of pages, {ended['state']} (operation {ended['id']})"
+    )
     return Exit.OK
 
 
-_CAR: Final = "application/vnd.ipld.car"
+class Upload:
+    """A commit with its pages on its way into a node.
+
+    The node checks all pages before it answers, which takes longer for a large dataset, or a busy node, than a request
+    may. It goes on when nobody waits any more. So each upload has a key that makes it the same one when it is sent
+    again, and after a silence the node is asked for its operations.
+    """
+
+    def __init__(self, node: str, token: str, signed: SignedCommit, car: bytes, waiting: Waiting | None = None) -> None:
+        """`waiting`: the clock and the sleep."""
+        waiting = waiting or Waiting()
+        self._node, self._token, self._signed, self._car = node, token, signed, car
+        self._clock, self._sleep = waiting.clock, waiting.sleep or time.sleep
+        self._start = self._clock()
+
+    def through(self, tell: Progress) -> dict[str, Any]:
+        """The operation once it has ended. Raises `InputError` if the node refuses it, `StoreError`."""
+        tell(f"sending {size(len(self._car))} to {self._node}", 0, 0)
+        made = self._sent()
+        while made is None:
+            made = self._found(tell) or self._sent()
+        pause = 0.05
+        while made["state"] not in _ENDED:
+            if made["state"] == "failed":
+                raise InputError(f"{self._node} refused the commit: {made.get('error')}")
+            if self._seconds() > WAIT_S:
+                raise StoreError(
+                    f"{self._node} has the pages of commit {self._signed.commit.seq}, and has not seen it on the chain "
+                    f"in {WAIT_S:.0f} s. `dkg publish` brings one there that was interrupted; `dkg push` again asks "
+                    f"for the same operation, {made['id']}"
+                )
+            tell(f"operation {made['id']} is {made['state']}, {self._seconds():.0f} s", 0, 0)
+            self._sleep(pause)
+            pause = min(2 * pause, 2.0)
+            made = self._asked(f"/v1/operations/{made['id']}") or made
+        return made
+
+    def _asked(self, path: str) -> dict[str, Any]:
+        """What the node answers; empty if it is too busy to."""
+        try:
+            return call(f"{self._node}{path}", self._token)
+        except NodeSilentError:
+            return {}
+
+    def _seconds(self) -> float:
+        return self._clock() - self._start
+
+    def _sent(self) -> dict[str, Any] | None:
+        """The operation that the node made of it; None if it did not answer in time."""
+        encoded, before = self._signed.encode(), b""
+        while True:
+            headers = {
+                "DKG-Commit": urlsafe_b64encode(encoded).decode().rstrip("="),
+                "Content-Type": _CAR,
+                "Idempotency-Key": sha256(encoded + self._car + before).hexdigest(),
+            }
+            where = f"{self._node}/v1/commits?relay=false"
+            try:
+                made = call(where, self._token, self._car, headers, timeout_s=ANSWER_S)
+            except NodeSilentError:
+                return None
+            if made["state"] != "failed":
+                return made
+            before = str(made["id"]).encode()  # of an earlier push, which came to nothing: this is another one
+
+    def _found(self, tell: Progress) -> dict[str, Any] | None:
+        """The operation among the node's, once it is there; None if it is time to send the pages again."""
+        commit, end = self._signed.commit, self._seconds() + AGAIN_S
+        wanted = ("commit", checksum(commit.publisher).lower(), commit.seq, cid_text(CID_PREFIX + commit.root))
+        while self._seconds() < end:
+            if self._seconds() > WAIT_S:
+                raise StoreError(
+                    f"{self._node} has not checked commit {commit.seq} in {WAIT_S:.0f} s. It goes on: `dkg push` again "
+                    "asks for the same, and is told at once if it is done"
+                )
+            tell(f"{self._node} checks the pages of commit {commit.seq}, {self._seconds():.0f} s", 0, 0)
+            self._sleep(1.0)
+            for one in self._asked(f"/v1/operations?limit={OPERATIONS}").get("items", []):
+                if (one["kind"], str(one["publisher"]).lower(), one["seq"], one["root"]) == wanted:
+                    return dict(one)
+        return None
 
 
 def _held_root(pages: Pages, held: Any) -> bytes | None:  # noqa: ANN401 - JSON
@@ -107,63 +192,6 @@ def _below(pages: Pages, root: bytes, there: set[bytes]) -> Iterator[bytes]:
         fresh = [link for link in dict.fromkeys(links) if link not in seen]
         seen.update(fresh)
         waiting += reversed(fresh)
-
-
-def _awaited(node: str, made: dict[str, Any], token: str) -> dict[str, Any]:
-    """The operation once it has ended. Raises `InputError` if the node refused what it was given."""
-    end = time.monotonic() + WAIT_S
-    where = urljoin(node, f"/v1/operations/{made['id']}")
-    pause = 0.05
-    while made["state"] not in _ENDED:
-        if made["state"] == "failed":
-            raise InputError(f"{node} refused the commit: {made.get('error')}")
-        if time.monotonic() > end:
-            raise StoreError(f"{node} has not checked the commit in {WAIT_S:.0f} s; it goes on: see {where}")
-        time.sleep(pause)
-        pause = min(2 * pause, 2.0)
-        made = _call(where, token)
-    return made
-
-
-def _call(url: str, token: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    """What the node answers. Raises `InputError` for what it refuses, `StoreError` if it cannot be reached."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"}:
-        raise InputError("the address of a node is a URL like http://127.0.0.1:8900")
-    request = Request(url, body, {"Accept": "application/json", **(headers or {})})  # noqa: S310 - checked
-    request.add_unredirected_header("Authorization", f"Bearer {token}")
-    try:
-        with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - as above
-            found = json.loads(answer.read(ANSWER_BYTES_MAX))
-    except HTTPError as error:
-        with error:
-            raise InputError(
-                f"{parts.netloc} refused it: {_detail(error.read(ANSWER_BYTES_MAX), error.code)}"
-            ) from error
-    except OSError as error:
-        raise StoreError(f"{parts.netloc} cannot be reached: {error}") from error
-    except ValueError as error:
-        raise StoreError(f"{parts.netloc} did not answer in JSON: is it a node?") from error
-    if not isinstance(found, dict):
-        raise StoreError(f"{parts.netloc} answered something else than a node does")
-    return found
-
-
-def _detail(body: bytes, status: int) -> str:
-    try:
-        return str(json.loads(body)["detail"])[:500]
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {status}"
-
-
-def _token(name: str) -> str:
-    try:
-        text = Path(name).read_text(encoding="ascii").strip()
-    except (OSError, ValueError) as error:
-        raise InputError(f"the token file {name} cannot be read: {error}") from error
-    if not text or len(text.split()) != 1:
-        raise InputError(f"the token file {name} does not hold one token")
-    return text
 
 
 def new(args: argparse.Namespace, console: Console) -> int:

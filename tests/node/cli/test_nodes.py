@@ -34,7 +34,7 @@ def configured(desk: Desk) -> tuple[str, str]:
 
 
 @contextmanager
-def started(config: str) -> Iterator[str]:
+def started(config: str, **environment: str) -> Iterator[str]:
     """A node that runs; gives its URL. It must end well when it is told to."""
     log = Path(config).with_name("err")  # not a pipe: a node waits for whoever reads its log
     with log.open("w", encoding="utf-8") as err:
@@ -43,7 +43,7 @@ def started(config: str) -> Iterator[str]:
             stdout=subprocess.PIPE,
             stderr=err,
             text=True,
-            env={**os.environ, "DKG_NODE_HTTP_READY_AGE_SECONDS": "3600"},
+            env={**os.environ, "DKG_NODE_HTTP_READY_AGE_SECONDS": "3600", **environment},
         )
     try:
         line = process.stdout.readline() if process.stdout else ""
@@ -53,7 +53,7 @@ def started(config: str) -> Iterator[str]:
         process.send_signal(signal.SIGTERM)
         process.communicate()
     assert process.returncode == 0, log.read_text()
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in log.read_text() + Path(config).with_name("node.log").read_text()
 
 
 @pytest.mark.slow
@@ -84,6 +84,25 @@ def test_a_node_is_given_a_commit_and_answers_with_proofs(desk: Desk) -> None:
         assert (ran.code, "Traceback" in ran.err) == (1, False)
     restored = desk.ok("restore", str(desk.path / "copy"), str(desk.path / "again"))
     assert restored["roots"] == copied["roots"]
+
+
+@pytest.mark.slow
+def test_a_push_that_takes_longer_than_a_request_may_is_waited_for(desk: Desk) -> None:
+    home, config = configured(desk)
+    many = "".join(f"<urn:a{number}> <urn:p> {number} .\n" for number in range(12_000))
+    desk.signed(home, "publish", desk.file("many.ttl", many), "--asset", "many")
+    token = desk.path / "token"
+    token.write_text(desk.ok("token", "new", "me", "--scope", "publish", "--config", config)["token"])
+    push = ("push", "--home", home, "--token-file", str(token), "--progress")
+    with started(config, DKG_NODE_HTTP_REQUEST_SECONDS="0.3") as url:
+        ran = desk.run(*push, url, "--json")
+        assert ran.code == 0, ran.err
+        assert ran.json["operation"]["state"] in {"mined", "final"}
+        assert desk.ok(*push, url)["bytes"] < ran.json["bytes"] / 100  # the node has it all
+    said = [json.loads(line) for line in Path(config).with_name("node.log").read_text().splitlines()]
+    posts = [one["status"] for one in said if one["event"] == "http.request" and one["path"] == "/v1/commits"]
+    assert posts[0] == 504
+    assert 200 in posts or 202 in posts
 
 
 def test_a_configuration_is_written_once_and_needs_a_chain(desk: Desk) -> None:

@@ -221,7 +221,8 @@ class Service(Protocol):
     def reading(self, root: bytes) -> AbstractContextManager[Path | None]:
         """No page of a root is removed while the block runs. Gives its view, for `Plain`, if there is one.
 
-        Raises `StoreError` when the root is not kept any more.
+        A `ViewFailedError` that leaves the block has another view made; until there is one, none is given. Raises
+        `StoreError` when the root is not kept any more.
         """
 
     async def read(self, work: Callable[[Pages], T]) -> T:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from dkg.pages import StoredPages
 from node.serving import NOW, PublisherStatus
 from node.storage import ViewError, reading
+from node.workers.errors import ViewFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,12 +75,16 @@ class Answers:
         views = self.parts.views
         with self.leases.reading(root), ExitStack() as stack:
             view: Path | None = None
-            if views is not None:
+            if views is not None and not self.housekeeping.has_failed(root):
                 try:
                     view = stack.enter_context(reading(views, root))
                 except ViewError:
                     self.housekeeping.want_view(root)
-            yield view
+            try:
+                yield view
+            except ViewFailedError as error:
+                self.housekeeping.view_failed(root, str(error))
+                raise
 
     async def read(self, work: Callable[[Pages], T]) -> T:
         """See `Service.read`."""

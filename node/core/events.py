@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
-import threading
-from contextlib import suppress
+import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final
 
 from dkg.errors import StoreError
+from node.core.outlet import DescriptorSink, FileSink, Outlet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+STANDARD_ERROR: Final = 2
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -27,7 +28,7 @@ FACT_CHARACTERS_MAX: Final = 4_000
 
 WARNINGS: Final = frozenset({
     "failed", "refused", "went_back", "dropped", "equivocation", "not_collected", "commit_gone", "relay_waits",
-    "publish_waits", "own_dataset_missing", "outside", "fetch_broken_off", "no_view",
+    "publish_waits", "log_dropped", "own_dataset_missing", "outside", "fetch_broken_off", "no_view", "view_failed",
 })  # fmt: skip
 """Events that are warnings; those named in `ERRORS` are errors, and all others information."""
 
@@ -35,7 +36,7 @@ ERRORS: Final = frozenset({"died", "frozen", "stop_forced"})
 
 
 class EventLog:
-    """See the module. Any thread may write."""
+    """See the module. Any thread may write, and none waits (`node.core.outlet`)."""
 
     def __init__(
         self,
@@ -45,28 +46,13 @@ class EventLog:
         bytes_max: int = 16 * 1024 * 1024,
         files: int = 4,
         clock: Callable[[], float],
-        stream: TextIO | None = None,
+        descriptor: int = STANDARD_ERROR,
     ) -> None:
-        """`file`: None writes to `stream`, by default standard error. `clock`: Unix seconds. Raises `StoreError`."""
-        self._path = file
+        """`file`: None writes to `descriptor`. `clock`: Unix seconds. Raises `StoreError`."""
         self._least = LEVELS[level]
-        self._bytes_max = bytes_max
-        self._files = files
         self._clock = clock
-        self._lock = threading.Lock()
-        self._size = 0
-        self._stream = stream or sys.stderr
-        self._open()
-
-    def _open(self) -> None:
-        if self._path is None:
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self._path.open("a", encoding="utf-8")
-            self._size = self._path.stat().st_size
-        except OSError as error:
-            raise StoreError(f"the log {self._path} cannot be written: {error.strerror or error}") from error
+        sink = _descriptor(descriptor) if file is None else FileSink(file, bytes_max, files)
+        self._outlet = Outlet(sink, self._dropped)
 
     def __call__(self, event: str, /, **facts: object) -> None:
         """Take an event."""
@@ -74,38 +60,32 @@ class EventLog:
         self.write(str(facts.pop("level", level)), event, facts)
 
     def write(self, level: str, event: str, facts: dict[str, object]) -> None:
-        """Write a line, if its level is not too low. A log that cannot be written is no reason to stop."""
-        if LEVELS.get(level, LEVELS["error"]) < self._least:
-            return
-        at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"at": at, "level": level, "event": event, **{k: _fact(v) for k, v in facts.items()}}) + "\n"
-        with self._lock, suppress(OSError, ValueError):
-            if self._path is not None and self._size + len(line) > self._bytes_max:
-                self._put_aside()
-            self._stream.write(line)
-            self._stream.flush()
-            self._size += len(line)
+        """Have a line written, if its level is not too low. A log that cannot be written is no reason to stop."""
+        if LEVELS.get(level, LEVELS["error"]) >= self._least:
+            self._outlet.put(self._line(level, event, facts))
 
-    def _put_aside(self) -> None:
-        """Begin a new file; the one before becomes number 1, that one 2, and the oldest goes."""
-        path = self._path
-        if path is None:
-            return
-        self._stream.close()
-        for number in range(self._files, 0, -1):
-            older = path.with_name(f"{path.name}.{number}")
-            newer = path if number == 1 else path.with_name(f"{path.name}.{number - 1}")
-            with suppress(FileNotFoundError):
-                newer.replace(older)
-        if not self._files:
-            path.unlink(missing_ok=True)
-        self._open()
+    def _line(self, level: str, event: str, facts: dict[str, object]) -> bytes:
+        at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+        known = {"at": at, "level": level, "event": event}
+        return (json.dumps(known | {name: _fact(value) for name, value in facts.items()}) + "\n").encode()
+
+    def _dropped(self, lines: int) -> bytes:
+        return self._line("warning", "log_dropped", {"lines": lines})
+
+    def flush(self) -> None:
+        """Write what waits, as far as that is possible within a short time."""
+        self._outlet.flush()
 
     def close(self) -> None:
-        """Close the file."""
-        if self._path is not None:
-            with self._lock:
-                self._stream.close()
+        """Write what waits, as far as that is possible within a short time, and close the file."""
+        self._outlet.close()
+
+
+def _descriptor(number: int) -> DescriptorSink:
+    try:
+        return DescriptorSink(os.dup(number))
+    except OSError as error:
+        raise StoreError(f"the log cannot be written to standard error: {error.strerror}; set node.log_file") from error
 
 
 def _fact(value: object) -> Any:  # noqa: ANN401 - what JSON has

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from dkg.client.collect import Phase
 from dkg.errors import DkgError, PageError, StoreError
+from dkg.page import cid_text
 from dkg.pages import StoredPages
 from node.replication.fetch import LANE
 from node.storage import Views
@@ -63,6 +64,7 @@ class Housekeeping:
         self._leases = leases
         self._fetching = fetching
         self._wanted_views: dict[bytes, None] = {}
+        self._failed_views: dict[bytes, str] = {}
         self._held: dict[bytes, ExitStack] = {}
         self.collected: dict[str, int] = {}
         """What the last collection did."""
@@ -139,6 +141,15 @@ class Housekeeping:
         if self._parts.make_view is not None and self._is_newest(root):
             self._wanted_views[root] = None
 
+    def view_failed(self, root: bytes, why: str) -> None:
+        """A view cannot be read: it is put away, and another is made. From any thread."""
+        self._failed_views[root] = why
+        self.want_view(root)
+
+    def has_failed(self, root: bytes) -> bool:
+        """Whether there is a view of a root that cannot be read."""
+        return root in self._failed_views
+
     def _is_newest(self, root: bytes) -> bool:
         """Whether a root is the newest of its name: of older ones no view is made."""
         return any(rows[0].root == root for rows in self._shelf.kept.values())
@@ -148,10 +159,24 @@ class Housekeeping:
         runtime, settings, make = self._parts.runtime, self._parts.settings, self._parts.make_view
         while make is not None:
             await runtime.sleep(settings.view_s)
+            for root, why in list(self._failed_views.items()):
+                await self._put_away(root, why)
             wanted, self._wanted_views = list(self._wanted_views)[::-1], {}
             for root in wanted[: settings.views]:
                 if self._is_newest(root) and await runtime.blocking(LANE, lambda root=root: self._pays(root)):  # type: ignore[misc]
                     await self._make_view(make, root)
+
+    async def _put_away(self, root: bytes, why: str) -> None:
+        """Put a view away that cannot be read."""
+        runtime, views = self._parts.runtime, self._parts.views
+        try:
+            if views is not None:
+                await runtime.blocking(VIEW_LANE, lambda: Views(views, self._parts.served).discard(root))
+        except StoreError as error:
+            why = f"{why}; {error}"
+        else:
+            self._failed_views.pop(root, None)
+        self._parts.log("view_failed", root=cid_text(root), why=why)
 
     def _pays(self, root: bytes) -> bool:
         """Whether a view would be faster than the pages. In the lane."""

@@ -142,6 +142,7 @@ class Process:
 
     def _give_up(self) -> None:
         self._log("stop_forced", why=f"stopping took longer than {STOP_S:.0f} s")
+        self._log.flush()
         os._exit(1)
 
     async def _until_stopped(self, core: Future[None]) -> bool:

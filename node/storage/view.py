@@ -1,9 +1,9 @@
 """Views: for a root, an Oxigraph store on disk that plain queries run on. Never the truth, and made again at will.
 
 `views/<CID of the root>/` holds `store/`, the engine's files; `view.json`, written last, which says of which root and
-which release it is; and `lock`. A view is made in `views/.building/`, written through to the disk, and then renamed, so
-one that is there is whole; and it never changes after that, so any number of processes may read it. A view of a new
-root starts as a copy of another's files (hard links) with the difference applied.
+which release it is, and how long the files are; and `lock`. A view is made in `views/.building/`, written through to
+the disk, and then renamed, so one that is there is whole; and it never changes after that, so any number of processes
+may read it. A view of a new root starts as a copy of another's files (hard links) with the difference applied.
 
 What cannot be used (a file that is missing or damaged, another release's) is put away and made again: `Views.discard`.
 Whoever reads holds `lock`, and a view that is held is not deleted.
@@ -24,7 +24,8 @@ from dkg.errors import StoreError
 from dkg.page import FORMAT_VERSION, cid_bytes, cid_text
 from dkg.pages import StoredPages
 from node.storage.lock import FileLock
-from node.storage.viewdata import ENGINE_ERRORS, ViewError, copy_and_change, difference, fill
+from node.storage.viewdata import ViewError, copy_and_change, difference, fill
+from node.viewfiles import ENGINE_ERRORS, FILES, MARKER, marker_of, require_whole, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from dkg.pages import Pages, PageStore
 
-VIEW_VERSION: Final = 1
+VIEW_VERSION: Final = 2
 """Of what a view holds; views of another version are made again."""
 
 BYTES_PER_QUAD: Final = 500
@@ -43,10 +44,8 @@ CHANGED_MAX: Final = 50_000
 
 _BUILDING: Final = ".building"
 _GONE: Final = ".gone-"
-_MARKER: Final = "view.json"
 _STORE: Final = "store"
 _LOCK: Final = "lock"
-_MARKER_BYTES_MAX: Final = 4096
 
 
 class Views:
@@ -63,7 +62,7 @@ class Views:
     def path(self, root: bytes) -> Path | None:
         """The engine's directory of the view of a root; None if there is none that can be used. See `reading`."""
         home = self.directory / cid_text(root)
-        return home / _STORE if _marker(home) == _wanted(root) else None
+        return home / _STORE if _is_of(home, root) else None
 
     def roots(self) -> list[bytes]:
         """The roots that have a view, the one made last first."""
@@ -136,7 +135,8 @@ class Views:
 
     def _finish(self, building: Path, root: bytes) -> Path:
         (building / _LOCK).touch()
-        (building / _MARKER).write_text(json.dumps(_wanted(root)), encoding="ascii")
+        marker = _wanted(root) | {FILES: sizes(building / _STORE)}
+        (building / MARKER).write_text(json.dumps(marker), encoding="ascii")
         for folder, _, names in os.walk(building):
             for name in names:
                 _sync(os.path.join(folder, name))  # noqa: PTH118 - as os.walk gives them
@@ -200,7 +200,7 @@ def reading(directory: Path, root: bytes) -> Iterator[Path]:
     if not lock.path.exists() or not lock.take(shared=True):
         raise ViewError(f"there is no view of {cid_text(root)} in {directory}")
     try:
-        if _marker(home) != _wanted(root):  # also when it was put away while the lock was taken
+        if not _is_of(home, root):  # also when it was put away while the lock was taken
             raise ViewError(f"there is no view of {cid_text(root)} in {directory} that this release can use")
         yield home / _STORE
     finally:
@@ -216,8 +216,9 @@ def open_view(directory: Path, root: bytes) -> Iterator[ox.Store]:
     """
     with reading(directory, root) as path:
         try:
+            require_whole(path)
             store = ox.Store.read_only(str(path))
-        except ENGINE_ERRORS as error:
+        except (*ENGINE_ERRORS, StoreError) as error:
             raise ViewError(f"the view of {cid_text(root)} in {directory} is damaged: {error}") from error
         yield store
 
@@ -227,12 +228,11 @@ def _wanted(root: bytes) -> dict[str, Any]:
     return {"v": VIEW_VERSION, "root": cid_text(root), "format": FORMAT_VERSION, "engine": ox.__version__}
 
 
-def _marker(path: Path) -> object:
-    try:
-        with (path / _MARKER).open("rb") as file:
-            return json.loads(file.read(_MARKER_BYTES_MAX))
-    except (OSError, ValueError):
-        return None
+def _is_of(home: Path, root: bytes) -> bool:
+    """Whether a view is there, of this root and this release."""
+    marker = marker_of(home)
+    marker.pop(FILES, None)
+    return marker == _wanted(root)
 
 
 def _sync(path: str) -> None:

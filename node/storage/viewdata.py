@@ -13,6 +13,7 @@ import pyoxigraph as ox
 
 from dkg.dataset import diff_datasets, quads
 from dkg.errors import StoreError
+from node.viewfiles import ENGINE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from dkg.pages import Pages
     from dkg.terms import Quad
-
-ENGINE_ERRORS: Final = (OSError, RuntimeError, SyntaxError, ValueError)
-"""What the engine raises when its files cannot be read or written. Damage is a `RuntimeError`, or an `OSError`."""
 
 _APPLIED_AT_ONCE: Final = 5_000  # quads
 

@@ -17,7 +17,13 @@ from dkg.evaluate import Dataset
 from dkg.limits import Budget
 from dkg.rdf import FORMATS
 from dkg.sparql.algebra import Form
-from node.workers.errors import JobMemoryError, ResultTooLargeError, UnacceptableError, WorkerCrashedError
+from node.workers.errors import (
+    JobMemoryError,
+    ResultTooLargeError,
+    UnacceptableError,
+    ViewFailedError,
+    WorkerCrashedError,
+)
 from node.workers.frames import Frame, FrameError, encode
 from node.workers.jobs import EVERY_GRAPH, Check, Facts, Graphs, Job, Parse, Plain, Prove, Query, Result, payload_of
 
@@ -36,7 +42,7 @@ _FORMS: Final = {form.value for form in Form} | FORMATS.keys()
 _FORMATS: Final = TABLE_FORMATS.keys() | GRAPH_FORMATS.keys() | {"car", "car.zst", "nq"}
 _FACTS: Final = {field.name for field in fields(Facts)}
 
-_OWN_ERRORS: Final = (JobMemoryError, ResultTooLargeError, UnacceptableError, WorkerCrashedError)
+_OWN_ERRORS: Final = (JobMemoryError, ResultTooLargeError, UnacceptableError, ViewFailedError, WorkerCrashedError)
 _ERRORS: Final[dict[str, type[DkgError]]] = {
     kind.__name__: kind
     for kind in (*_OWN_ERRORS, *vars(errors).values())

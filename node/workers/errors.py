@@ -1,6 +1,8 @@
 """Why a job was not done. Faults of its input are told by the errors of `dkg.errors`, as if it had run here.
 
     DkgError
+    ├── StoreError
+    │   └── ViewFailedError        the view is damaged: another is made, and pages answer       503
     └── WorkerError                no answer, through no fault that evaluation found        status
         ├── OverloadedError        too much waits already: try again after `retry_after_s`     503
         │   └── ClientQuotaError   this client has used what it may use for now                429
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from dkg.errors import DkgError, InputError
+from dkg.errors import DkgError, InputError, StoreError
 
 
 class WorkerError(DkgError):
@@ -67,6 +69,10 @@ class WorkerCrashedError(WorkerError):
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.detail = detail
+
+
+class ViewFailedError(StoreError):
+    """The view of a root cannot be read, and its pages can."""
 
 
 class SandboxError(WorkerError):

@@ -15,8 +15,9 @@ from dkg.evaluate import evaluate
 from dkg.page import decode
 from dkg.pages import Pages, RecordedPages, StoredPages
 from dkg.proof import prove, root_bytes, verify
+from node.workers.errors import ViewFailedError
 from node.workers.jobs import Check, Facts, Parse, Plain, Prove, Query, Result
-from node.workers.views import Viewed, Views, format_for, too_large
+from node.workers.views import Unread, Viewed, Views, format_for, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,11 +117,12 @@ class Executor:
         found = self._views.answer(job)
         if isinstance(found, Viewed):
             return found.body, found.form, found.format, found.rows, None
-        return self._query(
+        failure, dataset = (found.why, found.dataset) if isinstance(found, Unread) else ("", found)
+        done = self._query(
             Query(
                 root=job.root,
                 text=job.text,
-                dataset=found,
+                dataset=dataset,
                 now=job.now,
                 base_iri=job.base_iri,
                 budget=job.budget,
@@ -129,6 +131,9 @@ class Executor:
             ),
             job.overlay,
         )
+        if failure:  # of the view, for a query that the pages can answer
+            raise ViewFailedError(failure)
+        return done
 
     def _prove(self, job: Prove) -> Done:
         proof = prove(

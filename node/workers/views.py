@@ -16,17 +16,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyoxigraph
 
 from dkg.answer import GRAPH_FORMATS, TABLE_FORMATS
 from dkg.errors import BudgetError, InputError, QueryError, StoreError
 from dkg.evaluate import ALL_GRAPHS, Dataset
+from dkg.page import cid_text
 from dkg.sparql._syntax_text import plain
 from dkg.sparql.scanner import scan_query
 from dkg.sparql.syntax import PARSED_KEPT, parse
 from dkg.terms import to_oxigraph
+from node.viewfiles import ENGINE_ERRORS, require_whole
 from node.workers.errors import ResultTooLargeError, UnacceptableError
 from node.workers.jobs import EVERY_GRAPH
 
@@ -57,6 +60,28 @@ class Viewed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A view that the engine cannot read, or a query that it cannot evaluate: it raises the same for both.
+
+    The pages tell which it is. `dataset`: the graphs that the query sees.
+    """
+
+    dataset: Dataset
+    why: str
+
+
+class _Asked(NamedTuple):
+    """A query as the engine gets it."""
+
+    text: str
+    form: str
+    default: list[Any] | None
+    """None: the engine's own default graph."""
+    named: list[Any] | None
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
 class _View:
     store: pyoxigraph.Store
     whole: bool
@@ -80,7 +105,7 @@ class Views:
         """Close all of them."""
         self._open.clear()
 
-    def answer(self, job: Plain) -> Viewed | Dataset:
+    def answer(self, job: Plain) -> Viewed | Dataset | Unread:
         """The answer, or which graphs the query sees if the pages have to answer it."""
         scanned = _scanned(job.text, job.now)
         text, seen = scanned.text, Dataset()
@@ -89,33 +114,45 @@ class Views:
             text, seen = query.text, Dataset(query.default_graphs, query.named_graphs)
         default, named = _seen(job, seen)
         format_ = format_for(scanned.form, job.table, job.graph)
-        view = None if job.view is None else self._view(job.view)
-        if view is None or (not view.whole if default is None else len(default) > 1):
-            return Dataset(default, named)
-        graphs: list[Any] | None = None if named is None else _terms(named)
-        if graphs is None and (scanned.default_graphs or scanned.named_graphs):
-            graphs = list(view.store.named_graphs())  # else the query's FROM would count, which something overrides
+        dataset = Dataset(default, named)
+        try:
+            view = None if job.view is None else self._view(job.view)
+            if view is None or (not view.whole if default is None else len(default) > 1):
+                return dataset
+            graphs = None if named is None else _terms(named)
+            if graphs is None and (scanned.default_graphs or scanned.named_graphs):
+                graphs = list(view.store.named_graphs())  # else its FROM would count, which something overrides
+            terms = None if default is None else _terms(default)
+            return self._viewed(view, job, _Asked(text, scanned.form, terms, graphs, format_))
+        except StoreError as error:
+            return Unread(dataset, f"the view of {cid_text(job.root)} cannot be read: {error}")
+
+    def _viewed(self, view: _View, job: Plain, asked: _Asked) -> Viewed:
+        """The answer from a view. Raises `StoreError` when the engine cannot read it, or cannot evaluate the query."""
 
         def ask() -> Raw:
             return view.store.query(
-                text,
+                asked.text,
                 base_iri=job.base_iri,
-                default_graph=pyoxigraph.DefaultGraph() if default is None else _terms(default),
-                named_graphs=graphs,
+                default_graph=pyoxigraph.DefaultGraph() if asked.default is None else asked.default,
+                named_graphs=asked.named,
             )
 
-        body, rows = _told(ask, lambda raw: _serialized(raw, format_, self._result_bytes, job.budget.rows))
-        return Viewed(body, scanned.form, format_, rows)
+        body, rows = _told(ask, lambda raw: _serialized(raw, asked.format, self._result_bytes, job.budget.rows))
+        return Viewed(body, asked.form, asked.format, rows)
 
     def _view(self, path: str) -> _View | None:
-        """An open view; None if there is none to open."""
+        """An open view; None if it is there no more. Raises `StoreError` for one that is damaged."""
         view = self._open.pop(path, None)
         if view is None:
+            if not Path(path).exists():
+                return None
+            require_whole(Path(path))
             try:
                 store = pyoxigraph.Store.read_only(path)
                 whole = _any(store, pyoxigraph.DefaultGraph()) or not _any(store, None)
-            except OSError:
-                return None
+            except ENGINE_ERRORS as error:
+                raise StoreError(str(error)) from error
             view = _View(store, whole)
         self._open[path] = view
         while len(self._open) > self._most:
@@ -164,10 +201,8 @@ def _told(ask: Callable[[], Raw], then: Callable[[Raw], tuple[bytes, int | None]
         return then(ask())
     except (SyntaxError, ValueError) as error:
         raise QueryError(f"the query does not parse: {error}") from error
-    except RuntimeError as error:
-        raise QueryError(f"the query cannot be evaluated: {error}") from error
-    except OSError as error:
-        raise StoreError(f"the view cannot be read: {error}") from error
+    except (RuntimeError, OSError) as error:
+        raise StoreError(str(error)) from error
 
 
 def _serialized(raw: Raw, name: str, bytes_max: int, rows_max: int) -> tuple[bytes, int | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
@@ -16,18 +15,27 @@ from node.core.events import FACT_CHARACTERS_MAX, EventLog, LoggingHandler
 from node.core.statusfile import STATUS_FILE, StatusFile, read_status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
-def lines(text: str) -> list[dict[str, object]]:
+def lines(text: str | bytes) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_an_event_is_a_line_of_json() -> None:
-    stream = io.StringIO()
-    log = EventLog(clock=lambda: 1_800_000_000.5, stream=stream)
+@pytest.fixture
+def out(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """A descriptor, and the file that it writes to."""
+    path = tmp_path / "stderr"
+    with path.open("wb") as file:
+        yield file.fileno(), path
+
+
+def test_an_event_is_a_line_of_json(out: tuple[int, Path]) -> None:
+    log = EventLog(clock=lambda: 1_800_000_000.5, descriptor=out[0])
     log("accepted", seq=1, root=b"\x01", facts={"a": [1, None, True]}, error=ValueError("x"))
-    (line,) = lines(stream.getvalue())
+    log.close()
+    (line,) = lines(out[1].read_text())
     assert line == {
         "at": "2027-01-15T08:00:00.500+00:00",
         "level": "info",
@@ -39,34 +47,36 @@ def test_an_event_is_a_line_of_json() -> None:
     }
 
 
-def test_levels_are_left_out_as_was_asked() -> None:
-    stream = io.StringIO()
-    log = EventLog(level="warning", clock=lambda: 0, stream=stream)
+def test_levels_are_left_out_as_was_asked(out: tuple[int, Path]) -> None:
+    log = EventLog(level="warning", clock=lambda: 0, descriptor=out[0])
     log("accepted")
     log("refused")
     log("died")
     log("http.server", level="error")
-    assert [line["event"] for line in lines(stream.getvalue())] == ["refused", "died", "http.server"]
+    log.close()
+    assert [line["event"] for line in lines(out[1].read_text())] == ["refused", "died", "http.server"]
 
 
-def test_what_strangers_say_is_cut_off_and_breaks_no_line() -> None:
-    stream = io.StringIO()
-    log = EventLog(clock=lambda: 0, stream=stream)
+def test_what_strangers_say_is_cut_off_and_breaks_no_line(out: tuple[int, Path]) -> None:
+    log = EventLog(clock=lambda: 0, descriptor=out[0])
     log("x", why="a\nb" * FACT_CHARACTERS_MAX)
-    (line,) = lines(stream.getvalue())
+    log.flush()
+    (line,) = lines(out[1].read_text())
     assert len(str(line["why"])) == FACT_CHARACTERS_MAX + 3
+    log.close()
 
 
-def test_what_logging_is_told_goes_the_same_way() -> None:
-    stream = io.StringIO()
+def test_what_logging_is_told_goes_the_same_way(out: tuple[int, Path]) -> None:
     logger = logging.getLogger("tests.node.core.events")
-    handler = LoggingHandler(EventLog(clock=lambda: 0, stream=stream))
+    log = EventLog(clock=lambda: 0, descriptor=out[0])
+    handler = LoggingHandler(log)
     logger.addHandler(handler)
     try:
         logger.error("it %s", "broke", exc_info=ValueError("what"))
     finally:
         logger.removeHandler(handler)
-    (line,) = lines(stream.getvalue())
+        log.close()
+    (line,) = lines(out[1].read_text())
     assert (line["level"], line["text"], line["error"]) == ("error", "it broke", "ValueError('what')")
 
 
@@ -106,14 +116,11 @@ def test_threads_do_not_write_into_each_others_lines(tmp_path: Path) -> None:
     assert sum(len(lines(path.read_text())) for path in tmp_path.iterdir()) == 800
 
 
-def test_a_log_that_cannot_be_written_is_told_at_the_start_and_stops_nothing_later(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         EventLog(tmp_path, clock=lambda: 0)
-    stream = io.StringIO()
-    log = EventLog(clock=lambda: 0, stream=stream)
-    stream.close()
-    log("tick")
-    assert stream.closed
+    with pytest.raises(StoreError, match=r"standard error: Bad file descriptor; set node\.log_file"):
+        EventLog(clock=lambda: 0, descriptor=10_000)
 
 
 def test_the_status_file_is_there_while_its_process_is(tmp_path: Path) -> None:

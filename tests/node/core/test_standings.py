@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dkg.errors import InputError, StoreError
+from dkg.errors import InputError, QueryError, StoreError
 from dkg.page import CID_PREFIX
 from dkg.pages import StoredPages
 from dkg.proof import verify
@@ -17,7 +17,9 @@ from node.replication.messages import GetProof, Hello
 from node.serving import At, Claim, State, UnknownMomentError, UnknownPublisherError
 from node.storage import Retention, Rule, Views
 from node.union_keeper import UNION
-from node.workers.errors import OverloadedError
+from node.workers.errors import OverloadedError, ViewFailedError
+from node.workers.inprocess import InProcess
+from node.workers.jobs import EVERY_GRAPH, Plain
 from tests.node.core.quiet import Quiet
 from tests.sim.actors import union_root
 from tests.sim.cores import EPOCH
@@ -443,6 +445,49 @@ def test_a_view_is_made_of_what_is_asked_plainly_and_is_large_enough(folder: Pat
             pass
         await quiet.wait(10)
         assert root not in Views(views, core.parts.store.pages).roots()
+
+    quiet.run(main)
+
+
+def test_a_view_that_cannot_be_read_is_put_away_and_made_again_and_pages_answer_meanwhile(folder: Path) -> None:
+    quiet = Quiet(folder, view_quads_min=1, view_s=1.0)
+    views = folder / "views"
+
+    def change(parts: Parts) -> Parts:
+        return replace(parts, make_view=lambda root: Views(views, parts.store.pages).ensure(root), views=views)
+
+    quiet.node.change = change
+    text = "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s ?p ?o } }"
+
+    def answer(root: bytes, text: str = text) -> tuple[bool, bytes]:
+        """Whether it was from a view, and the answer."""
+        core = quiet.node.core
+        with core.reading(root) as view:
+            job = Plain(root=root, text=text, allowed=EVERY_GRAPH, view=str(view) if view else None, table="csv")
+            return view is not None, core.parts.runner.run_sync(job, client="test").body
+
+    async def main() -> None:
+        await quiet.publish(quiet.actors[0])
+        core, root = quiet.node.core, ask(quiet).root
+        right = answer(root)[1]
+        await quiet.wait(3)
+        assert answer(root) == (True, right)
+        with pytest.raises(QueryError, match="function"):
+            answer(root, "SELECT (<urn:f>(?o) AS ?x) { GRAPH ?g { ?s ?p ?o } }")
+        assert not core.housekeeping.has_failed(root)
+        runner = core.parts.runner
+        assert isinstance(runner, InProcess)
+        for name in ("*.sst", "MANIFEST-*", "CURRENT"):
+            runner.close()
+            for file in Views(views, core.parts.store.pages).ensure(root).glob(name):
+                file.write_bytes(file.read_bytes()[:-9] + b"damaged!!")
+            with pytest.raises(ViewFailedError, match="cannot be read"):
+                answer(root)
+            assert answer(root) == (False, right)
+            await quiet.wait(3)
+            assert answer(root) == (True, right)
+        assert len(quiet.logged("view_failed")) == 3
+        assert not core.housekeeping.has_failed(root)
 
     quiet.run(main)
 

@@ -21,7 +21,7 @@ from dkg.terms import to_oxigraph
 from node.storage import ViewError, Views, open_view, reading
 from node.storage import view as view_module
 from node.storage.lock import FileLock
-from node.storage.viewdata import ENGINE_ERRORS
+from node.viewfiles import ENGINE_ERRORS
 from tests.node.storage.data import changed, publisher, put, quads_of
 
 if TYPE_CHECKING:
@@ -184,13 +184,13 @@ def test_a_reader_goes_on_after_its_view_was_discarded(views: Views) -> None:
 def test_views_of_another_release_are_made_again(views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
     root = put(views._store, A)
     views.ensure(root)
-    monkeypatch.setattr(view_module, "VIEW_VERSION", 2)
+    monkeypatch.setattr(view_module, "VIEW_VERSION", 1_000)
     assert views.path(root) is None
     with pytest.raises(ViewError, match="that this release can use"), open_view(views.directory, root):
         pass
     views.ensure(root)
     assert held(views, root) == expected(A)
-    monkeypatch.setattr(view_module, "VIEW_VERSION", 3)
+    monkeypatch.setattr(view_module, "VIEW_VERSION", 1_001)
     assert views.prune([root]) == [root]
 
 
@@ -227,6 +227,16 @@ def test_a_damaged_view_is_an_error_or_right_and_can_be_made_again(views: Views,
     views.discard(root)
     views.ensure(root)
     assert held(views, root) == expected(A)
+
+
+@pytest.mark.parametrize("name", ["MANIFEST-*", "CURRENT", "*.sst"])
+def test_a_view_whose_files_are_cut_short_is_no_empty_view(views: Views, name: str) -> None:
+    root = put(views._store, A)
+    path = views.ensure(root)
+    file = next(path.glob(name))
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(ViewError, match=r"is damaged: .* has not the files"), open_view(views.directory, root):
+        pass
 
 
 def read_all(directory: str, root: str, cases: int) -> None:

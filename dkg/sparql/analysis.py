@@ -164,6 +164,40 @@ def starts_with_triple(group: Group) -> bool:
             return False
 
 
+def ranges_over_graphs(group: Group, *, inside: bool = False) -> bool:
+    """Whether the engine may list the graphs by itself anywhere in a group: see `Coverage.lists_graphs`.
+
+    `inside`: whether the group is in the graph of a `GRAPH ?g`.
+    """
+    if inside and not starts_with_triple(group):
+        return True
+    exists = (inner for expression in group.filters for inner in expression.exists)
+    return any(ranges_over_graphs(inner, inside=inside) for inner in exists) or any(
+        _ranges_over_graphs(element, inside=inside) for element in group.elements
+    )
+
+
+def _ranges_over_graphs(element: Element, *, inside: bool) -> bool:
+    match element:
+        case InGraph(graph, group):
+            if isinstance(graph, Var) and graph.name in assigned(group):
+                return True
+            return ranges_over_graphs(group, inside=isinstance(graph, Var))
+        case Optional(group) | Minus(group):
+            groups: tuple[Group, ...] = (group,)
+        case Union(branches):
+            groups = branches
+        case Group():
+            groups = (element,)
+        case Bind(expression, _):
+            groups = expression.exists
+        case SubSelect(select):
+            groups = (select.where, *(group for expression in select.expressions for group in expression.exists))
+        case _:
+            groups = ()
+    return any(ranges_over_graphs(group, inside=inside) for group in groups)
+
+
 def hides_graph(group: Group) -> bool:
     """Whether the engine may leave ?g without a value after `GRAPH ?g` of this group.
 

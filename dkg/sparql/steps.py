@@ -28,7 +28,15 @@ from dkg.sparql.algebra import (
     Union,
     Var,
 )
-from dkg.sparql.analysis import assigned, monotone, names_of, names_of_group, needs_triple, starts_with_triple
+from dkg.sparql.analysis import (
+    assigned,
+    monotone,
+    names_of,
+    names_of_group,
+    needs_triple,
+    ranges_over_graphs,
+    starts_with_triple,
+)
 from dkg.sparql.cover import Found, GroupCover, relation_of
 from dkg.sparql.patterns import gathered_matches, pattern_batches, variables_of
 from dkg.sparql.relation import Relation, copied, join
@@ -79,6 +87,8 @@ def stream(coverage: Coverage, select: Select, enough: int) -> Iterator[None]:
     """Cover a SELECT for `enough` beginnings of its pattern, then for twice as many more, and so on to the last."""
     given = Relation() if select.values is None else relation_of(select.values)
     free = monotone(select.where)
+    if ranges_over_graphs(select.where):  # also in what is not covered yet when the engine first runs
+        coverage.lists_graphs = True
     steps = _Steps(coverage, select.where, coverage.default_scope, frozenset(), free=free)
     sources = steps.sources(steps.begin(given, frozenset()))
     return _more(sources, enough) if free else _closed(list(sources), enough)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from dkg.client.cli.exits import HELP, Exit
@@ -10,6 +11,8 @@ from dkg.limits import FINALITY_DEPTH_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from _typeshed import SupportsWrite
 
 RDF_FORMATS = ("ttl", "nt", "nq", "trig", "n3", "jsonld", "xml")
 CORE = frozenset({"load", "root", "query", "verify", "diff", "fsck", "export", "bench", "evidence"})
@@ -27,6 +30,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """See `argparse.ArgumentParser.error`."""
         self.exit(Exit.USAGE, f"dkg: error: {message} (see `{self.prog} --help`)\n")
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """See `argparse.ArgumentParser.print_help`, which is silent where the output cannot be written."""
+        (sys.stdout if file is None else file).write(self.format_help())
 
 
 def dkg_version() -> str:

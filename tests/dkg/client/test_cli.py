@@ -581,10 +581,12 @@ def test_a_full_disk_under_the_result_is_an_error(proof: str, root: str) -> None
     assert b"Traceback" not in done.stderr
 
 
-def test_a_full_disk_under_the_version_is_an_error() -> None:
+@pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("words", [("--version",), ("--help",), ("query", "--help"), ("key", "--help")], ids=" ".join)
+def test_a_full_disk_under_what_is_told_is_an_error(words: tuple[str, ...], buffered: str) -> None:
     with Path("/dev/full").open("wb") as full:
-        argv = [*COMMAND, "--version"]
-        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+        argv, environment = [*COMMAND, *words], {**ENVIRONMENT, "PYTHONUNBUFFERED": buffered}
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, env=environment, check=False)
     assert done.returncode == 3
     assert b"No space left" in done.stderr
     assert b"Traceback" not in done.stderr

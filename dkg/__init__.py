@@ -30,7 +30,7 @@ from dkg.errors import (
 )
 from dkg.evaluate import Dataset
 from dkg.limits import Budget
-from dkg.pages import MemoryPageStore, PageStore
+from dkg.pages import KnownPages, MemoryPageStore, PageStore
 from dkg.proof import Proof, VerifiedAnswer
 from dkg.terms import Quad, Term
 
@@ -42,6 +42,7 @@ __all__ = [
     "Dataset",
     "DkgError",
     "InputError",
+    "KnownPages",
     "LimitError",
     "MemoryPageStore",
     "MissingPageError",

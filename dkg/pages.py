@@ -13,13 +13,17 @@ All of them check each page against its CID and its format when it is first read
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from dkg.errors import BudgetError, MissingPageError, PageError, StoreError
 from dkg.page import DatasetRoot, Inner, Leaf, Page, cid_of, cid_text, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+
+KNOWN_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Bytes of pages that `KnownPages` keeps where nobody says another number."""
 
 
 class PageStore(Protocol):
@@ -138,11 +142,39 @@ class RecordedPages(Pages):
         return blocks
 
 
+class KnownPages:
+    """Pages of proofs that were verified, kept decoded, so that the next proof that has them is checked faster.
+
+    A page is taken from here only when the bytes that the proof gives for it are those that were checked under this
+    CID. It is a memory, and no source: a page that a proof lacks is missing, whatever is known.
+    """
+
+    def __init__(self, bytes_max: int = KNOWN_BYTES_MAX) -> None:
+        """`bytes_max`: most bytes of pages, as they are encoded; in memory they take about twice as much."""
+        self._bytes_max = bytes_max
+        self._pages: OrderedDict[bytes, tuple[Page, int]] = OrderedDict()
+        self.bytes = 0
+        """Of the pages that are kept."""
+
+    def page(self, cid: bytes, raw: bytes) -> Page:
+        """The page whose CID is `cid`, from `raw`, checked in full. Raises `PageError`."""
+        known = self._pages.get(cid)
+        if known is not None and known[0].encode() == raw:
+            return known[0]
+        page = decode(cid, raw)
+        self._pages[cid] = page, len(raw)
+        self.bytes += len(raw)
+        while self.bytes > self._bytes_max:
+            self.bytes -= self._pages.popitem(last=False)[1][1]
+        return page
+
+
 class ProvedPages(Pages):
     """The blocks of a proof. A page that is not among them is a `MissingPageError`, never a smaller answer."""
 
-    def __init__(self, blocks: Mapping[bytes, bytes]) -> None:
+    def __init__(self, blocks: Mapping[bytes, bytes], known: KnownPages | None = None) -> None:
         self._blocks = blocks
+        self._check = decode if known is None else known.page
         self.used: dict[bytes, Page] = {}
 
     def page(self, cid: bytes) -> Page:
@@ -152,7 +184,7 @@ class ProvedPages(Pages):
             raw = self._blocks.get(cid)
             if raw is None:
                 raise MissingPageError(f"the proof lacks page {cid_text(cid)}, which the query needs")
-            page = self.used[cid] = decode(cid, raw)
+            page = self.used[cid] = self._check(cid, raw)
         return page
 
 

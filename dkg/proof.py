@@ -24,7 +24,7 @@ from dkg.errors import InputError, ProofError
 from dkg.evaluate import ALL_GRAPHS, Dataset, evaluate
 from dkg.limits import DEFAULT_BUDGET, Budget
 from dkg.page import cid_bytes, cid_text
-from dkg.pages import Pages, ProvedPages, RecordedPages
+from dkg.pages import KnownPages, Pages, ProvedPages, RecordedPages
 from dkg.sparql.syntax import parse
 
 if TYPE_CHECKING:
@@ -93,11 +93,14 @@ def verify(
     limits: Budget = DEFAULT_BUDGET,
     base_iri: str | None = None,
     now: str | None = None,
+    known: KnownPages | None = None,
 ) -> VerifiedAnswer:
     """The answer that `proof` proves for `query` over the dataset `root`, recomputed here; the steps are above.
 
     `root` is what the caller trusts: binary or text CID. `dataset`, `base_iri` and `now` must be what they were when
-    the proof was made. Raises `ProofError` when the proof is not exactly the right one, `QueryError` for a query
+    the proof was made. `known`: pages of proofs that this caller verified before, of any root; it only saves time.
+
+    Raises `ProofError` when the proof is not exactly the right one, `QueryError` for a query
     that is refused whatever the proof, and `BudgetError` when the answer is larger than `limits` allow.
     """
     cid = root_bytes(root)
@@ -106,7 +109,7 @@ def verify(
         raise ProofError(f"the proof has {len(proof)} bytes, over the limit of {most}")
     blocks = read_car(proof, cid, limits.pages)  # step 2
     parsed: Query = parse(query, now=now, base_iri=base_iri)  # step 3
-    pages = ProvedPages(blocks)
+    pages = ProvedPages(blocks, known)
     answer = evaluate(pages, cid, parsed, dataset=dataset, budget=limits, base_iri=base_iri)  # steps 4 and 6
     if list(pages.used) != list(blocks):  # step 5
         unused = [block for block in blocks if block not in pages.used]

@@ -11,6 +11,7 @@ import dkg
 from dkg.car import car_header, varint, write_car
 from dkg.errors import BudgetError, InputError, MissingPageError, PageError, ProofError
 from dkg.page import CID_LENGTH, DatasetRoot, Inner, Leaf, cid_of, decode
+from dkg.pages import KnownPages
 from tests.datasets import PREFIX, iri, stored, university
 
 if TYPE_CHECKING:
@@ -52,10 +53,20 @@ def blocks_of(car: bytes) -> list[Block]:
 
 
 def refused(car: bytes, query: str, root: bytes, match: str = ".") -> bool:
-    """True if the proof is refused with such a message; what else happens is raised."""
-    with pytest.raises(ProofError, match=match):
-        dkg.verify(car, query, root)
+    """True if the proof is refused with such a message, whatever is known; what else happens is raised."""
+    for pages in (None, known()):
+        with pytest.raises(ProofError, match=match):
+            dkg.verify(car, query, root, known=pages)
     return True
+
+
+@cache
+def known() -> KnownPages:
+    """What a verifier knows who has seen the honest proofs."""
+    pages = KnownPages()
+    for query in (STAR, POINT, NOBODY):
+        dkg.verify(proof_of(query).car, query, dataset()[1], known=pages)
+    return pages
 
 
 @pytest.mark.parametrize("query", [STAR, POINT, NOBODY])
@@ -187,8 +198,9 @@ def page_at(at: int) -> Leaf | Inner | DatasetRoot:
 def refused_page(at: int, page: Leaf | Inner | DatasetRoot | bytes, match: str) -> bool:
     """True if the forged dataset is refused with such a message; what else happens is raised."""
     car, root = forged(at, page)
-    with pytest.raises(PageError, match=match):
-        dkg.verify(car, POINT, root)
+    for pages in (None, known()):
+        with pytest.raises(PageError, match=match):
+            dkg.verify(car, POINT, root, known=pages)
     return True
 
 
@@ -254,6 +266,29 @@ def test_non_canonical_page() -> None:
 def test_bytes_after_a_page() -> None:
     last = proof_of(POINT).pages - 1
     assert refused_page(last, blocks_of(proof_of(POINT).car)[last][1] + b"\x00", "DAG-CBOR|canonical")
+
+
+def test_what_was_checked_is_not_decoded_again() -> None:
+    pages, root = KnownPages(), dataset()[1]
+    first = dkg.verify(proof_of(STAR).car, STAR, root, known=pages)
+    for cid, raw in blocks_of(proof_of(STAR).car):
+        assert pages.page(cid, raw) is pages.page(cid, raw)
+    assert pages.bytes == sum(len(raw) for _, raw in blocks_of(proof_of(STAR).car))
+    again = dkg.verify(proof_of(STAR).car, STAR, root, known=pages)
+    assert again.rows == first.rows == dkg.verify(proof_of(STAR).car, STAR, root).rows
+    assert pages.bytes == sum(len(raw) for _, raw in blocks_of(proof_of(STAR).car))
+
+
+def test_what_is_known_gives_way_to_what_is_new() -> None:
+    blocks = blocks_of(proof_of(STAR).car)[:3]
+    sizes = [len(raw) for _, raw in blocks]
+    for most, kept in ((sum(sizes), sizes), (sum(sizes) - 1, sizes[1:]), (sizes[2], sizes[2:]), (0, [])):
+        pages = KnownPages(most)
+        first = [pages.page(*block) for block in blocks]
+        assert pages.bytes == sum(kept)
+        there = [pages.page(*block) is page for block, page in zip(blocks[::-1], first[::-1], strict=True)]
+        assert there[: len(kept)] == [True] * len(kept)
+        assert not any(there[len(kept) :])
 
 
 def test_answer_larger_than_the_limits() -> None:

@@ -12,22 +12,24 @@ from tests.evaluators import outcome_of
 from tests.oracle import Match, Outcome, Refusal, difference
 
 if TYPE_CHECKING:
+    from dkg.pages import KnownPages
     from tests.mutation.attack import Attack
 
 REFUSED = "refused"
 RIGHT = "right answer to the changed question"
 
 
-def verdict(attack: Attack) -> str:
+def verdict(attack: Attack, known: KnownPages | None = None) -> str:
     """Return REFUSED or RIGHT; raises `AssertionError` for anything that a verifier must never do.
 
     For the question that the proof was made for, there is one proof: another one is an error even where it would
-    give the same answer. Where the question was changed, a right answer to the new question is right.
+    give the same answer. Where the question was changed, a right answer to the new question is right. `known`: of a
+    verifier who was attacked before.
     """
     base, made = attack.base, attack.base.made
     changed = attack.text != made.text or attack.dataset != base.dataset
     try:
-        answer = verify(attack.car, attack.text, base.root, dataset=attack.dataset)
+        answer = verify(attack.car, attack.text, base.root, dataset=attack.dataset, known=known)
     except ProofError:
         return REFUSED
     except InputError:

@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 
 from dkg.errors import MissingPageError, ProofError
+from dkg.pages import KnownPages
 from dkg.proof import verify
 from tests.mutation.catalogue import MUTATIONS, Attack, attack, twice
 from tests.mutation.judge import REFUSED, RIGHT, verdict
@@ -27,9 +28,9 @@ OF_THE_QUESTION = {
 }
 
 
-def _judged(made: Attack, name: str, seed: int) -> str:
+def _judged(made: Attack, name: str, seed: int, known: KnownPages | None = None) -> str:
     try:
-        return verdict(made)
+        return verdict(made, known)
     except Exception as error:  # noqa: BLE001 - whatever escapes is the finding
         pytest.fail(f"{name}, seed {seed}: {type(error).__name__}: {error}\n{made.text}\nproof {made.car.hex()}")
 
@@ -38,11 +39,12 @@ def _judged(made: Attack, name: str, seed: int) -> str:
 def test_a_mutated_proof_is_refused(name: str) -> None:
     rng = random.Random(name)
     verdicts: Counter[str] = Counter()
+    known = KnownPages()
     for turn in range(COUNT // len(MUTATIONS)):
         seed = turn % SEEDS
         made = attack(name, seed, rng)
         if made is not None:
-            verdicts[_judged(made, name, seed)] += 1
+            verdicts[_judged(made, name, seed, known if turn % 2 else None)] += 1
     assert verdicts[REFUSED] > verdicts.total() * (0.1 if name in OF_THE_QUESTION else 0.999)
     assert verdicts[RIGHT] == 0 or name in OF_THE_QUESTION
 

@@ -11,7 +11,7 @@ import pytest
 from dkg import gather, page, pages, proof, scan
 from dkg.errors import PageError, ProofError, StoreError
 from dkg.evaluate import evaluate
-from dkg.pages import Pages, ProvedPages, StoredPages
+from dkg.pages import KnownPages, Pages, ProvedPages, StoredPages
 from tests.evaluators import outcome_of
 from tests.mutation.catalogue import MUTATIONS, attack
 from tests.mutation.forgeries import MALFORMED, NO_QUADS, QUADS, Forge, reordered
@@ -81,8 +81,8 @@ def _the_file_is_well_formed(patch: pytest.MonkeyPatch) -> None:
 class _Lax(ProvedPages):
     """Says that all blocks were read, in the order of the file."""
 
-    def __init__(self, blocks: Mapping[bytes, bytes]) -> None:
-        super().__init__(blocks)
+    def __init__(self, blocks: Mapping[bytes, bytes], known: KnownPages | None) -> None:
+        super().__init__(blocks, known)
         self._read = ProvedPages(blocks)
         self.used = dict.fromkeys(blocks)  # type: ignore[assignment]  # only its keys are looked at
 

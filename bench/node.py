@@ -122,7 +122,7 @@ def _published(plan: Plan, folder: Path, chain: ChainSettings, node: Node) -> So
     source.load(file)
     file.unlink()
     source.hand_in(node)
-    wait_for("the first node answers from it", lambda: node.held(source.address) == 1 and node.root() is not None, 0.05)
+    wait_for("the first node answers from it", lambda: node.quads() == source.count, 0.05)
     return source
 
 
@@ -262,7 +262,7 @@ def _replicated(plan: Plan, source: Source, first: Node, second: Node) -> tuple[
     second.start()
     wait_for("the second node has it", lambda: second.held(source.address) == 1, 0.05)
     held = time.perf_counter() - start
-    wait_for("both have one root", lambda: second.root() == first.root(), 0.05)
+    wait_for("both have one root", lambda: second.root() == first.root() and second.quads() == source.count, 0.05)
     cold = {"seconds": time.perf_counter() - start, "held_seconds": held, "received": second.traffic()[1]}
     whole = _squeezed(f"{triple} .\n".encode() for triple, _ in triples(plan))
     rows = [
@@ -308,14 +308,14 @@ def _squeezed(lines: Iterator[bytes]) -> int:
 def _warm(plan: Plan, source: Source, first: Node, second: Node, how: str) -> Json:
     """One change: half of its quads go, half come."""
     gone, come = _change(plan, source, how)
-    seq = second.held(source.address) + 1
+    seq, old = second.held(source.address) + 1, second.root()
     source.change(come, gone)
     before = second.traffic()
     handed = source.hand_in(first)  # it is on the chain when this returns
     start = time.perf_counter()
     wait_for("the second node has the change", lambda: second.held(source.address) == seq)
     held = time.perf_counter() - start
-    wait_for("both have one root", lambda: first.held(source.address) == seq and second.root() == first.root())
+    wait_for("both have one new root", lambda: second.root() == first.root() != old)
     seconds = time.perf_counter() - start
     received = second.traffic()[1] - before[1]
     compressed = _squeezed(nquad(quad) + b"\n" for quad in sorted([*gone, *come]))

@@ -171,6 +171,13 @@ class Node:
         except BenchError:
             return None
 
+    def quads(self) -> int:
+        """How many quads that has."""
+        try:
+            return int(self.call("/v1/dataset")["quads"])
+        except BenchError:
+            return 0
+
     def held(self, publisher: bytes) -> int:
         """The number of the publisher's newest commit whose dataset is there."""
         try:
@@ -216,6 +223,12 @@ class Source:
         """CID of the newest dataset."""
         assert self._last is not None  # noqa: S101 - asked after a commit
         return CID_PREFIX + self._last.root
+
+    @property
+    def count(self) -> int:
+        """Quads of it."""
+        assert self._last is not None  # noqa: S101 - asked after a commit
+        return self._last.count
 
     def load(self, file: Path) -> None:
         """Make the first dataset of a file of N-Quads in graphs of this publisher's own."""

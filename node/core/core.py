@@ -73,9 +73,6 @@ RESTART_S: Final = 5.0
 LOOK_S: Final = 5.0
 """Longest time between two looks at whether the union can move, in seconds."""
 
-STALE_S: Final = 30.0
-"""How long a dataset is still fetched after another one has come to be wanted, in seconds."""
-
 PEERS_S: Final = 2.0
 """Time between two looks at who is connected, in seconds."""
 
@@ -172,7 +169,7 @@ class NodeCore(Answers):
             self._running = nursery
             for name, task in (
                 ("chain", self._follow_chain),
-                ("replication", self._replicate),
+                ("replication", self.replicator.run),
                 ("union", self._make_unions),
                 ("relay", self.uploads.relay),
                 ("own", self.own.run),
@@ -293,29 +290,6 @@ class NodeCore(Answers):
         return told + self.own.follow()
 
     # --- datasets and unions ---------------------------------------------------------------------------------------
-
-    async def _replicate(self) -> None:
-        """Replicate; and break off what is fetched in vain.
-
-        A dataset that its publisher has replaced meanwhile may be gone everywhere, and a peer that promises it and
-        stalls keeps the fetch alive. What else was under way then goes on from the pages that have come.
-        """
-        while True:
-            async with self.parts.runtime.nursery() as nursery:
-                nursery.start_soon(self.replicator.run)
-                await self._until_stale()
-                nursery.cancel()
-            self.parts.log("fetch_broken_off")
-
-    async def _until_stale(self) -> None:
-        """Until something has been fetched for a while that is not wanted any more."""
-        runtime, since = self.parts.runtime, dict[Any, float]()
-        while True:
-            wanted, now = set(self.chain.wanted()), runtime.now()
-            since = {head: since.get(head, now) for head in self.replicator.running if head not in wanted}
-            if any(now - moment >= STALE_S for moment in since.values()):
-                return
-            await runtime.sleep(LOOK_S)
 
     def _refused(self, committed: Committed, why: str) -> None:
         self.parts.log("refused", publisher=checksum(committed.publisher), seq=committed.commit.seq, why=why)

@@ -7,7 +7,8 @@ StoreError
     ├── UnreachableError    the peer is gone or too slow
     ├── BusyError           the peer asks to come back later
     ├── NotHeldError        the peer does not have it, or does not do it
-    └── NobodyError         no peer that can be reached has it
+    ├── NobodyError         no peer that can be reached has it
+    └── SupersededError     it is wanted no more
 """
 
 from __future__ import annotations
@@ -41,3 +42,7 @@ class NotHeldError(PeerUnavailableError):
 
 class NobodyError(PeerUnavailableError):
     """No peer that can be reached has what is needed. What was fetched is kept; trying again goes on from there."""
+
+
+class SupersededError(PeerUnavailableError):
+    """The chain wants another dataset by now, and this one takes long. What was fetched is kept."""

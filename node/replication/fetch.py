@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dkg.errors import DkgError
 from dkg.page import cid_text
 from node.replication.acquaintance import STALLED_S, STRANGER_S
-from node.replication.errors import BusyError, NobodyError, NotHeldError, PeerError, UnreachableError
+from node.replication.errors import (
+    BusyError,
+    NobodyError,
+    NotHeldError,
+    PeerError,
+    SupersededError,
+    UnreachableError,
+)
 from node.replication.ledger import LIE, STALL
 from node.replication.runtime import wait_at_most
 
@@ -53,6 +60,12 @@ HEDGE_S: Final = 1.0
 
 PATIENCE_S: Final = 10.0
 """How long to look for somebody to ask before giving up, in seconds."""
+
+SUPERSEDED_IDLE_S: Final = 3.0
+"""How long a dataset that is wanted no more is fetched while nothing comes of it, in seconds."""
+
+SUPERSEDED_S: Final = 30.0
+"""How long it is fetched at most, in seconds: what has come of it serves the next."""
 
 _TICK_S: Final = 0.5
 
@@ -96,7 +109,9 @@ class Fetch:
         root: bytes,
         *,
         progress: Callable[[Fetched], None] | None = None,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`wanted`: whether this is still what the chain wants."""
         self._runtime = runtime
         self._transport = transport
         self._asker = asker
@@ -104,6 +119,8 @@ class Fetch:
         self._walk = walk
         self._root = root
         self._progress = progress or (lambda _: None)
+        self._wanted = wanted
+        self._wanted_at = self._came_at = runtime.now()
         self._workers: dict[str, int] = {}
         self._liars: set[str] = set()
         self._flights: list[_Flight] = []
@@ -114,8 +131,9 @@ class Fetch:
     async def run(self) -> None:
         """Fetch until all is there and stored.
 
-        Raises `NobodyError` when nobody has what is missing, `MalformedError` for a dataset that breaks the format,
-        and `StoreError`. Whatever the end, pages that came are stored.
+        Raises `NobodyError` when nobody has what is missing, `SupersededError` when it is wanted no more and takes
+        long, `MalformedError` for a dataset that breaks the format, and `StoreError`. Whatever the end, pages that came
+        are stored.
         """
         async with self._runtime.nursery() as nursery:
             await self._hire(nursery)
@@ -138,6 +156,9 @@ class Fetch:
         alone_since = self._runtime.now()
         while not self._over:
             now = self._runtime.now()
+            if self._is_in_vain(now):
+                self._end(SupersededError(f"the dataset {cid_text(self._root)} is wanted no more"))
+                return
             for peer in self._acquaintances.order(self._root, self._transport.peers(), now):
                 if peer not in self._liars and peer not in self._workers and self._may_hire(now):
                     self._workers[peer] = REQUESTS_MAX
@@ -149,6 +170,14 @@ class Fetch:
                 self._end(NobodyError(f"nobody has the missing pages of the dataset {cid_text(self._root)}"))
                 return
             await wait_at_most(self._runtime, self._changed, _TICK_S)
+
+    def _is_in_vain(self, now: float) -> bool:
+        """Whether it is fetched for nobody. A peer that promises and stalls could keep that up for ever."""
+        if self._wanted():
+            self._wanted_at = now
+            return False
+        idle_s = now - max(self._came_at, self._wanted_at)
+        return idle_s > SUPERSEDED_IDLE_S or now - self._wanted_at > SUPERSEDED_S
 
     def _may_hire(self, now: float) -> bool:
         waited = len({flight.peer for flight in self._flights if flight.since < now - HEDGE_S})
@@ -227,6 +256,8 @@ class Fetch:
                 raise
         answer = await self._asker.pages(peer, cids)
         lacking, done = await self._runtime.blocking(LANE, lambda: self._give(cids, answer))
+        if lacking < len(answer):
+            self._came_at = self._runtime.now()
         self._progress(Fetched(self._walk.fetched, self._walk.fetched_bytes, self._walk.quads, self._walk.waiting))
         self._wake()
         if done:

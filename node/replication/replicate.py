@@ -87,8 +87,9 @@ class Replication:
         *,
         builder: Builder,
         progress: Callable[[Anchored, Fetched], None],
+        wanted: Callable[[Anchored], bool] = lambda _head: True,
     ) -> None:
-        """`store` is used in the lane `node.replication.fetch.LANE` alone."""
+        """`store` is used in the lane `node.replication.fetch.LANE` alone. `wanted`: whether a head still is."""
         self._runtime = runtime
         self._transport = transport
         self._asker = asker
@@ -96,12 +97,13 @@ class Replication:
         self._store = store
         self._builder = builder
         self._progress = progress
+        self._wanted = wanted
 
     async def run(self, head: Anchored, old: bytes | None) -> Report:
         """Make the dataset of a head whole in the store. `old`: the root of one that is whole already.
 
         Raises `MalformedError` when the publisher's data is not a dataset, `NobodyError` when no peer has what is
-        missing, and `StoreError`.
+        missing, `SupersededError` when it is wanted no more, and `StoreError`.
         """
         since = self._runtime.now()
         changed = old is not None and old != head.root and await self._by_change(head, old)
@@ -111,6 +113,7 @@ class Replication:
             await Fetch(
                 self._runtime, self._transport, self._asker, self._acquaintances, walk, head.root,
                 progress=lambda fetched: self._progress(head, fetched),
+                wanted=lambda: self._wanted(head),
             ).run()  # fmt: skip
             await self._blocking(lambda: complete_dataset(self._store, old, head.root, builder=self._builder))
         taken = (walk.fetched, walk.fetched_bytes) if walk else (0, 0)

@@ -14,7 +14,7 @@ from dkg.errors import StoreError
 from node.replication.acquaintance import ROOTS_MAX, STALLED_S, STRANGER_S, Acquaintances
 from node.replication.ask import Asker
 from node.replication.complete import Builder, MalformedError
-from node.replication.errors import BusyError, NotHeldError, PeerError, UnreachableError
+from node.replication.errors import BusyError, NotHeldError, PeerError, SupersededError, UnreachableError
 from node.replication.fetch import LANE
 from node.replication.gossip import Gossip
 from node.replication.ledger import BROKEN, STALL
@@ -127,7 +127,7 @@ class Replicator:
         self._asker = Asker(transport, hello)
         self._replication = Replication(
             runtime, transport, self._asker, self._acquaintances, store,
-            builder=settings.builder, progress=hooks.progress,
+            builder=settings.builder, progress=hooks.progress, wanted=lambda head: head in self._chain.wanted(),
         )  # fmt: skip
         self._gossip = Gossip(
             runtime, transport, hello, chain, self._acquaintances, heard=self._heard, unknown=hooks.chain_news
@@ -217,6 +217,8 @@ class Replicator:
             why = str(error)
             await self._runtime.blocking(LANE, lambda: self._heads.refuse(head, why))
             self._trouble.pop(head.publisher, None)
+        except SupersededError:
+            pass  # another one is wanted
         except StoreError as error:
             self._failed(head, error)
         else:

@@ -14,13 +14,15 @@ from node.replication.acquaintance import Acquaintances
 from node.replication.ask import Asker
 from node.replication.change import pack_change
 from node.replication.complete import Builder, MalformedError
-from node.replication.errors import NobodyError, PeerError
+from node.replication.errors import NobodyError, PeerError, SupersededError
+from node.replication.fetch import SUPERSEDED_IDLE_S, SUPERSEDED_S
 from node.replication.messages import (
     Anchored,
     Change,
     Code,
     GetChange,
     GetPages,
+    Hello,
     PageAnswer,
     Refusal,
     decode,
@@ -54,12 +56,14 @@ class World:
         self.transport = SimTransport(self.net, "reader", self.runtime)
         self.acquaintances = Acquaintances(self.runtime.random)
         self.progress: list[Fetched] = []
+        self.wanted_until = float("inf")
         self.servers: dict[str, MemoryPageStore] = {}
         for number in range(peers):
             self.add(f"p{number}", source, quotas)
         self.replication = Replication(
             self.runtime, self.transport, Asker(self.transport, HELLO), self.acquaintances, self.store,
             builder=Builder(), progress=lambda _head, fetched: self.progress.append(fetched),
+            wanted=lambda _head: self.loop.time < self.wanted_until,
         )  # fmt: skip
 
     def add(self, name: str, source: MemoryPageStore, quotas: Quotas | None = None) -> None:
@@ -371,6 +375,52 @@ def test_a_peer_that_stalls_and_is_the_only_one_is_given_up_after_its_time() -> 
     with pytest.raises(NobodyError):
         world.bring(head)
     assert 15 < world.loop.time < 200
+
+
+def test_what_is_wanted_no_more_and_stalls_ends_soon() -> None:
+    source, head = dataset(200)
+    world = World(source, peers=2)
+
+    async def stall(_peer: str, message: bytes, honest: bytes) -> bytes:
+        if isinstance(decode(message, GetPages, Hello), GetPages):
+            await world.runtime.sleep(10_000)
+        return honest
+
+    world.net.liars |= {"p0": stall, "p1": stall}
+    world.wanted_until = 8.0
+    with pytest.raises(SupersededError, match="is wanted no more"):
+        world.bring(head)
+    assert 8 < world.loop.time < 8 + SUPERSEDED_IDLE_S + 1
+    assert not world.transport.counted.under_way
+
+
+def test_what_is_wanted_no_more_and_drips_ends_too_and_what_came_is_kept() -> None:
+    source, head = dataset(4_000)
+    world = World(source, peers=1)
+
+    async def drip(_peer: str, message: bytes, honest: bytes) -> bytes:
+        if isinstance(decode(message, GetPages, Hello), GetPages):
+            await world.runtime.sleep(2.0)
+            answer = decode(honest, PageAnswer)
+            first = next((size for size in answer.sizes if size > 0), 0)
+            data = unsqueezed(answer.body, sum(size for size in answer.sizes if size > 0))
+            return PageAnswer(answer.sizes[:1], squeezed(data[:first])).encode()
+        return honest
+
+    world.net.liars["p0"] = drip
+    world.wanted_until = 5.0
+    with pytest.raises(SupersededError):
+        world.bring(head)
+    assert 4 + SUPERSEDED_S < world.loop.time < 8 + SUPERSEDED_S
+    assert len(world.store.pages) > 5
+
+
+def test_what_is_wanted_no_more_and_goes_on_coming_comes_whole() -> None:
+    source, head = dataset(500)
+    world = World(source)
+    world.wanted_until = 0.0
+    world.bring(head)
+    assert world.store.pages == source.pages
 
 
 def test_a_peer_without_the_dataset_is_remembered_and_the_others_are_asked() -> None:

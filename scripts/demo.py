@@ -1,6 +1,7 @@
-"""The demo: real data in, verified answers out; then publishers on a chain, and every lie refused.
+"""The demo: real data in, verified answers out; then publishers on a chain, a network of peers, and every lie refused.
 
-`scripts/demo` sets up what this needs. The parts are in `_demo_core.py` and `_demo_chain.py` beside this file.
+`scripts/demo` sets up what this needs. The parts are in `_demo_core.py`, `_demo_chain.py` and `_demo_nodes.py` beside
+this file.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from _demo_chain import OnChain
 from _demo_core import Core
+from _demo_nodes import Nodes
 
 from dkg.client.progress import duration
 
@@ -35,10 +37,12 @@ def main() -> int:
         core.run()
         chain = OnChain(work, core.store, quiet=args.json)
         chain.run()
+        nodes = Nodes(work, chain.work / "rett.nt", quiet=args.json)
+        nodes.run()
         seconds = time.perf_counter() - start
         core.head(f"All as it should be, in {duration(seconds)}.")
     if args.json:
-        print(json.dumps(core.figures | {"chain": chain.figures, "seconds": seconds}, indent=2))
+        print(json.dumps(core.figures | {"chain": chain.figures, "nodes": nodes.figures, "seconds": seconds}, indent=2))
     return 0
 
 

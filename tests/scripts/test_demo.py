@@ -32,3 +32,11 @@ def test_the_demo_proves_and_refuses(tmp_path: Path) -> None:
     assert chain["after"] == chain["before"] + 1
     assert [attack["exit"] for attack in chain["attacks"]] == [2, 2, 2, 1, 2]
     assert [attack["name"] for attack in chain["attacks"]][3] == "a revoked key"
+    nodes = said["nodes"]
+    assert len(nodes["unions"]) == 3
+    assert {*nodes["unions"], nodes["liar"]["root"]} == {nodes["unions"][0]}
+    assert nodes["answers"] == [str(chain["after"])] * 2
+    assert nodes["across"] == 1
+    assert [attack["exit"] for attack in nodes["attacks"]] == [2, 2]
+    assert ["hash to" in nodes["attacks"][0]["said"], "lacks page" in nodes["attacks"][1]["said"]] == [True, True]
+    assert (nodes["liar"]["held"], "hash to" in nodes["liar"]["why"]) == (0, True)

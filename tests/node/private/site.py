@@ -61,6 +61,10 @@ class PrivateSite(Site):
     vault: Vault = field(kw_only=True)
     assets: PrivateAssets = field(kw_only=True)
 
+    def made_with(self, **changed: Any) -> PrivateSite:  # noqa: ANN401
+        """The same with other settings."""
+        return private_site(self.node, self.runner, self.vault, self.clock, **changed)
+
     def put(self, asset: str, turtle: str, **given: Any) -> httpx.Response:  # noqa: ANN401
         headers = {"Content-Type": "text/turtle", **bearer(Scope.PUBLISH), **given.pop("headers", {})}
         return self.ask("PUT", f"/v1/assets/{ual(0, asset)}/private", content=turtle.encode(), headers=headers, **given)

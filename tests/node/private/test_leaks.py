@@ -146,18 +146,23 @@ def secrets(shared: PrivateSite) -> list[bytes]:
     return shared.secrets()
 
 
+@pytest.fixture(scope="module")
+def sites(shared: PrivateSite, bare: PrivateSite) -> tuple[PrivateSite, PrivateSite]:
+    return shared, bare
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_of_query_shows_what_is_private_to_its_readers_alone(
-    shared: PrivateSite,
-    bare: PrivateSite,
+    sites: tuple[PrivateSite, PrivateSite],
     headers: dict[str, tuple[dict[str, str], dict[str, str]]],
     secrets: list[bytes],
     form: str,
     role: str,
     way: str,
 ) -> None:
+    shared, bare = sites
     shared.log.clear()
     there, here = headers[role]
     asked = FORMS[form]

@@ -95,7 +95,7 @@ def make_app(
         app.include_router(routes.router())
     app.add_api_route("/openapi.json", _openapi, methods=["GET"], operation_id="openapi", tags=["about"])
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
-    app.add_middleware(Gate, context=context)
+    app.add_middleware(Gate, context=context, direct=sparql.direct())
     return app
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from node.http.context import exchange_of
+from node.http.whole import encoded
+
 if TYPE_CHECKING:
     from starlette.requests import Request
 
@@ -22,11 +25,21 @@ def keeping(*, pinned: bool) -> dict[str, str]:
     return {"Cache-Control": IMMUTABLE if pinned else REVALIDATE, "Vary": "Accept"}
 
 
+def keeping_fields(*, pinned: bool) -> list[tuple[bytes, bytes]]:
+    """The same, ready to be sent."""
+    return _PINNED if pinned else _MOVING
+
+
+_PINNED: Final = encoded(keeping(pinned=True))
+_MOVING: Final = encoded(keeping(pinned=False))
+
+
 def not_modified(request: Request, validator: str, *, exists: bool = True) -> bool:
     """Whether the client has what a validator stands for (weak comparison). `exists`: whether there is such a thing."""
-    header = request.headers.get("if-none-match")
-    if header is None:
+    found = exchange_of(request).fields.get(b"if-none-match")
+    if found is None:
         return False
+    header = found.decode("latin-1")
     if header.strip() == "*":
         return exists
     opaque = validator.removeprefix("W/")

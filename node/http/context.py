@@ -51,6 +51,8 @@ class Exchange:
     id: str
     client: str
     started: float
+    fields: dict[bytes, bytes] = field(default_factory=dict)
+    """Of the header, by name in lower case; the first of those that are there twice."""
     is_head: bool = False
     status: int = 0
     sent: int = 0
@@ -60,6 +62,8 @@ class Exchange:
     abandoned: bool = False
     """Whether the client has gone."""
     token: Token | None = None
+    route: str | None = None
+    """The path of what answers, where that was not looked for."""
 
 
 @dataclass(slots=True)

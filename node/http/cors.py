@@ -14,7 +14,6 @@ from node.http.moments import STATE_FIELDS
 from node.http.settings import ANY
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
     from starlette.types import ASGIApp, Scope
 
     from node.http.settings import HttpSettings
@@ -39,12 +38,11 @@ class Cors:
         self._origins = frozenset(settings.origins) - {ANY}
         self._shared = [(b"cross-origin-resource-policy", b"cross-origin" if settings.origins else b"same-origin")]
 
-    def headers(self, request: Headers) -> list[tuple[bytes, bytes]]:
-        """Header fields of the answer to a request."""
+    def headers(self, origin: str | None) -> list[tuple[bytes, bytes]]:
+        """Header fields of the answer to a request. `origin`: its Origin."""
         fields = list(self._shared)
         if self._origins:
             fields.append((b"vary", b"Origin"))
-        origin = request.get("origin")
         if origin is None or not (self._any or origin in self._origins):
             return fields
         shown = origin if origin in self._origins else ANY

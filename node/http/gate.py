@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from starlette.datastructures import Headers
+from starlette.requests import Request
 
 from dkg.errors import DkgError
 from node.http.clients import asked_by, client_of
@@ -21,18 +23,23 @@ from node.http.context import KEY, PIECE_BYTES, Exchange
 from node.http.cors import Cors
 from node.http.problems import Code, Problem, problem_of
 from node.http.settings import host_name
+from node.http.whole import first_of
 from node.workers.errors import WorkerCrashedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from node.http.context import Context
+    from node.http.sparql import Handler
 
 HEALTH: Final = ("/health", "/health/live", "/health/ready")
 """Paths that are answered however much is going on."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_HOST_BYTES_MAX: Final = 300
 _ID_BYTES: Final = 8
 _CLIENT_CLOSED: Final = 499
 """What the log and the metrics have for a request whose client did not wait (nginx's custom)."""
@@ -52,9 +59,11 @@ _SAFETY: Final = [
 class Gate:
     """An ASGI middleware around all routes."""
 
-    def __init__(self, app: ASGIApp, context: Context) -> None:
+    def __init__(self, app: ASGIApp, context: Context, direct: Mapping[tuple[str, str], Handler]) -> None:
+        """`direct`: what answers a path and a method; all others are looked for by `app`, which takes longer."""
         self._app = app
         self._context = context
+        self._direct = direct
         self._proxies = context.settings.proxy_networks()
         self._hosts = context.settings.host_names()
         self._cors = Cors(context.settings)
@@ -69,17 +78,18 @@ class Gate:
             await self._http(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context, headers = self._context, Headers(scope=scope)
-        exchange = Exchange(self._id(headers), self._client(scope, headers), context.ticks())
+        context, fields = self._context, first_of(scope["headers"])
+        exchange = Exchange(self._id(fields), self._client(scope, fields), context.ticks(), fields)
         scope = {**scope, KEY: exchange}  # the server looks at its own, which stays as it is
         if scope["method"] == "HEAD":
             # Routes are for GET; the body is dropped on its way out.
             exchange.is_head = True
             scope["method"] = "GET"
-        answer = _Answer(exchange, send, self._cors.headers(headers))
+        origin = fields.get(b"origin")
+        answer = _Answer(exchange, send, self._cors.headers(None if origin is None else origin.decode("latin-1")))
         always = scope["path"] in HEALTH
         try:
-            self._check(scope, headers)
+            self._check(scope, fields)
             if not always:
                 context.admission.enter(exchange.client)
         except Problem as problem:
@@ -91,14 +101,18 @@ class Gate:
                 if not always:
                     context.admission.leave(exchange.client)
         finally:
-            self._record(scope, exchange, headers)
+            self._record(scope, exchange)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         exchange = answer.exchange
         try:
             async with asyncio.timeout(self._context.settings.request_seconds) as answer.patience:
-                preflight = self._cors.preflight(scope)
-                await (preflight or self._app)(scope, receive, answer)
+                handler = self._direct.get((scope["path"], scope["method"]))
+                if handler is not None:
+                    exchange.route = scope["path"]
+                    await (await handler(Request(scope, receive)))(scope, receive, answer)
+                else:
+                    await (self._cors.preflight(scope) or self._app)(scope, receive, answer)
         except TimeoutError:
             await self._tell(Problem(Code.TIMEOUT, "the node took too long"), exchange, scope, receive, answer)
         except asyncio.CancelledError:
@@ -136,7 +150,7 @@ class Gate:
 
     # --- checks ----------------------------------------------------------------------------------------------
 
-    def _check(self, scope: Scope, headers: Headers) -> None:
+    def _check(self, scope: Scope, known: Mapping[bytes, bytes]) -> None:
         settings = self._context.settings
         url = len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])
         if url > settings.url_bytes:
@@ -144,36 +158,38 @@ class Gate:
         fields = scope["headers"]
         if len(fields) > settings.header_fields:
             raise Problem(Code.HEADERS_TOO_LARGE, f"there are more than {settings.header_fields} header fields")
-        if sum(len(name) + len(value) for name, value in fields) > settings.header_bytes:
+        if sum(map(len, chain.from_iterable(fields))) > settings.header_bytes:
             raise Problem(Code.HEADERS_TOO_LARGE, f"the header has more than {settings.header_bytes} bytes")
         if scope["path"] in HEALTH:
             return  # those who look after machines know them by their addresses
-        host = headers.get("host", "")
-        if not _HOST.fullmatch(host):
+        host = known.get(b"host", b"")
+        name = _host_of(host) if len(host) <= _HOST_BYTES_MAX else None
+        if name is None:
             raise Problem(Code.REQUEST_MALFORMED, "the Host header is missing, or names no host")
-        if self._hosts is not None and host_name(host) not in self._hosts:
+        if self._hosts is not None and name not in self._hosts:
             raise Problem(
                 Code.HOST_REFUSED, "this node does not answer by the name in the Host header (setting `hosts`)"
             )
 
-    def _id(self, headers: Headers) -> str:
-        given = headers.get("x-request-id", "")
+    def _id(self, fields: Mapping[bytes, bytes]) -> str:
+        given = fields.get(b"x-request-id", b"").decode("latin-1")
         return given if _REQUEST_ID.fullmatch(given) else self._context.chance(_ID_BYTES).hex()
 
-    def _client(self, scope: Scope, headers: Headers) -> str:
+    def _client(self, scope: Scope, fields: Mapping[bytes, bytes]) -> str:
         peer = scope["client"][0] if scope.get("client") else ""
-        return client_of(asked_by(peer, headers.get("x-forwarded-for", ""), self._proxies) if self._proxies else peer)
+        if not self._proxies:
+            return client_of(peer)
+        return client_of(asked_by(peer, fields.get(b"x-forwarded-for", b"").decode("latin-1"), self._proxies))
 
     # --- afterwards ------------------------------------------------------------------------------------------
 
-    def _record(self, scope: Scope, exchange: Exchange, headers: Headers) -> None:
+    def _record(self, scope: Scope, exchange: Exchange) -> None:
         context = self._context
         method = "HEAD" if exchange.is_head else scope["method"]
-        route = getattr(scope.get("route"), "path", "none")
+        route = exchange.route or str(getattr(scope.get("route"), "path", "none"))
         seconds = context.ticks() - exchange.started
         metrics = context.metrics
-        metrics.requests.labels(route, method if method in METHODS else "other", str(exchange.status)).inc()
-        metrics.seconds.labels(route).observe(seconds)
+        metrics.answered(route, method if method in METHODS else "other", exchange.status, seconds)
         metrics.sent.inc(exchange.sent)
         if exchange.code is not None:
             metrics.problems.labels(exchange.code).inc()
@@ -188,8 +204,15 @@ class Gate:
             bytes=exchange.sent,
             seconds=round(seconds, 6),
             token=exchange.token.name if exchange.token else None,
-            agent=headers.get("user-agent", "")[:200],
+            agent=exchange.fields.get(b"user-agent", b"")[:200].decode("latin-1"),
         )
+
+
+@lru_cache(maxsize=1024)
+def _host_of(header: bytes) -> str | None:
+    """The name in a Host header; None for what names no host."""
+    text = header.decode("latin-1")
+    return host_name(text) if _HOST.fullmatch(text) else None
 
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

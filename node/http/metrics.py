@@ -55,6 +55,17 @@ class Metrics:
             "dkg_http_refused_connections", "Connections that were refused or cut", ["why"], registry=self.registry
         )
         self.registry.register(_Node(service, runner, clock))
+        self._answered: dict[tuple[str, str, int], Counter] = {}
+        self._seconds: dict[str, Histogram] = {}
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered. `route`, `method`: of a few that there are."""
+        counter = self._answered.get((route, method, status))  # looking for it by its labels takes longer
+        if counter is None:
+            counter = self._answered[route, method, status] = self.requests.labels(route, method, str(status))
+            self._seconds[route] = self.seconds.labels(route)
+        counter.inc()
+        self._seconds[route].observe(seconds)
 
     def text(self) -> bytes:
         """All of them."""

@@ -13,6 +13,7 @@ from dkg.client.anchored import CLOCK_BEHIND_MAX_S
 from dkg.errors import InputError
 from dkg.page import cid_bytes, cid_text
 from node.http.problems import Code, Problem
+from node.http.whole import encoded
 from node.serving import NOW, At, Claim
 
 if TYPE_CHECKING:
@@ -187,6 +188,16 @@ def _check_age(standing: Standing, most_s: int, now: float) -> None:
 def state_headers(standing: Standing, now: float) -> dict[str, str]:
     """The header fields that say what an answer is of."""
     return {**_fixed(standing), "DKG-Age": str(age_s(standing, now))}
+
+
+def state_fields(standing: Standing, now: float) -> list[tuple[bytes, bytes]]:
+    """The same, ready to be sent."""
+    return [*_fixed_fields(standing), (b"dkg-age", b"%d" % age_s(standing, now))]
+
+
+@lru_cache(maxsize=64)
+def _fixed_fields(standing: Standing) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(encoded(_fixed(standing)))
 
 
 @lru_cache(maxsize=64)

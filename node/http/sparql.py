@@ -19,28 +19,27 @@ from starlette.responses import Response
 
 from dkg.page import cid_text
 from node.http.accept import GRAPHS, PROOFS, TABLES, negotiate, negotiate_graph
-from node.http.conditional import keeping, not_modified
+from node.http.conditional import keeping_fields, not_modified
 from node.http.context import PIECE_BYTES, exchange_of
 from node.http.describe import service_description
 from node.http.documented import SPARQL_GET, SPARQL_POST
-from node.http.moments import standing_for, state_headers
+from node.http.moments import standing_for, state_fields
 from node.http.problems import Code, Problem
 from node.http.protocol import read_query
 from node.http.watch import Watched
+from node.http.whole import Held, Whole, encoded
 from node.workers.jobs import EVERY_GRAPH, Plain, Prove, Query
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from starlette.types import Receive, Scope, Send
-
     from node.http.accept import Format, Wanted
     from node.http.context import Context
     from node.http.protocol import Asked
-    from node.http.room import Room
     from node.serving import Standing
     from node.workers.jobs import Job, Result
 
+    Handler = Callable[[Request], Awaitable[Response]]
     Private = Callable[[Request, Asked, dict[str, str]], Awaitable[Response]]
 
 CAR_TYPE: Final = "application/vnd.ipld.car; version=1; order=unk; dups=n"
@@ -59,21 +58,6 @@ class DirectRoute(APIRoute):
         return found
 
 
-class Held(Response):
-    """A long answer, which takes its room until it is sent."""
-
-    def __init__(self, content: bytes, headers: dict[str, str], room: Room, client: str) -> None:
-        super().__init__(content, headers=headers)
-        self._room = room
-        self._client = client
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it. Raises `Problem` if there is no room."""
-        with self._room.share(self._client) as share:
-            share.take(len(self.body))
-            await super().__call__(scope, receive, send)
-
-
 class Sparql:
     """The routes."""
 
@@ -88,6 +72,10 @@ class Sparql:
         router.add_api_route("/sparql", self.get, methods=["GET"], response_class=Response, **SPARQL_GET)
         router.add_api_route("/sparql", self.post, methods=["POST"], response_class=Response, **SPARQL_POST)
         return router
+
+    def direct(self) -> dict[tuple[str, str], Handler]:
+        """What answers, by path and method, for who need not look for it."""
+        return {("/sparql", "GET"): self.get, ("/sparql", "POST"): self.post}
 
     async def get(self, request: Request) -> Response:
         """Answer the query in the field `query`, or describe the service if there is none."""
@@ -117,30 +105,33 @@ class Sparql:
         context = self._context
         asked = asked if asked.base is not None else replace(asked, base=f"{context.base_url(request)}/sparql")
         standing = standing_for(context.service, asked.moment, context.clock)
-        headers = {
-            **state_headers(standing, context.clock()),
-            **(extra or {}),
-            "ETag": _validator(standing, asked, wanted),
-            **keeping(pinned=asked.moment.pinned),
-        }
-        if not_modified(request, headers["ETag"], exists=False):  # nobody knows before it is evaluated
-            return Response(status_code=304, headers=headers)
+        validator = _validator(standing, asked, wanted)
+        fields = [
+            *state_fields(standing, context.clock()),
+            *encoded(extra or {}),
+            (b"etag", validator.encode()),
+            *keeping_fields(pinned=asked.moment.pinned),
+        ]
+        if not_modified(request, validator, exists=False):  # nobody knows before it is evaluated
+            return Whole(b"", fields, 304)
         result = await self.evaluate(request, standing, asked, wanted)
         if empty is not None and wanted.proof is None and result.facts.rows == 0:
             await empty(standing)
-        headers["Content-Type"] = content_type(result, wanted)
+        fields.append((b"content-type", content_type(result, wanted).encode()))
         if wanted.proof is not None:
-            headers["DKG-Base"] = asked.base or ""
-            headers["Content-Disposition"] = (
-                f'attachment; filename="{cid_text(standing.root)[:16]}.{wanted.proof.name}"'
-            )
-        return self.sent(request, result.body, headers)
+            name = f"{cid_text(standing.root)[:16]}.{wanted.proof.name}"
+            fields.append((b"dkg-base", (asked.base or "").encode("latin-1")))
+            fields.append((b"content-disposition", f'attachment; filename="{name}"'.encode()))
+        return self._whole(request, result.body, fields)
 
     def sent(self, request: Request, body: bytes, headers: dict[str, str]) -> Response:
         """An answer on its way out, which takes its room if it is long."""
+        return self._whole(request, body, encoded(headers))
+
+    def _whole(self, request: Request, body: bytes, fields: list[tuple[bytes, bytes]]) -> Response:
         if len(body) <= PIECE_BYTES:
-            return Response(body, headers=headers)
-        return Held(body, headers, self._context.answers, exchange_of(request).client)
+            return Whole(body, fields)
+        return Held(body, fields, self._context.answers, exchange_of(request).client)
 
     async def evaluate(self, request: Request, standing: Standing, asked: Asked, wanted: Wanted) -> Result:
         """The answer from a root."""
@@ -161,7 +152,7 @@ class Sparql:
 
 def wanted_of(request: Request) -> Wanted:
     """What a request wants of a query. Raises `Problem`."""
-    wanted = negotiate(request.headers.get("accept", ""))
+    wanted = negotiate(exchange_of(request).fields.get(b"accept", b"").decode("latin-1"))
     if wanted is None:
         raise not_acceptable("an answer", (*TABLES[:4], *GRAPHS[:4], *PROOFS))
     return wanted

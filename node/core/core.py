@@ -85,6 +85,9 @@ class NodeCore(Answers):
         super().__init__()
         self.parts = parts
         settings, store = parts.settings, parts.store
+        self.shelf = Shelf(store, parts.domain)
+        self._follow = self._follows()
+        self.desk = Desk(store, parts.clock)  # what can fail comes before the file, which is open from then on
         self._file = ChainFile(store.directory / CHAIN_FILE, parts.domain)
         kept = self._file.load(settings.finality_depth)
         self.watch = Watch(
@@ -95,12 +98,9 @@ class NodeCore(Answers):
             first_block=settings.first_block,
             finality_depth=settings.finality_depth,
         )
-        self.shelf = Shelf(store, parts.domain)
-        self._follow = self._follows()
         self.chain = CoreChain(self.shelf, self._follow, settings.publishers_max)
         self.chain.view = self.watch.view
         self.shelf.learn(self.chain.view)
-        self.desk = Desk(store, parts.clock)
         self.unions = Unions(parts, self.chain, self.shelf, lambda: parts.soon(self._wake_unions))
         self.heads = CoreHeads(self.shelf, self.chain, self._refused)
         self.uploads = Uploads(parts, self.chain, self.shelf, self.desk, wake=self._stir, look=self._look)

@@ -165,3 +165,13 @@ def test_pages_that_cannot_be_read_are_told(tmp_path: Path) -> None:
             assert store.replace_many((cid, whole.pages[cid]) for cid in bad) == len(bad)
         assert {cid: store.get(cid) for cid in whole.pages} == whole.pages
         assert list(unreadable(store, [cid_of(b"x")])) == [cid_of(b"x")]
+
+
+def test_text_that_is_damaged_is_the_database_s_fault(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path):
+        pass
+    file = tmp_path / "pages.db"
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b"CREATE TABLE packs", b"CREATE TABLE p\xffcks"))
+    with pytest.raises(StoreError, match=r"damaged|not a page store|other tables"):
+        SqliteStore(tmp_path)

@@ -264,8 +264,8 @@ class Database:
             raise self.failure(doing, error) from error
         except UnicodeDecodeError as error:  # of a table's text, or of SQLite's own message that quotes it
             raise StoreError(
-                f"cannot {doing} the {self.kind.what} in {self.directory}: {self.file.name} is damaged (text that is no "
-                "UTF-8). Restore it, or load the data anew"
+                f"cannot {doing} the {self.kind.what} in {self.directory}: {self.file.name} is damaged (text "
+                "that is no UTF-8). Restore it, or load the data anew"
             ) from error
 
     def failure(self, doing: str, error: sqlite3.Error) -> StoreError:

@@ -7,6 +7,10 @@ offer `eth_getProof`, the log is marked as unproved.
 
 What is left to trust is which block is the chain's head (`dkg.client.quorum` asks several endpoints for it), and, of
 keys that changed more than once between two steps, the signers in between: storage has the last one only.
+
+Storage does not say which publishers there are. So an endpoint can hide a change of keys of a publisher that has
+committed nothing, until that publisher is heard of. Then the nonce in the block that was checked last proves that the
+past was forged (`ForgedPastError`), and the log has to be read anew.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from dkg.chain.log import Block, LogError, Mark, RegistryLog
 from dkg.chain.registry import LOG_STATE_SLOT, Head, LogState, decode_event, entry_slot, head_slot, nonce_slot
+from dkg.chain.secp import checksum
 from dkg.client.chainread import FinalityError, UnprovableError
 from dkg.client.rpc import ChainError, RpcTooLongError
 from dkg.errors import ProofError
@@ -41,6 +46,18 @@ SLOTS_PER_PROOF: Final = 64
 
 class BehindError(ChainError):
     """The endpoints show a head further back than what was final before: they lag, or hide the newest blocks."""
+
+
+class ForgedPastError(LogError):
+    """What earlier steps were given was not all that the registry logged: read it anew, into a new log."""
+
+
+class _KeysError(LogError):
+    """Signers or nonces that are not those of the events."""
+
+    def __init__(self, message: str, publisher: bytes) -> None:
+        super().__init__(message)
+        self.publisher = publisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +157,9 @@ class Follower:
     def step(self, progress: Callable[[int, int], None] | None = None) -> Step:
         """Read what is new. `progress`: called with the block reached and the head's number.
 
-        Raises `LogError` or another `ProofError` for events that are not what the registry logged, `FinalityError`
-        for a reorganisation too deep, and `ChainError` if the endpoints fail. What was final before stays as it is;
+        Raises `LogError` or another `ProofError` for events that are not what the registry logged, `ForgedPastError`
+        if that was so in an earlier step, `FinalityError` for a reorganisation too deep, and `ChainError` if the
+        endpoints fail. What was final before stays as it is;
         the log is as before the step, or as of a block that was read whole, and the next step goes on.
         """
         head = self._reader.header("latest")
@@ -268,16 +286,18 @@ class Follower:
         try:
             for slot, value in self._stored(list(expected), head):
                 if value != expected[slot]:
-                    raise LogError(self._not_stored(expected, slot, head))
+                    raise self._not_stored(expected, slot, head)
         except UnprovableError:
             return
         self._proved_entries = len(self.log.entries)
 
-    def _not_stored(self, expected: dict[bytes, int], slot: bytes, head: Header) -> str:
+    def _not_stored(self, expected: dict[bytes, int], slot: bytes, head: Header) -> LogError:
         position = self._proved_entries + list(expected).index(slot)
         if position < self._checked.length:
-            return f"commit {position} of the log, which was taken without proof, was a lie: begin anew"
-        return f"the events up to block {head.number} are not those that the registry stored"
+            return ForgedPastError(
+                f"commit {position} of the log, which was taken without proof, was a lie: begin anew"
+            )
+        return LogError(f"the events up to block {head.number} are not those that the registry stored")
 
     def _check(self, head: Header) -> bool:
         """Compare the log's length, heads and nonces with the contract's storage; returns whether it could be."""
@@ -285,25 +305,37 @@ class Follower:
             self._compare(head)
         except UnprovableError:
             return False
-        except ProofError:
+        except ProofError as error:
             self.log.restore(self._checked)  # any event since then may be the one that is wrong
             self._proved_entries = min(self._proved_entries, len(self.log.entries))
+            if isinstance(error, _KeysError) and self._was_hidden(error.publisher):
+                raise ForgedPastError(
+                    f"a change of keys of {checksum(error.publisher)} was left out before: begin anew"
+                ) from error
             raise
         return True
+
+    def _was_hidden(self, publisher: bytes) -> bool:
+        """Whether a publisher that is new to the log had changed its keys by the block that was checked last."""
+        if self.head is None or publisher in self._checked.publishers:
+            return False
+        try:
+            return self._reader.slots(self._domain.registry, [nonce_slot(publisher)], self.head) != [0]
+        except ChainError:  # the endpoint has that block's state no more
+            return False
 
     def _compare(self, head: Header) -> None:
         length = LOG_STATE_SLOT.to_bytes(32)
         states = self.log.publishers
         heads = {head_slot(publisher): publisher for publisher in states}
-        nonces = {nonce_slot(publisher): state.nonce for publisher, state in states.items()}
+        nonces = {nonce_slot(publisher): publisher for publisher in states}
         for slot, value in self._stored([length, *heads, *nonces], head):
             if slot == length and LogState.unpack(value).length != len(self.log.entries):
                 raise LogError(f"the events up to block {head.number} are not all that the registry logged")
-            publisher = heads.get(slot)
-            if publisher is not None and Head.unpack(publisher, value) != states[publisher].head:
-                raise LogError(f"the signers that events tell of are not those of block {head.number}")
-            if value != nonces.get(slot, value):
-                raise LogError(f"changes of keys up to block {head.number} are missing, or made up")
+            if (who := heads.get(slot)) is not None and Head.unpack(who, value) != states[who].head:
+                raise _KeysError(f"the signers that events tell of are not those of block {head.number}", who)
+            if (who := nonces.get(slot)) is not None and value != states[who].nonce:
+                raise _KeysError(f"changes of keys up to block {head.number} are missing, or made up", who)
 
     def _stored(self, slots: list[bytes], head: Header) -> Iterable[tuple[bytes, int]]:
         """Slots with what is proved to be in them."""

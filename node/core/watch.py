@@ -4,8 +4,9 @@ Nothing here moves what others see when an endpoint is down or lies: the view st
 was final is gone, the view is frozen, and says so until the endpoints show that chain again, or somebody decides
 (docs/operations.md).
 
-An endpoint that once left out a change of keys, of a publisher that had no commit yet, is not found out by then, and
-later nothing fits. So when what is shown has been wrong some times in a row, the whole log is read anew.
+An endpoint that once left out a change of keys, of a publisher that had no commit yet, is found out when there is one.
+Then the whole log is read anew: at once where the follower can prove that, else when what is shown has been wrong some
+times in a row.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from dkg.chain.log import Block
 from dkg.client.chainread import FinalityError
-from dkg.client.follower import Follower, Resumed, kept_blocks
+from dkg.client.follower import Follower, ForgedPastError, Resumed, kept_blocks
 from dkg.client.rpc import ChainError
 from dkg.errors import ProofError, StoreError
 from node.core.chainfile import RecordedLog
@@ -109,7 +110,8 @@ class Watch:
         except ProofError as error:
             self._failed(Condition.WRONG, error)
             self._wrong += 1
-            if self._wrong >= self._anew_after:
+            is_first = self._anew_after == ANEW_AFTER
+            if self._wrong >= self._anew_after or (is_first and isinstance(error, ForgedPastError)):
                 self._begin_anew()
             return self.view
         except ChainError as error:

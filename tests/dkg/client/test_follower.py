@@ -10,7 +10,7 @@ from dkg.chain.log import LogError
 from dkg.chain.registry import REVOKED_TOPIC, ROTATED
 from dkg.client import follower as module
 from dkg.client.chainread import FinalityError
-from dkg.client.follower import BLOCKS_AHEAD_MAX, BehindError, Follower
+from dkg.client.follower import BLOCKS_AHEAD_MAX, BehindError, Follower, ForgedPastError
 from dkg.client.rpc import ChainError, RpcTooLongError
 from node.devnet.chain import devnet
 from tests.chain.lies import FAULTS, after, as_of, dead, edited, narrow_range, only, refused, rehashed
@@ -364,6 +364,40 @@ def test_a_rotation_forth_and_back_that_is_hidden_is_found_out_by_the_nonce(here
         here.follower().step()
 
 
+def test_a_change_of_keys_before_the_first_commit_that_was_hidden_is_proved_when_it_shows(here: World) -> None:
+    who, hot = here.registry.accounts[2], here.registry.accounts[1]
+    here.registry.commit(here.publisher)
+    rotate(here, who, hot)
+    follower = here.follower()
+    here.proxy.rule = without((ROTATED,))
+    assert follower.step().proved  # storage does not say which publishers there are
+    here.proxy.rule = lambda _request, response: response
+    here.registry.commit(who, sender=hot)
+    with pytest.raises(ForgedPastError, match=r"a change of keys of 0x.* was left out before: begin anew"):
+        follower.step()
+    anew = here.follower()
+    assert anew.step().proved
+    assert state(anew) == fresh(here)
+    assert anew.log.signer_at(who, 1) == hot
+
+
+def test_a_change_of_keys_that_is_hidden_with_the_first_commit_blames_nothing_that_was_read_before(
+    here: World,
+) -> None:
+    who, hot = here.registry.accounts[2], here.registry.accounts[1]
+    follower = here.follower()
+    follower.step()
+    rotate(here, who, hot)
+    here.registry.commit(who, sender=hot)
+    here.proxy.rule = without((ROTATED,))
+    with pytest.raises(LogError, match="the signers that events tell of") as caught:
+        follower.step()
+    assert not isinstance(caught.value, ForgedPastError)
+    here.proxy.rule = lambda _request, response: response
+    assert follower.step().proved
+    assert state(follower) == fresh(here)
+
+
 def test_a_revocation_that_is_hidden_is_found_out(here: World) -> None:
     here.registry.commit(here.publisher)
     follower = here.follower()
@@ -437,5 +471,5 @@ def test_what_was_taken_without_proof_is_proved_before_it_is_called_proved(here:
     assert follower.log.entries[0].commit.root == b"\x66" * 32  # what it licenses: this is believed, and marked
     here.mine(1)
     here.proxy.rule = lambda _request, response: response
-    with pytest.raises(LogError, match="commit 0 of the log, which was taken without proof, was a lie: begin anew"):
+    with pytest.raises(ForgedPastError, match=r"commit 0 of the log, .* was a lie: begin anew"):
         follower.step()

@@ -17,7 +17,13 @@ from functools import cmp_to_key
 from typing import TYPE_CHECKING, Final
 
 from dkg.errors import CanonicalizationError
-from dkg.limits import CANON_WORK_BASE, CANON_WORK_MAX, CANON_WORK_MIN_PER_NODE, CANON_WORK_PER_NODE
+from dkg.limits import (
+    CANON_LEVELS_PER_STEP,
+    CANON_WORK_BASE,
+    CANON_WORK_MAX,
+    CANON_WORK_MIN_PER_NODE,
+    CANON_WORK_PER_NODE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -80,6 +86,7 @@ class _Canonicalizer:
                 self._quads.setdefault(node, []).append(quad)
         self._first = {node: self._hash_first_degree(node) for node in self._quads}
         self._twins: dict[bytes, bytes] = {}
+        self._related: dict[bytes, bytes] = {}
         self._canonical: Issued = {}
         self._work_max = _work_max(len(self._quads)) if work_max is None else work_max
         self._work = 0
@@ -132,7 +139,11 @@ class _Canonicalizer:
     def _hash_related(self, related: bytes, quad: RawQuad, issued: Issued, position: bytes) -> bytes:
         """Section 4.7.3: the hash of a blank node as seen from one of its statements."""
         known = self._canonical.get(related) or issued.get(related) or self._first[related]
-        return self._digest(position + (b"" if position == b"g" else quad[1]) + known)
+        data = position + (b"" if position == b"g" else quad[1]) + known
+        digest = self._related.get(data)
+        if digest is None:
+            digest = self._related[data] = self._digest(data)
+        return digest
 
     def _hash_n_degree(self, node: bytes) -> Result:
         """Section 4.8.3, with a stack of its own: chains of blank nodes may be longer than Python's."""
@@ -145,6 +156,7 @@ class _Canonicalizer:
                 result = done.value
                 stack.pop()
             else:
+                self._spend(len(stack) // CANON_LEVELS_PER_STEP)
                 stack.append(self._surroundings(*request))
                 result = None
         if result is None:
@@ -158,7 +170,7 @@ class _Canonicalizer:
         for digest in sorted(groups):  # step 5
             chosen: tuple[bytes, Issued] | None = None
             kinds = self._kinds(groups[digest], issued)
-            for order in self._orders(kinds):  # step 5.4
+            for order in kinds if len(kinds) == 1 else self._orders(kinds):  # step 5.4
                 self._spend(len(order))
                 mine = issued if len(kinds) == 1 else self._copy(issued)
                 found = yield from self._path(order, mine, chosen[0] if chosen else None)

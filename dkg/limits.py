@@ -98,11 +98,16 @@ CANON_WORK_BASE: Final = 50_000
 CANON_WORK_PER_NODE: Final = 2_000
 """Steps besides for each blank node: enough for a list of 400 equal numbers."""
 
-CANON_WORK_MAX: Final = 1_000_000
-"""Most steps, but for documents with so many blank nodes that it is less than `CANON_WORK_MIN_PER_NODE` for each."""
+CANON_WORK_MAX: Final = 800_000
+"""Most steps, about a second, but for documents with so many blank nodes that it is less than
+`CANON_WORK_MIN_PER_NODE` for each."""
 
 CANON_WORK_MIN_PER_NODE: Final = 20
 """Steps for each blank node that no document is denied."""
+
+CANON_LEVELS_PER_STEP: Final = 500
+"""Each blank node that is looked at from another, and that from another, counts as a step more for so many of them:
+all of them stay in memory."""
 
 FINALITY_DEPTH: Final = 12
 """Blocks above a commit's block until it counts as final, where nobody says another number."""

@@ -85,6 +85,17 @@ def test_attack_two_hubs_with_leaves_that_look_alike_are_refused(leaves: int) ->
         canonicalize(_matched(leaves))
 
 
+def test_attack_a_chain_so_long_that_one_walk_along_it_is_too_much_is_refused() -> None:
+    with pytest.raises(CanonicalizationError, match="CANON_WORK_MAX"):
+        canonicalize([(b"_:%d" % i, P, b"_:%d" % (i + 1), b"") for i in range(30_000)])
+
+
+def test_two_long_lists_with_the_same_values_are_no_attack() -> None:
+    values = [(b"_:%d-%d" % (k, i), P, b'"%d"' % i, b"") for k in range(2) for i in range(5_000)]
+    rests = [(b"_:%d-%d" % (k, i), Q, b"_:%d-%d" % (k, i + 1), b"") for k in range(2) for i in range(4_999)]
+    assert len(set(canonicalize([*values, *rests]).values())) == 10_000
+
+
 def test_a_list_of_equal_values_needs_no_stack_of_python() -> None:
     """Steps that nest on Python's stack end as a `RecursionError` for a caller that is deep in it already."""
     values = [(b"_:%d" % i, P, b'"0"', b"") for i in range(300)]

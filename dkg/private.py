@@ -178,16 +178,14 @@ def committed_in(public: VerifiedAnswer, ual: Ual) -> bytes:
     if public.query != commitment_query(ual):  # step 1
         raise CommitmentError(f"the public answer is not to the question for the commitment of {ual}")
     if len(public.rows) != 1:  # step 2
-        raise CommitmentError(
-            f"the publisher's dataset has {len(public.rows)} commitments of {ual}, and an asset with a private part has one"
-        )
+        raise CommitmentError(f"there are {len(public.rows)} commitments of {ual}, and a private part has one")
     ((value,),) = public.rows
     if not isinstance(value, pyoxigraph.NamedNode):
         raise CommitmentError(f"the commitment of {ual} is no IRI")
     return commitment_of_iri(value.value)
 
 
-def verify_private(
+def verify_private(  # noqa: PLR0913 - what is shown, and the arguments of `dkg.verify`
     public: VerifiedAnswer,
     ual: Ual,
     opening: Opening,

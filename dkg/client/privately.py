@@ -35,7 +35,7 @@ class AnchoredPrivateAnswer:
         return self.head.describe()
 
 
-def verify_anchored(
+def verify_anchored(  # noqa: PLR0913 - what is shown, and the arguments of `dkg.verify`
     public: AnchoredAnswer,
     ual: Ual,
     opening: Opening,

@@ -47,7 +47,7 @@ class PrivateAssets:
     def named(self, pages: Pages, root: bytes, reader: bytes, uals: Sequence[Ual]) -> list[Readable] | None:
         """The private parts of some assets; None if one of them is not there for this caller. Raises `StoreError`."""
         require_few(len(uals))
-        if not all([self.vault.may_read(reader, ual) for ual in uals]):
+        if not all(self.vault.may_read(reader, ual) for ual in uals):
             return None
         found = [self._at(pages, root, ual) for ual in uals]
         there = [one for one in found if one is not None]
@@ -85,5 +85,5 @@ def require_few(count: int) -> None:
     """Raise `LimitError` for too many private assets at once."""
     if count > READ_AT_ONCE_MAX:
         raise LimitError(
-            f"{count} private assets are asked for at once; {READ_AT_ONCE_MAX} is the most (READ_AT_ONCE_MAX): name fewer"
+            f"{count} private parts are asked at once; {READ_AT_ONCE_MAX} is the most (READ_AT_ONCE_MAX): name fewer"
         )

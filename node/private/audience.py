@@ -120,7 +120,7 @@ def _graphs(pages: Pages, root: bytes) -> frozenset[bytes]:
         found.add(one.graph)
         if len(found) > GRAPHS_MAX:
             raise LimitError(
-                f"the public dataset has over {GRAPHS_MAX} graphs (GRAPHS_MAX), too many to be asked with private ones: "
+                f"the public dataset has over {GRAPHS_MAX} graphs (GRAPHS_MAX), too many to ask with private ones: "
                 "name a publisher, or graphs (default-graph-uri, named-graph-uri)"
             )
     return frozenset(found)

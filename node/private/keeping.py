@@ -1,10 +1,10 @@
 """Removing private parts that count no more: of a commit that never came, of an older version, of a retracted asset.
 
-| what                                              | goes                                                              |
-|---------------------------------------------------|-------------------------------------------------------------------|
-| a version whose commitment stands no more         | when the dataset that lacks it is final                           |
-| a version whose commit never came                 | `ORPHAN_S` after it was staged, if no operation of its asset waits |
-| the grants of an asset that was retracted         | when the dataset that says so is final                            |
+| what                                      | goes                                                               |
+|-------------------------------------------|--------------------------------------------------------------------|
+| a version whose commitment stands no more | when the dataset that lacks it is final                            |
+| a version whose commit never came         | `ORPHAN_S` after it was staged, if no operation of its asset waits |
+| the grants of an asset that was retracted | when the dataset that says so is final                             |
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from dkg.dataset import build_dataset, quads
 from dkg.errors import LimitError, PageError
 from dkg.page import cid_of
 from dkg.pages import MemoryPageStore, ProvedPages
-from dkg.rdf import parse_quads
 from dkg.private import private_graph
+from dkg.rdf import parse_quads
 from node.assets.errors import AssetError
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ ADDRESS_SESSIONS_MAX: Final = 16
 USED_MAX: Final = 100_000
 """Most nonces that are remembered because they were used."""
 
-TOKEN_PREFIX: Final = "dkgs_"
+TOKEN_PREFIX: Final = "dkgs_"  # noqa: S105 - it is no secret
 """What the token of a session begins with."""
 
 _NONCE_BYTES: Final = 16

@@ -60,7 +60,8 @@ class SignIn:
     def text(self) -> str:
         """The message."""
         return (
-            f"{self.domain} wants you to sign in with your Ethereum account:\n{checksum(self.address)}\n\n{STATEMENT}\n\n"
+            f"{self.domain} wants you to sign in with your Ethereum account:\n{checksum(self.address)}\n\n"
+            f"{STATEMENT}\n\n"
             f"URI: {self.uri}\nVersion: 1\nChain ID: {self.chain_id}\nNonce: {self.nonce}\n"
             f"Issued At: {_time_text(self.issued)}\nExpiration Time: {_time_text(self.expires)}"
         )

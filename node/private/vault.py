@@ -139,7 +139,7 @@ class Vault:
     # --- who may read ----------------------------------------------------------------------------------------------
 
     def may_read(self, reader: bytes, ual: Ual) -> bool:
-        """Whether an address may read the private part of an asset, if there is one. It asks nothing about the asset."""
+        """Whether an address may read the private part of an asset, whether or not there is one."""
         with self._fresh():
             one = (reader, str(ual)) in self._grants
             every = (reader, ual.publisher.prefix) in self._grants

@@ -11,7 +11,8 @@ proportional to the change.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dkg.build import build_tree
 from dkg.dataset import diff_datasets, sink_of, update_dataset, update_pays
@@ -22,7 +23,7 @@ from dkg.sorting import merge_runs
 from dkg.terms import quad_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from dkg.chain.log import RegistryLog
     from dkg.chain.registry import Committed
@@ -60,10 +61,60 @@ def counting(
     for publisher in publishers:
         one = log.head_at(publisher, position)
         while one is not None and (one.position in marked or dataset_of(one) in refused):
-            one = log.entries[one.prior_position] if one.commit.seq > 1 else None
+            one = _prior(log, one)
         if one is not None:
             found[publisher] = one
     return found
+
+
+def _prior(log: RegistryLog, one: Committed) -> Committed | None:
+    """The commit of the same publisher before one."""
+    return log.entries[one.prior_position] if one.commit.seq > 1 else None
+
+
+class Whole(NamedTuple):
+    """A position at which every dataset that counts is here."""
+
+    position: int
+    counting: dict[bytes, Committed]
+    missing: list[Committed]
+    """Commits that would count further on, and whose datasets are not here."""
+
+
+def latest_whole(
+    log: RegistryLog,
+    position: int,
+    publishers: Iterable[bytes],
+    *,
+    marked: Collection[int] = (),
+    refused: Collection[bytes] = (),
+    here: Callable[[Committed], bool],
+) -> Whole:
+    """The latest position, up to a given one, at which every dataset that counts is here.
+
+    Looks at each entry of the log once at most, however far it has to go back. `here`: asked once for each commit.
+    """
+    found = counting(log, position, publishers, marked=marked, refused=refused)
+    newest = [(-one.position, publisher) for publisher, one in found.items()]
+    heapify(newest)
+    waits = [one for one in found.values() if not here(one)]
+    missing: list[Committed] = []
+    while waits:
+        missing += waits
+        position = min(one.position for one in waits)
+        waits = []
+        while newest and -newest[0][0] >= position:
+            _, publisher = heappop(newest)
+            one: Committed | None = found.pop(publisher)
+            while one is not None and (
+                one.position >= position or one.position in marked or dataset_of(one) in refused
+            ):
+                one = _prior(log, one)
+            if one is not None:
+                found[publisher] = one
+                heappush(newest, (-one.position, publisher))
+                waits += [] if here(one) else [one]
+    return Whole(position, found, missing)
 
 
 def dataset_of(committed: Committed) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dkg.chain.registry import Committed
 from dkg.chain.secp import ADDRESS_BYTES
 from dkg.chain.ual import Publisher
 from dkg.client.database import FullError
@@ -17,7 +16,7 @@ from dkg.client.spill import FileSpill
 from dkg.errors import StoreError
 from dkg.pages import StoredPages
 from node.storage import Refused
-from node.union import Union, build_union, counting, dataset_of, outside, update_union
+from node.union import Union, build_union, dataset_of, latest_whole, outside, update_union
 from node.union_check import CheckedDataset, DatasetRefusedError, check_dataset
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from dkg.chain.commit import Domain
     from dkg.chain.log import RegistryLog
+    from dkg.chain.registry import Committed
     from node.storage import Kept, NodeStore
     from node.union import Outside
 
@@ -117,14 +117,10 @@ class UnionKeeper:
         target = len(log.entries) if position is None else position
         refused = {one.root for one in self._store.refused()}
         was = self.current()
-        at, missing = target, list[Committed]()
-        while True:
-            found = counting(log, at, followed, marked=marked, refused=refused)
-            waits = [one for one in found.values() if not self._is_here(one, was)]
-            if not waits:
-                break
-            missing += waits
-            at = min(one.position for one in waits)
+        kept: dict[bytes, set[bytes]] = {}
+        at, found, missing = latest_whole(
+            log, target, followed, marked=marked, refused=refused, here=lambda one: self._is_here(one, was, kept)
+        )
         if was is not None and at < was[1] <= target:
             return Advanced(*was, tuple(missing), {})
         datasets = {self.publisher(address): dataset_of(one) for address, one in found.items()}
@@ -135,11 +131,14 @@ class UnionKeeper:
             self._store.keep(UNION, union.root, position=at, at=time, inputs=inputs)
         return Advanced(union, at, tuple(missing), self._outside(was, datasets))
 
-    def _is_here(self, one: Committed, was: tuple[Union, int] | None) -> bool:
-        root = dataset_of(one)
-        if was is not None and was[0].datasets.get(self.publisher(one.publisher)) == root:
+    def _is_here(self, one: Committed, was: tuple[Union, int] | None, kept: dict[bytes, set[bytes]]) -> bool:
+        """`kept`: by publisher the roots that are kept, as far as they were read."""
+        root, who = dataset_of(one), one.publisher
+        if was is not None and was[0].datasets.get(self.publisher(who)) == root:
             return True
-        return any(kept.root == root for kept in self._store.kept(publisher_name(one.publisher)))
+        if who not in kept:
+            kept[who] = {row.root for row in self._store.kept(publisher_name(who))}
+        return root in kept[who]
 
     def _made(self, was: tuple[Union, int] | None, datasets: Mapping[Publisher, bytes]) -> Union:
         pages = StoredPages(self._store.pages, _CACHED_PAGES)

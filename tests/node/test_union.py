@@ -14,7 +14,17 @@ from dkg.errors import InputError
 from dkg.page import CID_PREFIX
 from dkg.pages import MemoryPageStore, StoredPages
 from node import union as union_module
-from node.union import Outside, Union, build_union, counting, dataset_of, graphs_of, outside, update_union
+from node.union import (
+    Outside,
+    Union,
+    build_union,
+    counting,
+    dataset_of,
+    graphs_of,
+    latest_whole,
+    outside,
+    update_union,
+)
 from tests.dkg.chain.events import Model, address, block
 from tests.node.storage.data import changed, publisher, put, quads_of
 
@@ -90,6 +100,53 @@ def test_before_a_commit_that_is_marked_or_refused_the_one_before_counts() -> No
     assert counting(log, 4, [one], refused={dataset_of(made[3]), dataset_of(made[1])}) == {one: made[0]}
     assert counting(log, 4, [one], marked={3}, refused={dataset_of(made[1])}) == {one: made[0]}
     assert counting(log, 3, [one], marked={3}) == {one: made[1]}
+
+
+def _logged(rng: random.Random, publishers: int, commits: int) -> tuple[RegistryLog, list[Committed]]:
+    model, log, made = Model(), RegistryLog(), []
+    for number in range(1, commits + 1):
+        event = model.commit(address(rng.randrange(publishers)), number.to_bytes(32), block(number))
+        log.apply(block(number), [event])
+        made.append(event)
+    return log, made
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_latest_position_at_which_all_that_counts_is_here(seed: int) -> None:
+    rng = random.Random(seed)
+    log, made = _logged(rng, rng.randrange(1, 6), 40)
+    followed = [address(number) for number in range(rng.randrange(1, 6))]
+    marked = {number for number in range(40) if rng.random() < 0.1}
+    refused = {dataset_of(one) for one in made if rng.random() < 0.1}
+    gone = {one.position for one in made if rng.random() < rng.choice([0.0, 0.3, 0.8, 1.0])}
+    target = rng.randrange(41)
+    right, missing = target, dict[int, None]()
+    while True:  # by the definition, from the top
+        found = counting(log, right, followed, marked=marked, refused=refused)
+        waits = [one.position for one in found.values() if one.position in gone]
+        if not waits:
+            break
+        missing |= dict.fromkeys(waits)
+        right = min(waits)
+    whole = latest_whole(
+        log, target, followed, marked=marked, refused=refused, here=lambda one: one.position not in gone
+    )
+    assert (whole.position, whole.counting) == (right, found)
+    assert {one.position for one in whole.missing} == missing.keys()
+    assert len(whole.missing) == len(missing)
+
+
+def test_going_back_over_a_long_log_looks_at_each_commit_once() -> None:
+    log, made = _logged(random.Random(1), 300, 6_000)
+    asked: list[int] = []
+
+    def here(one: Committed) -> bool:
+        asked.append(one.position)
+        return False
+
+    followed = [address(number) for number in range(300)]
+    assert latest_whole(log, len(made), followed, here=here).position == 0
+    assert len(asked) == len(set(asked)) <= len(made)
 
 
 def test_a_position_that_the_log_has_not_is_refused() -> None:

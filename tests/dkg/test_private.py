@@ -206,9 +206,10 @@ def test_whatever_is_given_as_an_opening_is_one_or_an_opening_error(text: str) -
 @given(st.text(max_size=80))
 def test_whatever_is_given_as_a_commitment_is_one_or_a_commitment_error(text: str) -> None:
     try:
-        assert commitment_iri(commitment_of_iri(text)) == text
-    except CommitmentError as error:
-        assert str(error)
+        found = commitment_of_iri(text)
+    except CommitmentError:
+        found = None
+    assert found is None or commitment_iri(found) == text
 
 
 @pytest.mark.parametrize("size", [OPENING_BYTES - 1, OPENING_BYTES + 1, 0])

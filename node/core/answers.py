@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from dkg.pages import StoredPages
 from node.serving import NOW, PublisherStatus
-from node.storage import ViewError, reading
+from node.storage import ViewError
 from node.workers.errors import ViewFailedError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from node.core.shelf import Shelf
     from node.core.standings import Standings
     from node.core.view import LogView
+    from node.core.viewing import HeldViews
     from node.serving import At, PeerStatus, Standing
     from node.storage import Operation
 
@@ -51,8 +52,10 @@ class Answers:
     standings: Standings
     leases: Leases
     housekeeping: Housekeeping
+    views: HeldViews | None
 
     def __init__(self) -> None:
+        self.views = None
         self._lock = threading.Lock()
         self._follow: tuple[bytes, ...] | None = None
         self._about_peers: list[PeerStatus] = []
@@ -72,12 +75,12 @@ class Answers:
     @contextmanager
     def reading(self, root: bytes) -> Iterator[Path | None]:
         """See `Service.reading`."""
-        views = self.parts.views
+        views = self.views
         with self.leases.reading(root), ExitStack() as stack:
             view: Path | None = None
             if views is not None and not self.housekeeping.has_failed(root):
                 try:
-                    view = stack.enter_context(reading(views, root))
+                    view = stack.enter_context(views.reading(root))
                 except ViewError:
                     self.housekeeping.want_view(root)
             try:

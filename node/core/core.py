@@ -39,6 +39,7 @@ from node.core.status import status_of
 from node.core.unions import Unions
 from node.core.uploads import Uploads
 from node.core.view import anchored
+from node.core.viewing import HeldViews
 from node.core.watch import Watch
 from node.replication.complete import Builder
 from node.replication.fetch import LANE
@@ -122,6 +123,9 @@ class NodeCore(Answers):
         self.housekeeping = Housekeeping(
             parts, self.shelf, self.desk, self.uploads, self.leases, lambda: bool(self.replicator.running)
         )
+        if parts.views is not None:
+            self.views = HeldViews(parts.views, parts.monotonic)
+            self.housekeeping.release_views = self.views.release
 
     def _follows(self) -> tuple[bytes, ...] | None:
         """Whose datasets are brought over: those of the settings, those remembered, and this node's own."""
@@ -155,6 +159,8 @@ class NodeCore(Answers):
 
         Raises `StoreError`.
         """
+        if self.views is not None:
+            self.views.release()
         try:
             self.watch.flush()
         finally:

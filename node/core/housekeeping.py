@@ -63,6 +63,8 @@ class Housekeeping:
         self._uploads = uploads
         self._leases = leases
         self._fetching = fetching
+        self.release_views: Callable[[], None] = lambda: None
+        """Lets go of views that are held for questions to come, before views are deleted."""
         self._wanted_views: dict[bytes, None] = {}
         self._failed_views: dict[bytes, str] = {}
         self._held: dict[bytes, ExitStack] = {}
@@ -170,6 +172,7 @@ class Housekeeping:
         """Put a view away that cannot be read."""
         runtime, views = self._parts.runtime, self._parts.views
         try:
+            self.release_views()
             if views is not None:
                 await runtime.blocking(VIEW_LANE, lambda: Views(views, self._parts.served).discard(root))
         except StoreError as error:
@@ -193,6 +196,7 @@ class Housekeeping:
                 await runtime.blocking(LANE, lambda: held.enter_context(store.holding(root)))
                 await runtime.blocking(VIEW_LANE, lambda: make(root))
             if views is not None:
+                self.release_views()
                 await runtime.blocking(VIEW_LANE, lambda: Views(views, self._parts.served).prune(self._current()))
         except DkgError as error:
             self._parts.log("no_view", why=str(error))

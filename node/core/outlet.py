@@ -29,6 +29,10 @@ CLOSE_S: Final = 2.0
 RETRY_S: Final = 1.0
 """Wait after something could not be written, in seconds."""
 
+GATHER_S: Final = 0.05
+"""How long lines wait for others, in seconds: a thread that woke for each would slow those who write them."""
+
+_TOGETHER_BYTES: Final = 16 * 1024
 _LOOK_MS: Final = 100
 _PIPE_BYTES: Final = 4_096
 """What a pipe that is ready takes without blocking (PIPE_BUF)."""
@@ -38,7 +42,7 @@ class Sink(Protocol):
     """Where lines go. For one thread."""
 
     def write(self, line: bytes, gives_up: Callable[[], bool]) -> None:
-        """Write a line; raises `OSError` if that is not possible, and when `gives_up` says so while it waits."""
+        """Write lines; raises `OSError` if that is not possible, and when `gives_up` says so while it waits."""
 
     def close(self) -> None:
         """Close it."""
@@ -88,10 +92,18 @@ class FileSink:
     def write(self, line: bytes, gives_up: Callable[[], bool]) -> None:
         """See `Sink.write`."""
         del gives_up
-        if self._file.closed:
-            self._open()
-        if self._size and self._size + len(line) > self._bytes_max:
-            self._put_aside()
+        while line:
+            if self._file.closed:
+                self._open()
+            fits = line.rfind(b"\n", 0, max(0, self._bytes_max - self._size)) + 1
+            if not fits and self._size:
+                self._put_aside()
+                continue
+            part = line[: fits or line.find(b"\n") + 1 or len(line)]
+            self._append(part)
+            line = line[len(part) :]
+
+    def _append(self, line: bytes) -> None:
         if self._is_torn:
             line = b"\n" + line
         at = 0
@@ -132,6 +144,8 @@ class Outlet:
         self._dropped = 0
         self._is_busy = False
         self._is_closing = False
+        self._flushing = 0
+        """How many wait until all is written."""
         self._gives_up = threading.Event()
         self._thread = threading.Thread(target=self._write_out, name="log", daemon=True)
         self._thread.start()
@@ -144,12 +158,18 @@ class Outlet:
                 return
             self._lines.append(line)
             self._bytes += len(line)
-            self._changed.notify_all()
+            if len(self._lines) == 1:
+                self._changed.notify_all()
 
     def flush(self, within_s: float = CLOSE_S) -> bool:
         """Wait until all is written; whether it was within that time."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._lines and not self._is_busy, within_s)
+            self._flushing += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(lambda: not self._lines and not self._is_busy, within_s)
+            finally:
+                self._flushing -= 1
 
     def close(self, within_s: float = CLOSE_S) -> None:
         """Write what waits, as far as that is possible within a time, and close the sink."""
@@ -165,9 +185,9 @@ class Outlet:
     def _write_out(self) -> None:
         while self._take():
             failed = False
-            line, count = self._line()
+            lines, count = self._next()
             try:
-                self._sink.write(line, self._gives_up.is_set)
+                self._sink.write(lines, self._gives_up.is_set)
             except OSError:
                 failed = True
             with self._changed:
@@ -183,15 +203,20 @@ class Outlet:
         """Wait until there is something to write; False at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._dropped or self._is_closing)
+            self._changed.wait_for(lambda: self._flushing or self._is_closing, GATHER_S)
             self._is_busy = bool(self._lines or self._dropped)
             return self._is_busy
 
-    def _line(self) -> tuple[bytes, int]:
-        """The next line, and how many are lost if it cannot be written."""
+    def _next(self) -> tuple[bytes, int]:
+        """The next lines, and how many are lost if they cannot be written."""
         with self._changed:
             if self._lines:
-                line = self._lines.popleft()
-                self._bytes -= len(line)
-                return line, 1
+                lines = [self._lines.popleft()]
+                size = len(lines[0])
+                while self._lines and size + len(self._lines[0]) <= _TOGETHER_BYTES:
+                    lines.append(self._lines.popleft())
+                    size += len(lines[-1])
+                self._bytes -= size
+                return b"".join(lines), len(lines)
             count, self._dropped = self._dropped, 0
             return self._told(count), count

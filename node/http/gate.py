@@ -41,6 +41,7 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _HOST_BYTES_MAX: Final = 300
 _ID_BYTES: Final = 8
+_IDS_DRAWN: Final = 256  # at once
 _CLIENT_CLOSED: Final = 499
 """What the log and the metrics have for a request whose client did not wait (nginx's custom)."""
 
@@ -67,6 +68,7 @@ class Gate:
         self._proxies = context.settings.proxy_networks()
         self._hosts = context.settings.host_names()
         self._cors = Cors(context.settings)
+        self._ids: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the module."""
@@ -173,7 +175,12 @@ class Gate:
 
     def _id(self, fields: Mapping[bytes, bytes]) -> str:
         given = fields.get(b"x-request-id", b"").decode("latin-1")
-        return given if _REQUEST_ID.fullmatch(given) else self._context.chance(_ID_BYTES).hex()
+        if given and _REQUEST_ID.fullmatch(given):
+            return given
+        if not self._ids:
+            drawn = self._context.chance(_ID_BYTES * _IDS_DRAWN).hex()
+            self._ids = [drawn[at : at + 2 * _ID_BYTES] for at in range(0, len(drawn), 2 * _ID_BYTES)]
+        return self._ids.pop()
 
     def _client(self, scope: Scope, fields: Mapping[bytes, bytes]) -> str:
         peer = scope["client"][0] if scope.get("client") else ""

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import trio
 
 from dkg.client.store import SqliteStore
+from dkg.errors import StoreError
 from dkg.proof import root_bytes
 from node.peers.runtime import TrioRuntime
 from node.peers.settings import PeerSettings
@@ -29,7 +30,7 @@ from node.replication.serve import Server
 from node.replication.squeeze import squeezed, unsqueezed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class Stores:
@@ -41,6 +42,10 @@ class Stores:
     def get(self, cid: bytes) -> bytes | None:
         """A page; None if no store has it."""
         return next((page for store in self._stores if (page := store.get(cid)) is not None), None)
+
+    def put_many(self, pages: Iterable[tuple[bytes, bytes]]) -> None:
+        """It takes nothing from anybody."""
+        raise StoreError(f"a peer that lies keeps no pages, and was given {len(list(pages))}")
 
 
 class Held:
@@ -71,7 +76,7 @@ def altered(answer: bytes) -> bytes:
         found = decode(answer, PageAnswer)
     except PeerError:
         return answer
-    if not isinstance(found, PageAnswer) or not found.body:
+    if not found.body:
         return answer
     pages = bytearray(unsqueezed(found.body, sum(size for size in found.sizes if size > 0)))
     pages[-1] ^= 1
@@ -92,7 +97,7 @@ async def lie(told: dict[str, Any]) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(lambda *, task_status: transport.run(task_status=task_status))
         print(transport.addresses[0], flush=True)
-        await trio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
+        await trio.lowlevel.wait_readable(sys.stdin.fileno())
         nursery.cancel_scope.cancel()
 
 

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from contextlib import closing, contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -127,7 +128,7 @@ class Nodes(Stage):
         with closing(HttpRpc(self.network["chain"]["url"])) as rpc:
             rpc.call("anvil_mine", [hex(FINALITY_DEPTH)])
         start = time.perf_counter()
-        roots = [self.until("peers agree", lambda n=n: self.union_of(n)) for n in range(1, PEERS + 1)]
+        roots = [self.until("peers agree", partial(self.union_of, n)) for n in range(1, PEERS + 1)]
         self.figures.update(unions=roots, converged_seconds=time.perf_counter() - start)
         for number, root in enumerate(roots, 1):
             self.say(f"   peer {number} has {root}")

@@ -117,6 +117,7 @@ def _devnet(add: Add) -> None:
         "run a development chain until interrupted; nothing on it is worth anything or kept",
     )
     command.add_argument("--port", metavar="N", type=between(0, 65_535), default=PORT, help=f"default: {PORT}; 0: any")
+    command.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="default: this machine alone")
     command.add_argument("--port-file", metavar="FILE", help="file that has the port while the chain answers")
     command.add_argument("--chain-id", metavar="N", type=between(1, 2**53 - 1), default=31337, help="default: 31337")
     command.add_argument("--accounts", metavar="N", type=between(1, 1000), default=10, help="funded (default: 10)")

@@ -40,7 +40,7 @@ DEFAULT_NETWORKS: Final = "~/.dkg/devnet"
 WATCH_S: Final = 0.2
 """Time between two looks at the processes of a network, in seconds."""
 
-_LISTENING: Final = re.compile(r"Listening on 127\.0\.0\.1:(\d+)")
+_LISTENING: Final = re.compile(r"Listening on [0-9.]+:(\d+)")
 _POLL_S: Final = 0.05
 
 
@@ -56,17 +56,22 @@ def chain(args: argparse.Namespace, console: Console) -> int:
     from node.devnet.chain import Options, serve  # noqa: PLC0415 - py-evm takes a second
 
     try:
-        serve(Options(args.port, args.chain_id, args.accounts, args.block_time), port_file)
+        serve(Options(args.port, args.chain_id, args.accounts, args.block_time, host=args.host), port_file)
     except OSError as error:
         raise StoreError(
-            f"the development chain cannot start on port {args.port}: {error.strerror or error}"
+            f"the development chain cannot listen at {args.host}:{args.port}: {error.strerror or error}"
         ) from error
     return 0
 
 
 def _anvil(program: str, args: argparse.Namespace, port_file: Path | None) -> int:
     """Run anvil, and say where it listens as our own chain does."""
-    options = [f"--port={args.port}", f"--chain-id={args.chain_id}", f"--accounts={args.accounts}"]
+    options = [
+        f"--host={args.host}",
+        f"--port={args.port}",
+        f"--chain-id={args.chain_id}",
+        f"--accounts={args.accounts}",
+    ]
     if args.block_time:
         options.append(f"--block-time={args.block_time:g}")
     if port_file:

@@ -22,7 +22,7 @@ from node.devnet.control import Control
 from node.devnet.dispatch import Dispatcher
 from node.devnet.ledger import Ledger
 from node.devnet.reading import Reading
-from node.devnet.server import JsonServer
+from node.devnet.server import HOST, JsonServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,6 +45,8 @@ class Options:
     mining: bool = True
     slots_in_an_epoch: int = 1
     """The safe block is that many blocks behind the latest, the finalized one twice as many."""
+    host: str = HOST
+    """Where it listens. Whoever can reach it can take all that is on it: its keys are known to all the world."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Running:
         self._ledger.automine = options.mining and not options.block_time
         reading = Reading(self._ledger)
         self._dispatcher = Dispatcher(reading.methods() | Control(self._ledger, reading, accounts).methods())
-        self._server = JsonServer(options.port, self._dispatcher.answer)
+        self._server = JsonServer(options.port, self._dispatcher.answer, options.host)
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._server.serve_forever, args=(0.05,), name="devnet")]
         if options.mining and options.block_time:

@@ -1,4 +1,4 @@
-"""JSON-RPC over HTTP/1.1 on the loopback interface: one thread per connection, all answers from one function."""
+"""JSON-RPC over HTTP/1.1, on the loopback interface unless told otherwise: a thread per connection, one function."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HOST: Final = "127.0.0.1"
+ANY: Final = "0.0.0.0"  # noqa: S104 - compared with
 
 REQUEST_BYTES_MAX: Final = 1024 * 1024
 """Longest body of a request, in bytes."""
@@ -25,21 +26,22 @@ GRACE_S: Final = 1.0
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """An HTTP server on the loopback interface that can be stopped whole: threads, connections and port."""
+    """An HTTP server, of this machine alone by default, that can be stopped whole: threads, connections and port."""
 
     daemon_threads = False
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(self, port: int, handler: type[BaseHTTPRequestHandler], host: str = HOST) -> None:
         self._connections: set[socket.socket] = set()
         self._changed = threading.Condition()
-        super().__init__((HOST, port), handler)
+        super().__init__((host, port), handler)
 
     @property
     def url(self) -> str:
-        """Where it answers."""
-        return f"http://{HOST}:{self.server_address[1]}"
+        """Where it answers; of several addresses, that of this machine alone."""
+        host = str(self.server_address[0])
+        return f"http://{HOST if host == ANY else host}:{self.server_address[1]}"
 
     def server_bind(self) -> None:
         """Take the port. http.server would look the host's name up, which may ask the network."""
@@ -82,9 +84,9 @@ class LoopbackServer(ThreadingHTTPServer):
 class JsonServer(LoopbackServer):
     """Answers the bodies of POST requests with what `answer` makes of them. Port 0 takes a free one."""
 
-    def __init__(self, port: int, answer: Callable[[bytes], bytes]) -> None:
+    def __init__(self, port: int, answer: Callable[[bytes], bytes], host: str = HOST) -> None:
         self.answer = answer
-        super().__init__(port, _Handler)
+        super().__init__(port, _Handler, host)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -96,6 +96,17 @@ def test_its_port_can_be_taken_again_at_once(tmp_path: Path) -> None:
             assert again("eth_getBlockByNumber", "0x0")["parentHash"] != genesis
 
 
+def test_it_listens_where_it_is_told_to_and_else_on_this_machine_alone() -> None:
+    with devnet(Options(host="127.0.0.2")) as chain:
+        where = chain.url.removeprefix("http://").partition(":")
+        assert where[0] == "127.0.0.2"
+        assert Rpc(chain.url)("eth_chainId") == hex(31337)
+        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", int(where[2]))):
+            pass
+    with devnet() as chain:
+        assert chain.url.startswith("http://127.0.0.1:")
+
+
 def test_a_taken_port_is_an_error_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     with devnet() as chain:
         port = chain.url.rpartition(":")[2]

@@ -22,7 +22,7 @@ from dkg.client.files import read_input
 from dkg.client.load import format_of
 from dkg.errors import DkgError, InputError
 from dkg.rdf import parse_quads
-from node.assets.edits import Details, content, put, retract
+from node.assets.edits import Details, commit_private, content, put, retract
 from node.assets.errors import AssetError
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class PublishOptions:
     """The did:key that must have signed it, if that is known."""
     contexts: tuple[tuple[str, str], ...] = ()
     """JSON-LD contexts that it may name besides those that are known here: URLs, and paths of their files."""
+    private: str | None = None
+    """The commitment to its private part (`dkg.private`); with one, there may be no file, and the content stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ def publish_request(publisher: Publisher, options: PublishOptions, now: int) -> 
         _without_empty(options.derived_from),
         None if older is None else tuple(asset_of(name, publisher) for name in older),
     )
+    if options.private is not None and not options.files:
+        return _only_private(ual, options.private, now)
     checked = _credential(options, now) if options.credential else None
     if not options.credential and (options.signer or options.contexts):
         raise AssetError(
@@ -120,15 +124,23 @@ def publish_request(publisher: Publisher, options: PublishOptions, now: int) -> 
     report = _checked(quads, options.shapes) if options.shapes else None
     signed = checked.recorded(now) if checked else None
     said = {**details.given(), **({"signed": [signed.method, signed.proof_value, signed.source]} if signed else {})}
+    if options.private is not None:
+        said["private"] = options.private
     return Request(
         _digest("publish", ual, said, quads),
         f"publish {ual.name} ({len(quads)} quads)",
-        put(ual, quads, details, now, signed),
+        put(ual, quads, details, now, signed, options.private),
         ual,
         len(quads),
         report,
         checked,
     )
+
+
+def _only_private(ual: Ual, commitment: str, now: int) -> Request:
+    """The request to let an asset have a private part, and nothing else."""
+    digest = _digest("private", ual, {"private": commitment}, ())
+    return Request(digest, f"publish the private part of {ual.name}", commit_private(ual, commitment, now), ual)
 
 
 def retract_request(publisher: Publisher, name: str, now: int, reason: str | None = None) -> Request:

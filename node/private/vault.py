@@ -198,6 +198,7 @@ class Vault:
         Raises `LimitError` when there are too many, or they are too large.
         """
         opening, packed = Opening(self._chance(32), dataset.root), dataset.pack()
+        before = [one.staged for one in self.versions() if one.ual == str(ual)]
         made = PrivateVersion(
             commitment(ual, opening),
             str(ual),
@@ -205,7 +206,7 @@ class Vault:
             dataset.root,
             dataset.count,
             len(packed),
-            int(self._clock()),
+            max([int(self._clock()), *(1 + moment for moment in before)]),  # each is newer than the one before
             0,
         )
         self._require_room(len(packed))

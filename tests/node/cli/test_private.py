@@ -1,0 +1,109 @@
+"""Private parts from the command line: published with an asset, granted, listed, revoked; tokens that read."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dkg.chain.secp import address_from_text
+from dkg.chain.ual import Ual
+from dkg.client.store import SqliteStore
+from dkg.pages import StoredPages
+from node.http.tokens import read_tokens
+from node.private.assets import committed_at
+from node.private.vault import Vault
+
+if TYPE_CHECKING:
+    from tests.node.cli.conftest import Desk
+
+SECRET = '<urn:a> <urn:secret> "canary-51ab" .\n'
+READER = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"
+
+
+@pytest.fixture
+def ready(desk: Desk) -> tuple[str, str]:
+    """A home, and the configuration of a node beside it."""
+    home = desk.deployed()
+    config = str(desk.path / "node" / "node.toml")
+    desk.ok("init", "--config", config, "--home", home, "--port", "0")
+    return home, config
+
+
+def vault(config: str) -> Vault:
+    return Vault(Path(config).parent, time.time)
+
+
+def committed(home: str, ual: str) -> bytes | None:
+    with SqliteStore(Path(home) / "store", read_only=True) as store:
+        root = store.head()
+        assert root is not None
+        return committed_at(StoredPages(store), root, Ual.parse(ual))
+
+
+def test_an_asset_is_published_with_a_private_part(desk: Desk, ready: tuple[str, str]) -> None:
+    home, config = ready
+    files = desk.file("a.ttl", "<urn:a> <urn:p> 1 ."), "--private", desk.file("s.ttl", SECRET)
+    publish = "publish", *files, "--asset", "a", "--config", config
+    ual = desk.signed(home, *publish)["ual"]
+    first = committed(home, ual)
+    with closing(vault(config)) as kept:
+        (version,) = kept.versions()
+        assert (version.commitment, version.ual, version.count) == (first, ual, 1)
+    assert not desk.signed(home, *publish)["changed"]
+    assert committed(home, ual) == first
+    other = desk.file("t.ttl", SECRET + "<urn:a> <urn:secret> 2 .")
+    for name in (other, desk.file("s.ttl", SECRET)):  # and back: with another salt
+        assert desk.signed(home, "publish", "--private", name, "--asset", "a", "--config", config)["changed"]
+    assert committed(home, ual) != first
+    with closing(vault(config)) as kept:
+        assert len({one.salt for one in kept.versions()}) == 3
+        assert len({one.root for one in kept.versions()}) == 2
+    assert desk.signed(home, "retract", "a")["changed"]
+    assert committed(home, ual) is None
+    for path in Path(home).rglob("*"):
+        assert not path.is_file() or b"canary-51ab" not in path.read_bytes()
+
+
+def test_who_may_read_is_said_and_listed_and_unsaid(desk: Desk, ready: tuple[str, str]) -> None:
+    home, config = ready
+    private = desk.file("s.ttl", SECRET)
+    ual = desk.signed(home, "publish", "--private", private, "--asset", "a", "--config", config)["ual"]
+    at = "--config", config
+    assert desk.ok("private", "grant", ual, READER, *at)["granted"]
+    assert desk.ok("private", "grant", desk.address(), READER, *at)["whose"].endswith("/")
+    said = desk.ok("private", "list", *at)
+    assert [one["reader"] for one in said["grants"]] == [READER] * 2
+    assert said["parts"] == [ual]
+    with closing(vault(config)) as kept:
+        assert kept.may_read(address_from_text(READER), Ual.parse(ual))
+    assert desk.ok("private", "revoke", desk.address(), READER, *at)["revoked"]
+    assert desk.ok("private", "revoke", ual, READER, *at)["revoked"]
+    assert not desk.ok("private", "revoke", ual, READER, *at)["revoked"]
+    assert desk.run("private", "list", *at).out == ""
+    for wrong in (("grant", "a", READER), ("grant", ual, "0x1"), ("grant", ual.replace("31337", "1"), READER)):
+        ran = desk.run("private", *wrong, *at)
+        assert (ran.code, "Traceback" in ran.err) == (1, False)
+
+
+def test_what_is_wrong_with_a_private_file_is_told_without_a_word_of_it(desk: Desk, ready: tuple[str, str]) -> None:
+    home, config = ready
+    wrong = desk.file("s.ttl", "<urn:a> canary-51ab")
+    ran = desk.refused(home, "publish", "--private", wrong, "--asset", "a", "--config", config)
+    assert "canary-51ab" not in ran.err + ran.out
+    assert "s.ttl" in ran.err
+    with closing(vault(config)) as kept:
+        assert kept.versions() == []
+
+
+def test_a_token_that_is_bound_to_an_address_reads_as_it(desk: Desk, ready: tuple[str, str]) -> None:
+    _, config = ready
+    assert desk.ok("token", "new", "reader", "--reads", READER, "--config", config)["scopes"] == []
+    assert desk.ok("token", "new", "desk", "--scope", "grant", "--config", config)["scopes"] == ["grant"]
+    first, second = read_tokens(Path(config).parent / "tokens.json")
+    assert (first.reads, second.reads) == (address_from_text(READER), None)
+    assert desk.run("token", "new", "nothing", "--config", config).code == 1
+    assert desk.run("token", "new", "wrong", "--reads", "0x1", "--config", config).code == 1

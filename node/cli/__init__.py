@@ -14,6 +14,7 @@
 | `peers`    | `peers`                                                                 |
 | `logs`     | `logs`                                                                  |
 | `push`     | `push`, `token new`: handing commits to nodes                           |
+| `private`  | `private grant`, `private revoke`, `private list`                       |
 | `asking`   | one request to a node, and its answer                                   |
 
 `define` is called by `dkg.client.cli.parser` whenever a command is not one of its own, so it imports nothing heavy.
@@ -167,6 +168,8 @@ def _publish(add: Add) -> None:
     command.add_argument("--credential", action="store_true", help="FILE is JSON-LD with a Data Integrity proof")
     command.add_argument("--signer", metavar="DID", help="with --credential: the did:key that must have signed it")
     command.add_argument("--context", metavar="URL=FILE", action="append", help="a JSON-LD context it may name")
+    command.add_argument("--private", metavar="FILE", help="RDF file with what only some may read (dkg private grant)")
+    command.add_argument("--config", metavar="FILE", help="with --private: configuration of the node that keeps it")
     _waits(command)
 
 
@@ -226,9 +229,23 @@ def _nodes(add: Add) -> None:
     _home(command)
     command = add("token new", "node.cli.push:new", "make a bearer token for those who may write to your node")
     command.add_argument("name", metavar="NAME", help="whose it is")
-    scopes = ("publish", "admin", "metrics")
-    command.add_argument("--scope", choices=scopes, action="append", required=True, help="what for (repeatable)")
+    scopes = ("publish", "admin", "metrics", "grant")
+    command.add_argument("--scope", choices=scopes, action="append", help="what for (repeatable)")
+    command.add_argument("--reads", metavar="ADDRESS", help="read private parts as this address")
     _config(command)
+    _private(add)
+
+
+def _private(add: Add) -> None:
+    for name, summary in (
+        ("grant", "let an address read the private part of an asset"),
+        ("revoke", "let an address read it no more, from the next request on"),
+    ):
+        command = add(f"private {name}", f"node.cli.private:{name}", summary)
+        command.add_argument("asset", metavar="UAL", help="the asset; or a publisher's address, for all of its own")
+        command.add_argument("reader", metavar="ADDRESS", help="who")
+        _config(command)
+    _config(add("private list", "node.cli.private:show", "print who may read which private parts"))
 
 
 def _logs(add: Add) -> None:

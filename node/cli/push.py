@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg.car import car_blocks, car_header
-from dkg.chain.secp import checksum
+from dkg.chain.secp import address_from_text, checksum
 from dkg.client.cli.exits import Exit
 from dkg.client.progress import size
 from dkg.client.rpc import Waiting
@@ -201,7 +201,10 @@ def new(args: argparse.Namespace, console: Console) -> int:
     known = read_tokens(path)
     if any(token.name == args.name for token in known):
         raise InputError(f"there is a token {args.name!r} already; it was left alone")
-    text, token = new_token(args.name, [Scope(name) for name in args.scope], secrets.token_bytes(32))
+    if not args.scope and args.reads is None:
+        raise InputError("say what the token is for: --scope, or --reads")
+    reads = None if args.reads is None else address_from_text(args.reads)
+    text, token = new_token(args.name, [Scope(name) for name in args.scope or ()], secrets.token_bytes(32), reads)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_tokens(path, (*known, token))
     if console.json:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from dkg.chain.commit import ZERO_HASH, Commit, SignedCommit
 from dkg.chain.registry import COMMITTED, Committed, decode_event
+from dkg.chain.ual import Publisher
 from dkg.page import CID_PREFIX
 from tests.node.core.processes import GoneError, NodeProcess
 from tests.sim.actors import Actor, key_of
 
 if TYPE_CHECKING:
+    from dkg.chain.commit import Domain
     from dkg.terms import Quad
     from tests.node.publish.world import World
 
@@ -29,13 +31,14 @@ class Steady(Actor):
     size: int = 2_000
     change: int = 30
 
-    def grown(self, rng: random.Random, held: frozenset[Quad], size: int) -> frozenset[Quad]:
-        """Quads with so many more that there are `size`."""
+    def grown(self, rng: random.Random, held: frozenset[Quad], domain: Domain) -> frozenset[Quad]:
+        """Quads, and so many more in graphs of its own that there are as many as always."""
+        prefix = Publisher(domain.chain_id, domain.registry, self.address).prefix
         found = set(held)
-        while len(found) < size:
+        while len(found) < self.size:
             number, predicate = rng.randrange(400), rng.randrange(4)
             value = b'"%d"^^<http://www.w3.org/2001/XMLSchema#integer>' % rng.randrange(1_000)
-            graph = f"<{self.publisher.prefix}asset{rng.randrange(8)}>".encode()
+            graph = f"<{prefix}asset{rng.randrange(8)}>".encode()
             found.add((b"<https://e.org/s%d>" % number, b"<https://e.org/p%d>" % predicate, value, graph))
         return frozenset(found)
 
@@ -44,7 +47,7 @@ class Steady(Actor):
         old = CID_PREFIX + latest.commit.root if latest else None
         before: frozenset[Quad] = self.quads[old] if old else frozenset()
         kept = before - frozenset(rng.sample(sorted(before), min(len(before), self.change)))
-        after = self.grown(rng, kept, self.size)
+        after = self.grown(rng, kept, node.world.domain)
         root = self.dataset(old, after - before, before - after, after)
         self.quads = {one: quads for one, quads in self.quads.items() if one in {old, root}}
         seq = latest.commit.seq + 1 if latest else 1

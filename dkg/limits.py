@@ -60,6 +60,10 @@ QUERY_PATTERNS_MAX: Final = 100
 """Most triple patterns, steps of paths, groups and VALUES that are joined in one group. The engine's optimizer takes
 0.5 s for 100."""
 
+QUERY_CLOSURES_MAX: Final = 2
+"""Most of `*` and `+` around each other in a path. Each multiplies the engine's time by the number of nodes: over a
+circle of 60 nodes, `?s ((p+)+)+ ?o` takes 16 s, with one `+` less 0.25 s, and `p+`, which means the same, 4 ms."""
+
 QUERY_CUBES_MAX: Final = 2 * QUERY_PATTERNS_MAX**3
 """Most of the sum, over all groups of a query, of the cube of what each joins: its optimizer's time is as that."""
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from dkg.errors import LimitError
-from dkg.limits import QUERY_PATTERNS_MAX
+from dkg.limits import QUERY_CLOSURES_MAX, QUERY_PATTERNS_MAX
 from dkg.sparql.algebra import (
     Alternative,
     Bind,
@@ -375,7 +375,16 @@ class Converter:
         if verb.type == "var" or verb.type in _IRIS:
             self._add(out, TriplePattern(s, self.node(verb), o))
         else:
+            if (closures := self._closures(verb)) > QUERY_CLOSURES_MAX:
+                raise LimitError(
+                    f"a path has {closures} of * and + around each other; the limit is {QUERY_CLOSURES_MAX}: leave out "
+                    "those that add nothing, as in (p+)+, or write it with fewer"
+                )
             self._path_pattern(s, self.path(verb), o, out)
+
+    def _closures(self, path: Syntax) -> int:
+        here = any(child.type == "path_mod" and self._text(child) in {"*", "+"} for child in path.children)
+        return here + max(map(self._closures, path.named_children), default=0)
 
     def _path_pattern(self, s: Node, path: Path, o: Node, out: list[TriplePattern | PathPattern]) -> None:
         """A path as patterns: links, inverse links and sequences are joins."""

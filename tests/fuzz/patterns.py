@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dkg.limits import QUERY_CLOSURES_MAX
 from tests.fuzz.expressions import Expressions
 from tests.fuzz.selects import Selects
 from tests.fuzz.terms import UNKNOWN, VARIABLES, Terms
@@ -236,24 +237,27 @@ class Patterns:
         rows = (1.0, 5.0, 40.0)[len(variables)]
         return Node("element", op, (f"{s} ", path, f" {o} ."), variables, rows, rows)
 
-    def path(self, size: int) -> Node:
-        """Return a property path that is no lone predicate at the top."""
+    def path(self, size: int, closures: int = 0) -> Node:
+        """Return a property path that is no lone predicate at the top, inside so many closures."""
         kinds = ["/", "/", "|", "|", "^", "?", "*", "*", "+", "+", "!", "!^", "!(|)"]
         kind = self.rng.choice(kinds)
+        if closures == QUERY_CLOSURES_MAX and kind in "*+":
+            kind = "?"
         name = f"path {kind}"
         if kind[0] == "!":
             p, q = self.terms.predicate(), self.terms.predicate()
             texts = {"!": f"!{p}", "!^": f"!^{p}", "!(|)": self.rng.choice((f"!({p}|^{q})", f"!({p}|{q})", "!()"))}
             return Node("path", name, (texts[kind],))
-        parts = [self._step(size - 1) for _ in range(2 if kind in "/|" else 1)]
+        inside = closures + (kind in "*+")
+        parts = [self._step(size - 1, inside) for _ in range(2 if kind in "/|" else 1)]
         if kind in "/|":
             return Node("path", name, ("(", parts[0], kind, parts[1], ")"))
         return Node("path", name, ("^(", parts[0], ")") if kind == "^" else ("(", parts[0], f"){kind}"))
 
-    def _step(self, size: int) -> Node:
+    def _step(self, size: int, closures: int) -> Node:
         if size <= 0 or self.rng.random() < 0.55:
             return Node("path", "", (self.terms.predicate(),))
-        return self.path(size)
+        return self.path(size, closures)
 
     # --- sub-selects --------------------------------------------------------------------------------------------
 

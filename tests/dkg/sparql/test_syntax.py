@@ -89,6 +89,19 @@ def test_path_has_the_precedence_of_the_grammar(path: str, expected: a.Path) -> 
     assert only_pattern(f"?s {path} ?o") == PathPattern(S, expected, O_)
 
 
+@pytest.mark.parametrize("path", ["((e:p+)+)?", "(e:p/e:q*)+", "e:p*/e:p*/e:p*/e:p*", "(e:p+|^(e:q?)*)+"])
+def test_two_closures_may_be_around_each_other(path: str) -> None:
+    assert group(f"?s {path} ?o")
+
+
+@pytest.mark.parametrize("path", ["((e:p+)+)+", "(e:q/((e:p*)?)+|e:q)*", "(^(e:p/((!e:q)+)*))+", "((((e:p)*)*)*)*"])
+def test_attack_three_closures_around_each_other_are_refused(path: str) -> None:
+    with pytest.raises(LimitError, match=r"of \* and \+ around each other; the limit is 2"):
+        group(f"?s {path} ?o")
+    with pytest.raises(LimitError, match="around each other"):
+        group(f"FILTER EXISTS {{ SELECT * {{ ?s {path} ?o }} }}")
+
+
 def test_sequences_and_inverses_are_joins() -> None:
     (element,) = group("?s e:p/^e:q/(e:r*) ?o").elements
     assert isinstance(element, Triples)

@@ -41,7 +41,7 @@ _BLANK: Final = rb"_:[A-Za-z0-9_][A-Za-z0-9_\-]*+"
 _IRI: Final = _bytes_pattern(IRI)
 _OBJECT: Final = rb"%b|%b|%b|%b" % (_IRI, _bytes_pattern(_TYPED), _bytes_pattern(LITERAL), _BLANK)
 _GRAPH: Final = rb"(?: (%b|%b))?" % (_IRI, _BLANK)
-_PLAIN: Final = rb"^(%b|%b) (%b) (%b)%b \.\r?\n"
+_PLAIN: Final = rb"^(?:(%b|%b) (%b) (%b)%b \.\r?|(.*))\n"  # whatever else a line is comes last
 
 _REFERENCE: Final = rb'<[^\x00-\x20<>"{}|^`\\]*+>'
 _ANY_LITERAL: Final = rb'"[^"\\\n\r]*+(?:\\.[^"\\\n\r]*+)*"(?:@[A-Za-z]++(?:-[A-Za-z0-9]++)*|\^\^' + _REFERENCE + rb")?"
@@ -92,8 +92,9 @@ class LineParser:
 
     def parse(self, text: bytes, lines_before: int = 0) -> list[RawQuad]:
         """The quads of a block of lines. Raises `RdfError` and `LimitError`, which name the line."""
-        found, rest = self._surely_normal(text)
-        quads = self._named(found)
+        if not text.endswith(b"\n"):
+            text += b"\n"
+        quads, rest = self._surely_normal(text)
         if rest:
             try:
                 quads += self._others(rest)
@@ -101,12 +102,19 @@ class LineParser:
                 raise self._located(error, text, lines_before) from error
         return quads
 
-    def _surely_normal(self, text: bytes) -> tuple[list[tuple[bytes, ...]], bytes]:
-        """What the first pattern finds, and the lines where it does not."""
+    def _surely_normal(self, text: bytes) -> tuple[list[RawQuad], bytes]:
+        """The quads that the first pattern finds, and the lines where it finds none."""
         if not _is_plain_text(text):
             return [], text
+        graph = self._graph
         found = self._plain.findall(text)
-        return found, (b"" if len(found) == text.count(b"\n") else self._plain.sub(b"", text))
+        if self._is_quads:
+            quads = [(s, p, o, g or graph) for s, p, o, g, _ in found if s]
+        else:
+            quads = [(s, p, o, graph) for s, p, o, _ in found if s]
+        if len(quads) == len(found):
+            return quads, b""
+        return quads, b"".join(other[-1] + b"\n" for other in found if not other[0])
 
     def _named(self, found: list[tuple[bytes, ...]]) -> list[RawQuad]:
         graph = self._graph
@@ -151,13 +159,14 @@ class LineParser:
     def _located(self, error: Exception, text: bytes, before: int) -> Exception:
         """The error of the first line that the engine, or this format, refuses, with its number."""
         for number, line in enumerate(text.split(b"\n"), before + 1):
-            if self._plain.fullmatch(line + b"\n") is None or not _is_plain_text(line + b"\n"):
+            found = self._plain.fullmatch(line + b"\n")
+            if found is None or found[1] is None or not _is_plain_text(line + b"\n"):
                 try:
                     self._asked(line)
-                except SyntaxError as found:
-                    return RdfError(f"the document does not parse at line {number}: {found.msg}")
-                except (RdfError, LimitError) as found:
-                    return type(found)(f"line {number}: {found}")
+                except SyntaxError as refused:
+                    return RdfError(f"the document does not parse at line {number}: {refused.msg}")
+                except (RdfError, LimitError) as refused:
+                    return type(refused)(f"line {number}: {refused}")
         return error
 
 

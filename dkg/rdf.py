@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from hashlib import sha256
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from itertools import starmap
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 import pyoxigraph
 
@@ -21,7 +22,7 @@ from dkg.normal import normalize_all, shown
 from dkg.rdf_safety import check_nesting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from dkg.terms import Quad
 
@@ -45,6 +46,21 @@ _BATCH_QUADS: Final = 20_000
 RawQuad = tuple[bytes, bytes, bytes, bytes]
 """Subject, predicate, object, graph as N-Triples text, blank nodes and all; no graph is empty."""
 
+Batch = tuple[list[RawQuad], bool]
+"""Quads, and whether they are in normal form, without blank nodes and with a graph."""
+
+
+class LinesRunner(Protocol):
+    """Parses blocks of lines, one after the other or side by side (`dkg.client.parsing`)."""
+
+    def __call__(self, parse: Callable[[bytes, int], Batch], blocks: Iterator[tuple[bytes, int]]) -> Iterator[Batch]:
+        """What `parse` gives for each block, in their order. A block comes with the number of lines before it."""
+
+
+def parse_in_turn(parse: Callable[[bytes, int], Batch], blocks: Iterator[tuple[bytes, int]]) -> Iterator[Batch]:
+    """The `LinesRunner` that parses one block after the other, here."""
+    return starmap(parse, blocks)
+
 
 def parse_quads(
     data: bytes | BinaryIO,
@@ -52,10 +68,12 @@ def parse_quads(
     format: str,  # noqa: A002 - what rdflib and pyoxigraph call it
     base_iri: str | None = None,
     graph: bytes = b"<urn:dkg:default>",
+    run: LinesRunner = parse_in_turn,
 ) -> Iterator[list[Quad]]:
     """Batches of the quads of a document, in normal form.
 
-    `format`: a name of `FORMATS`. `graph`: the graph of triples that are in none, as a term. Raises `RdfError`, which
+    `format`: a name of `FORMATS`. `graph`: the graph of triples that are in none, as a term. `run` is for the formats
+    that are read block by block, N-Triples and N-Quads. Raises `RdfError`, which
     says where, and `LimitError`.
     """
     if format not in FORMATS:
@@ -63,7 +81,7 @@ def parse_quads(
     stream = BytesIO(data) if isinstance(data, bytes) else data
     graph = _graph_name(graph)
     if format in {"nt", "nq"}:
-        return _settled(_lines(stream, format, graph), graph)
+        return _settled(_lines(stream, format, graph, run), graph)
     return _settled(((_normal_but_blank(batch), False) for batch in _document(stream, format, base_iri)), graph)
 
 
@@ -125,7 +143,7 @@ def _iri(text: str) -> pyoxigraph.NamedNode:
 # --- from raw to settled ---------------------------------------------------------------------------------------
 
 
-def _settled(batches: Iterable[tuple[list[RawQuad], bool]], graph: bytes) -> Iterator[list[Quad]]:
+def _settled(batches: Iterable[Batch], graph: bytes) -> Iterator[list[Quad]]:
     """Batches in normal form: the default graph named, quads with blank nodes kept back and skolemised at the end.
 
     A batch comes with whether that is already so.
@@ -238,13 +256,21 @@ def _batched(quads: Iterable[RawQuad]) -> Iterator[list[RawQuad]]:
 # --- lines -----------------------------------------------------------------------------------------------------
 
 
-def _lines(stream: BinaryIO, name: str, graph: bytes) -> Iterator[tuple[list[RawQuad], bool]]:
+def _lines(stream: BinaryIO, name: str, graph: bytes, run: LinesRunner) -> Iterator[Batch]:
     """N-Triples and N-Quads, block by block. Only where blank nodes may be is the default graph still to be named."""
     named, unnamed = (LineParser(default, quads=name == "nq") for default in (graph, b""))
+
+    def parse(block: bytes, lines_before: int) -> Batch:
+        blank = b"_:" in block
+        return (unnamed if blank else named).parse(block, lines_before), not blank
+
+    return run(parse, _numbered(stream, name))
+
+
+def _numbered(stream: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
     lines = 0
     for block in blocks(stream):
         if not lines:
             _check_text(block[:4], name)
-        blank = b"_:" in block
-        yield (unnamed if blank else named).parse(block, lines), not blank
+        yield block, lines
         lines += block.count(b"\n")

@@ -17,6 +17,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
 from dkg.client.parallel import TreeBuilder
+from dkg.client.parsing import LineWorkers
 from dkg.client.spill import FileSpill
 from dkg.dataset import REBUILD_FROM, build_dataset, update_dataset, update_pays
 from dkg.errors import DkgError, InputError, RdfError
@@ -165,7 +166,8 @@ def _quads_of(path: Path, rdf_format: str, graph: str, base_iri: str | None) -> 
     """The quads of one file; every error names it."""
     try:
         with _open(path) as file:
-            yield from parse_quads(file, format=rdf_format, base_iri=base_iri, graph=f"<{graph}>".encode())
+            name = f"<{graph}>".encode()
+            yield from parse_quads(file, format=rdf_format, base_iri=base_iri, graph=name, run=LineWorkers())
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise RdfError(f"{path} does not decompress: {error}") from error
     except OSError as error:

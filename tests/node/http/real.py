@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dkg.chain.secp import address_of
@@ -15,7 +15,7 @@ from tests.node.core.processes import TOKEN, NodeProcess
 from tests.node.publish.world import KEY, world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 ASSETS = {
@@ -54,12 +54,13 @@ class Real:
 
 
 @contextmanager
-def real_node(folder: Path, origins: Sequence[str] = ()) -> Iterator[Real]:
+def real_node(folder: Path, origins: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> Iterator[Real]:
     """The node, for as long as the block runs."""
     with world(folder) as chain:
         node = NodeProcess(folder / "node", chain)
         node.with_key(KEY, relay=False)
         node.settings |= {"http.origins": list(origins), "http.requests_burst": 1_000_000, "workers.workers": 2}
+        node.settings |= settings or {}
         node.start()
         try:
             for name, text in ASSETS.items():

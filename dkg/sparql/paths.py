@@ -7,6 +7,7 @@ its zero-length matches are all nodes.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from dkg.errors import BudgetError
@@ -17,7 +18,7 @@ from dkg.sparql.relation import Relation
 from dkg.terms import component
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from dkg.sparql.algebra import Node, Path
     from dkg.sparql.patterns import Lookup
@@ -72,19 +73,26 @@ class _Walker:
                 return self._negated(path, node, forward=forward)
 
     def _repeat(self, path: Path, node: bytes, *, forward: bool, zero: bool, many: bool) -> _Ends:
-        ends: _Ends = dict(self.ends(path, node, forward=forward))
-        frontier = list(ends)
-        while many and frontier:
-            fresh: _Ends = {}
-            for near in frontier:
-                for far in self.ends(path, near, forward=forward):
-                    if far not in ends:
-                        fresh[far] = None
-            ends.update(fresh)
-            frontier = list(fresh)
+        steps = self.spread(path, node, forward=forward) if many else [self.ends(path, node, forward=forward)]
+        ends: _Ends = {far: None for fresh in steps for far in fresh}
         if zero:
             ends.setdefault(node)
         return ends
+
+    def spread(self, path: Path, node: bytes, *, forward: bool) -> Iterator[_Ends]:
+        """Where one step of a path or more leads from a node: the nodes that are new with each, nearest first."""
+        frontier: _Ends = self.ends(path, node, forward=forward)
+        known = dict(frontier)
+        yield frontier
+        while frontier:
+            following: _Ends = {}
+            for near in frontier:
+                fresh: _Ends = {far: None for far in self.ends(path, near, forward=forward) if far not in known}
+                known.update(fresh)
+                following.update(fresh)
+                if fresh:
+                    yield fresh
+            frontier = following
 
     def _link(self, iri: bytes, node: bytes, *, forward: bool) -> _Ends:
         if forward and node[:1] != b"<":
@@ -169,6 +177,16 @@ def join_path(lookup: Lookup, relation: Relation, pattern: PathPattern, keep: se
     return joiner.result()
 
 
+def closure_batches(
+    lookup: Lookup, relation: Relation, pattern: PathPattern, keep: set[str]
+) -> Iterator[Relation] | None:
+    """Like `join_path` for `*` or `+`, a step at a time, walked only as far as consumed.
+
+    None if that is no better: where a row has a value for neither end, or many rows are walked back from one end.
+    """
+    return _Joiner(lookup, relation, pattern, keep).batches()
+
+
 class _Joiner:
     def __init__(self, lookup: Lookup, relation: Relation, pattern: PathPattern, keep: set[str]) -> None:
         self._lookup = lookup
@@ -215,12 +233,7 @@ class _Joiner:
         """Walk for one row."""
         pattern, walker = self._pattern, self._walker(row)
         start, end = self._value(pattern.s, row), self._value(pattern.o, row)
-        if self._nullable:
-            self._exact = False  # whether a zero-length match counts hangs on its node being in the graph
-            if start is None or end is None or start == end:  # else no zero-length match joins them
-                for value in {start: None, end: None}:
-                    if value is not None:
-                        walker.touch(value)
+        self._touch(walker, start, end)
         if start is not None and end is not None and self._backwards:
             if start in walker.ends(pattern.path, end, forward=False):
                 self._emit(row, ((start, end),))
@@ -231,6 +244,36 @@ class _Joiner:
             self._emit(row, ((near, end) for near in walker.ends(pattern.path, end, forward=False)))
         else:
             self._anywhere(row, walker)
+
+    def _touch(self, walker: _Walker, start: Cell, end: Cell) -> None:
+        if self._nullable:
+            self._exact = False  # whether a zero-length match counts hangs on its node being in the graph
+            if start is None or end is None or start == end:  # else no zero-length match joins them
+                for value in {start: None, end: None}:
+                    if value is not None:
+                        walker.touch(value)
+
+    def batches(self) -> Iterator[Relation] | None:
+        """See `closure_batches`."""
+        pattern, path, rows = self._pattern, self._pattern.path, self._relation.rows
+        known = all(self._value(pattern.s, row) or self._value(pattern.o, row) for row in rows)
+        if not isinstance(path, Repeat) or not path.many or self._backwards or not known:
+            return None
+        return (found for row in rows for found in self._steps(path, row))
+
+    def _steps(self, path: Repeat, row: Row) -> Iterator[Relation]:
+        walker = self._walker(row)
+        start, end = self._value(self._pattern.s, row), self._value(self._pattern.o, row)
+        self._touch(walker, start, end)
+        near, far = (start, end) if start is not None else (end, None)
+        if near is None:
+            raise TypeError("an end of the path is known")
+        zero: list[_Ends] = [{near: None}] if path.zero else []
+        for ends in chain(zero, walker.spread(path.path, near, forward=start is not None)):
+            found = (node for node in ends if far is None or node == far)
+            self._emit(row, ((near, node) if start is not None else (node, near) for node in found))
+            yield self.result()
+            self._rows.clear()
 
     def _anywhere(self, row: Row, walker: _Walker) -> None:
         self._exact = False

@@ -38,6 +38,7 @@ from dkg.sparql.analysis import (
     starts_with_triple,
 )
 from dkg.sparql.cover import Found, GroupCover, relation_of
+from dkg.sparql.paths import closure_batches
 from dkg.sparql.patterns import gathered_matches, pattern_batches, variables_of
 from dkg.sparql.relation import Relation, copied, join
 from dkg.terms import component
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
 
 PRODUCT_ROWS_MAX: Final = 64
 """Rows of VALUES up to which their product with a pattern that shares no variable is kept; else they are forgotten."""
+
+
+_NOTHING: Final = Found(Relation(rows=[]))
 
 
 class Source:
@@ -275,6 +279,11 @@ class _Steps(GroupCover):
                 yield from self._spelled(PathPattern(unit.s, inner, unit.o), found, keep)
                 if zero:
                     yield from self._nodes(unit, found)
+                walked = closure_batches(self._lookup, found.relation, unit, {*keep, *self._graph})
+                if walked is not None:
+                    own = found.own | names_of(unit)
+                    yield Source((Found(batch, own) for batch in walked), lambda: _NOTHING, _same)
+                    return
         yield self._whole(unit, found, keep)
 
     def _spelled(self, unit: PathPattern, found: Found, keep: frozenset[str]) -> Iterator[Source]:

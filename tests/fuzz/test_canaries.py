@@ -20,6 +20,7 @@ from dkg import evaluate as evaluation
 from dkg.gather import Gather
 from dkg.normal import normalize
 from dkg.sparql import cover, filters, paths, steps
+from dkg.sparql.algebra import Union
 from dkg.sparql.relation import Relation, join
 from dkg.terms import component
 from tests.evaluators import answered
@@ -231,6 +232,31 @@ def _does_not_cover_what_is_described(patch: pytest.MonkeyPatch) -> None:
 @canary
 def _stops_early_under_negation(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(steps, "monotone", lambda _: True)
+
+
+@canary
+def _stops_one_row_too_early(patch: pytest.MonkeyPatch) -> None:
+    def suffices(self: Any, result: Any) -> bool:
+        limit = (self._query.select.limit or 0) - 1
+        return bool(result.boolean) if result.boolean is not None else len(result) >= limit
+
+    patch.setattr(evaluation._Evaluation, "_suffices", suffices)
+
+
+@canary
+def _begins_with_the_first_branch_of_a_union_only(patch: pytest.MonkeyPatch) -> None:
+    original = steps._Steps._of
+
+    def of(self: Any, unit: Any, *rest: Any) -> Any:
+        return original(self, unit.branches[0] if isinstance(unit, Union) else unit, *rest)
+
+    patch.setattr(steps._Steps, "_of", of)
+
+
+@canary
+def _covers_no_more_for_what_other_branches_begin_with(patch: pytest.MonkeyPatch) -> None:
+    original = steps._close
+    patch.setattr(steps, "_close", lambda sources: original(sources[:1]))
 
 
 @canary

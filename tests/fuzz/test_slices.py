@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dkg.evaluate import _Evaluation
-from dkg.sparql import steps
+from dkg.sparql import paths, steps
 from dkg.sparql.algebra import Alternative, Repeat, Union
 from dkg.sparql.relation import Relation
 from tests.evaluators import answered, answered_at_thresholds, proved_and_verified
@@ -105,6 +106,12 @@ def _takes_one_step_of_a_closure_for_all(patch: pytest.MonkeyPatch) -> None:
         return iter(sources[:-1] if isinstance(unit.path, Repeat) and len(sources) > 1 else sources)
 
     patch.setattr(steps._Steps, "_path", path)
+
+
+@canary
+def _walks_a_closure_two_steps_far(patch: pytest.MonkeyPatch) -> None:
+    original = paths._Walker.spread
+    patch.setattr(paths._Walker, "spread", lambda *args, **named: islice(original(*args, **named), 2))
 
 
 @canary

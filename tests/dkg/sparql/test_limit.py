@@ -104,3 +104,37 @@ def test_ask_reads_a_few_pages(query: str) -> None:
 )
 def test_counts_and_empty_slices_read_a_few_pages(query: str) -> None:
     assert pages_read(query)[0] <= FEW_PAGES
+
+
+@cache
+def chain() -> tuple[dkg.MemoryPageStore, bytes]:
+    """A chain of 5,000 links."""
+    store = dkg.MemoryPageStore()
+    return store, dkg.build([[(iri(f"n{i}"), iri("next"), iri(f"n{i + 1}"), iri("g1")) for i in range(5_000)]], store)
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("SELECT * { :n0 :next+ ?x } LIMIT 3", 3),
+        ("SELECT * { :n7 :next* ?x . ?x :next ?y } LIMIT 4", 4),
+        ("SELECT * { ?x :next+ :n4999 } LIMIT 3 OFFSET 2", 3),
+        ("SELECT * { VALUES ?x { :n1 :n2000 :none } ?x (^:next|:none)+ ?y } LIMIT 3", 3),
+        ("SELECT * { ?x :next+ ?y } LIMIT 40", 40),
+        ("SELECT * { GRAPH ?g { :n0 :next+ ?x } } LIMIT 3", 3),
+        ("SELECT * { :n4990 :next+ ?x } LIMIT 30", 10),
+    ],
+)
+def test_a_closure_is_walked_no_further_than_it_must(query: str, rows: int) -> None:
+    store, root = chain()
+    proof = dkg.prove(store, root, PREFIX + query)
+    assert len(dkg.verify(proof.car, PREFIX + query, root)) == rows
+    assert proof.pages <= FEW_PAGES
+
+
+@pytest.mark.parametrize(("query", "true"), [("ASK { :n9 :next+ :n12 }", True), ("ASK { :n4990 :next* :n7 }", False)])
+def test_ask_walks_a_closure_no_further_than_it_must(query: str, true: bool) -> None:  # noqa: FBT001 - the outcome
+    store, root = chain()
+    proof = dkg.prove(store, root, PREFIX + query)
+    assert dkg.verify(proof.car, PREFIX + query, root).boolean is true
+    assert proof.pages <= FEW_PAGES

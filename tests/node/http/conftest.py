@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from node.private.assets import PrivateAssets
     from node.workers.jobs import Runner
 
 SECRETS = {scope: bytes([number]) * 32 for number, scope in enumerate(Scope)}
@@ -98,7 +99,9 @@ def all_tokens() -> tuple[Token, ...]:
     return tuple(token for _, token in TOKENS.values())
 
 
-def site_of(node: Node, runner: Runner, settings: HttpSettings | None = None) -> Site:
+def site_of(
+    node: Node, runner: Runner, settings: HttpSettings | None = None, private: PrivateAssets | None = None
+) -> Site:
     settings = settings or HttpSettings(tokens=all_tokens())
     log: list[tuple[str, dict[str, object]]] = []
     clock = Clock(node.block.time + 30)
@@ -107,7 +110,7 @@ def site_of(node: Node, runner: Runner, settings: HttpSettings | None = None) ->
         log.append((event, fields))
 
     ticks = Clock(0.0)
-    app = make_app(node, runner, settings, clock, ticks=ticks, log=keep)
+    app = make_app(node, runner, settings, clock, private=private, ticks=ticks, log=keep)
     return Site(app, node, runner, settings, clock, ticks, log)
 
 

@@ -14,9 +14,11 @@ from schemathesis.core.result import Ok
 from node.http import HttpSettings, Scope, Token
 from node.http.operation_routes import CAR, RDF_TYPES
 from node.http.protocol import QUERY
+from node.private.assets import PrivateAssets
+from node.private.vault import Vault
 from node.workers.inprocess import InProcess
 from tests.node.http.conftest import Site, site_of
-from tests.node.http.world import world
+from tests.node.http.world import address, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,11 +48,13 @@ PLAIN = {
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A node that is written to, with a token for all of it."""
-    token = Token("all", sha256(SECRET.encode()).hexdigest(), frozenset(Scope))
+    token = Token("all", sha256(SECRET.encode()).hexdigest(), frozenset(Scope), address(0))
     with world(tmp_path_factory.mktemp("schemathesis")) as node:
-        runner = InProcess(node.store.pages)
-        yield site_of(node, runner, HttpSettings(tokens=(token,), hosts=("testserver",), requests_burst=10**9))
+        runner, vault = InProcess(node.store.pages), Vault(node.store.directory, lambda: node.block.time)
+        made = HttpSettings(tokens=(token,), hosts=("testserver",), requests_burst=10**9)
+        yield site_of(node, runner, made, PrivateAssets(vault))
         runner.close()
+        vault.close()
 
 
 @pytest.mark.slow

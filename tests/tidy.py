@@ -23,7 +23,7 @@ MODULE_LINES_MAX: Final = 800
 FUNCTION_LINES_MAX: Final = 70
 
 PURE_MODULES: Final = frozenset({
-    "__future__", "bisect", "collections", "compression.zstd", "dataclasses", "enum", "functools", "hashlib", "io",
+    "__future__", "base64", "binascii", "bisect", "collections", "compression.zstd", "dataclasses", "enum", "functools", "hashlib", "io",
     "itertools", "json", "math", "operator", "re", "struct", "typing", "unicodedata", "urllib.parse", "warnings",
     "xml.parsers", "zlib",
 })  # fmt: skip

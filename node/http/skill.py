@@ -33,7 +33,7 @@ over the union of them.
 - `publisher=0x...` (again: several) asks for those publishers alone. `at=block:N`, `at=time:2027-01-15T08:00:00Z`,
   `at=root:CID`, or with one publisher `at=seq:N`, asks for the state of then.
 - `max_age=SECONDS` and `min_claim=L1|L2` refuse (412) an answer that is not good enough.
-- `private=UAL` asks an asset's private part as well, for those who may read it: sign in at {base}/v1/session/challenge.
+- `private=UAL` asks an asset's private part as well, if you may read it (EIP-4361: `private` in openapi.json).
 - `now=2027-01-15T08:00:00Z` says what NOW() is; without it NOW() is refused. RAND(), UUID(), SERVICE and updates always
   are.
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from node.cli.children import Child, Children, Stop
 
 PEERS_MAX: Final = 16
-"""Most peers of a network: each takes some 150 MB."""
+"""Most peers of a network: each takes some 120 MB."""
 
 PUBLISHERS_MAX: Final = 16
 

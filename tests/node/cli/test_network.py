@@ -16,7 +16,10 @@ import psutil
 import pytest
 
 from dkg.client.cli import main
-from node.cli.network import new_directory
+from dkg.client.cli.parser import parse
+from dkg.errors import StoreError
+from node.cli.children import Children, Stop
+from node.cli.network import PEERS_MAX, PUBLISHERS_MAX, new_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,8 +142,22 @@ def test_each_network_has_a_directory_of_its_own(tmp_path: Path) -> None:
     assert new_directory(tmp_path / "nets") == (tmp_path / "nets" / "8", tmp_path / "nets" / "7")
 
 
+def test_networks_at_the_limits_are_taken() -> None:
+    found = parse(["devnet", "up", f"--peers={PEERS_MAX}", f"--publishers={PUBLISHERS_MAX}", "--block-time=3600"])
+    assert (found.peers, found.publishers, found.block_time) == (16, 16, 3600)
+
+
 @pytest.mark.parametrize(
-    "option", ["--peers=0", "--peers=17", "--publishers=0", "--publishers=17", "--block-time=-1", "--block-time=nan"]
+    "option",
+    [
+        "--peers=0",
+        "--peers=17",
+        "--publishers=0",
+        "--publishers=17",
+        "--block-time=-1",
+        "--block-time=3600.1",
+        "--block-time=nan",
+    ],
 )
 def test_networks_beyond_the_limits_are_usage_errors(option: str) -> None:
     assert main(["devnet", "up", option]) == 64
@@ -150,3 +167,20 @@ def test_a_directory_that_cannot_be_made_is_a_sentence(tmp_path: Path, capsys: C
     (tmp_path / "file").write_text("")
     assert main(["devnet", "up", "--directory", str(tmp_path / "file")]) == 3
     assert "cannot be used" in capsys.readouterr().err
+
+
+def test_a_process_that_ends_while_it_is_waited_for_is_told_of_in_its_own_words(tmp_path: Path) -> None:
+    with Stop() as stop, Children(stop) as children:
+        child = children.start("peer-1", ["start", "--config", str(tmp_path / "none")], tmp_path / "said")
+        with pytest.raises(StoreError, match=r"peer-1 ended with 1: dkg: error: there is no configuration"):
+            children.until(child, lambda: False)
+
+
+def test_what_runs_at_the_end_of_the_block_is_ended(tmp_path: Path) -> None:
+    argv = ["devnet", "chain", "--engine", "builtin", "--port", "0", "--port-file", str(tmp_path / "port")]
+    with Stop() as stop, Children(stop) as children:
+        chain = children.start("the chain", argv, tmp_path / "said")
+        children.until(chain, (tmp_path / "port").exists)
+        assert chain.is_running
+    assert chain.process.returncode == 0
+    assert not (tmp_path / "port").exists()

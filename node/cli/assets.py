@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -32,7 +32,9 @@ from node.publish.published import Request
 
 if TYPE_CHECKING:
     import argparse
+    from contextlib import AbstractContextManager
 
+    from dkg.chain.ual import Ual
     from dkg.client.cli.console import Console
     from dkg.client.settings import ChainSettings
     from node.assets.history import Version
@@ -65,10 +67,8 @@ def publish(args: argparse.Namespace, console: Console) -> int:
         signer=args.signer,
         contexts=tuple(_context(text) for text in args.context or ()),
     )
-    from node.cli.private import staged  # noqa: PLC0415 - most have nothing private, and it takes the node's parts
-
     identity = _identity(home)
-    with staged(args, asset_of(args.asset, identity)) as commitment:
+    with _staged(args, asset_of(args.asset, identity)) as commitment:
         try:
             asked = publish_request(identity, replace(options, private=commitment), int(time.time()))
         except ShapesViolated as error:
@@ -76,6 +76,15 @@ def publish(args: argparse.Namespace, console: Console) -> int:
         for warning in asked.warnings:
             console.say(warning, "yellow")
         return _send(args, console, home, asked)
+
+
+def _staged(args: argparse.Namespace, ual: Ual) -> AbstractContextManager[str | None]:
+    """See `node.cli.private.staged`. Who has nothing private needs none of a node's packages."""
+    if args.private is None:
+        return nullcontext()
+    from node.cli.private import staged  # noqa: PLC0415 - as the above says
+
+    return staged(args, ual)
 
 
 def _violated(error: ShapesViolated, console: Console) -> int:

@@ -16,7 +16,6 @@ from dkg.car import write_car
 from dkg.dataset import update_dataset
 from dkg.errors import LimitError
 from dkg.pages import MemoryPageStore
-from node.http.listing import graphs_after
 from node.private.packed import PRIVATE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -115,6 +114,8 @@ def _made(pages: Pages, root: bytes, parts: Sequence[PrivateDataset]) -> Audienc
 
 
 def _graphs(pages: Pages, root: bytes) -> frozenset[bytes]:
+    from node.http.listing import graphs_after  # noqa: PLC0415 - `node.http` is made of what is here
+
     found: set[bytes] = set()
     for one in graphs_after(pages, root, b""):
         found.add(one.graph)

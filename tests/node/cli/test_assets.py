@@ -74,6 +74,16 @@ def test_the_same_again_sends_nothing_and_what_was_may_come_back(desk: Desk) -> 
     ]
 
 
+def test_publishing_needs_none_of_a_nodes_packages(desk: Desk) -> None:
+    home, password = desk.deployed(), str(desk.path / "password")
+    without = "import sys; sys.modules |= dict.fromkeys(('fastapi', 'libp2p', 'uvicorn', 'uvloop')); "
+    program = without + "from dkg.client.cli import main; sys.exit(main())"
+    argv = ["publish", desk.file("a.ttl", ONE), "--asset", "a", "--home", home, "--password-file", password, "--json"]
+    done = subprocess.run([sys.executable, "-c", program, *argv], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["changed"]
+
+
 def test_what_is_retracted_is_provably_gone_and_its_history_stays(desk: Desk) -> None:
     home = desk.deployed()
     desk.signed(home, "publish", desk.file("a.ttl", ONE), "--asset", "a")

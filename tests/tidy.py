@@ -23,9 +23,9 @@ MODULE_LINES_MAX: Final = 800
 FUNCTION_LINES_MAX: Final = 70
 
 PURE_MODULES: Final = frozenset({
-    "__future__", "base64", "binascii", "bisect", "collections", "compression.zstd", "dataclasses", "enum", "functools", "hashlib", "io",
-    "itertools", "json", "math", "operator", "re", "struct", "typing", "unicodedata", "urllib.parse", "warnings",
-    "xml.parsers", "zlib",
+    "__future__", "base64", "binascii", "bisect", "collections", "compression.zstd", "dataclasses", "enum",
+    "functools", "hashlib", "io", "itertools", "json", "math", "operator", "re", "struct", "typing", "unicodedata",
+    "urllib.parse", "warnings", "xml.parsers", "zlib",
 })  # fmt: skip
 """Of the standard library, what `dkg` outside `dkg/client/` may import: nothing that reads disk, clock or chance."""
 

@@ -17,6 +17,8 @@ from dkg.terms import keys_are_quads, quad_of, quads_only
 from dkg.update import height_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dkg.pages import Pages
     from dkg.terms import Quad
 
@@ -40,6 +42,20 @@ def quads_of_graph(pages: Pages, root: bytes | None, graph: bytes, quads_max: in
 def has_graph(pages: Pages, root: bytes, graph: bytes) -> bool:
     """Whether a dataset has a key in a graph."""
     return count_range(pages, _tree(pages, root), *_range(graph)) > 0
+
+
+def graph_names(pages: Pages, root: bytes) -> Iterator[bytes]:
+    """The graphs of a dataset, as terms, in order; each costs a few pages."""
+    tree, low = _tree(pages, root), b""
+    while True:
+        key = next(
+            (key for keys in scan(pages, tree, low, LAST) for key in keys if keys_are_quads([key], _ORDER)), None
+        )
+        if key is None:
+            return
+        graph = quad_of(key, _ORDER)[3]
+        yield graph
+        low = prefix_end(graph + b"\0")
 
 
 def diff_graph(pages: Pages, old: bytes | None, new: bytes, graph: bytes) -> tuple[frozenset[Quad], frozenset[Quad]]:

@@ -24,7 +24,7 @@ from node.http.problems import Code, Problem
 from node.http.readers import UNSHARED, discreet, private_side, reader_of
 from node.http.sparql import content_type, wanted_of
 from node.http.watch import Watched
-from node.private.assets import require_few
+from node.private.assets import committed_at, require_few
 from node.workers.jobs import Plain, Prove
 
 if TYPE_CHECKING:
@@ -108,11 +108,22 @@ class PrivateAnswers:
         """The private parts that are asked for. Raises `Problem` if one is not there for this caller."""
         assets, uals = private_side(self._context).assets, private.uals
         if uals is None:
-            return await self._thread(lambda pages: assets.all(pages, standing.root, reader))
-        found = await self._thread(lambda pages: assets.named(pages, standing.root, reader, uals))
-        if found is None:
+            found = await self._thread(lambda pages: assets.all(pages, standing.root, reader))
+            return [one for one in found if await self._stands(one.ual)]
+        named = await self._thread(lambda pages: assets.named(pages, standing.root, reader, uals))
+        if named is None or not all([await self._stands(ual) for ual in uals]):
             raise unknown(uals)
-        return found
+        return named
+
+    async def _stands(self, ual: Ual) -> bool:
+        """Whether the publisher's newest dataset here still has a private part of an asset.
+
+        What was taken back is not read as of an older moment either, nor while the union waits for somebody else.
+        """
+        service = self._context.service
+        root = service.standing((ual.publisher.address,)).root
+        with service.reading(root):
+            return await self._thread(lambda pages: committed_at(pages, root, ual) is not None)
 
     async def _evaluated(
         self, request: Request, standing: Standing, asked: Asked, wanted: Wanted, found: Sequence[Readable]
@@ -161,9 +172,17 @@ class PrivateAnswers:
         return await self._thread(lambda pages: audiences.public_graphs(pages, root))
 
     async def _thread(self, work: Callable[[Pages], T]) -> T:
-        """What a function gives that reads public pages, in a thread of its own, few at a time."""
-        async with self._making:
-            return await asyncio.to_thread(lambda: work(StoredPages(_Served(self._context.service), _CACHED_PAGES)))
+        """What a function gives that reads public pages, in a thread of its own; few at a time, waited for or not."""
+        pages = StoredPages(_Served(self._context.service), _CACHED_PAGES)
+        await self._making.acquire()
+        running = asyncio.ensure_future(asyncio.to_thread(lambda: work(pages)))
+        running.add_done_callback(self._done)
+        return await asyncio.shield(running)
+
+    def _done(self, running: asyncio.Future[Any]) -> None:
+        self._making.release()
+        if not running.cancelled():
+            running.exception()  # told to whoever waits, if anybody does
 
 
 class _Served:

@@ -16,6 +16,7 @@ from dkg.car import write_car
 from dkg.dataset import update_dataset
 from dkg.errors import LimitError
 from dkg.pages import MemoryPageStore
+from node.assets.graphs import graph_names
 from node.private.packed import PRIVATE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -114,11 +115,9 @@ def _made(pages: Pages, root: bytes, parts: Sequence[PrivateDataset]) -> Audienc
 
 
 def _graphs(pages: Pages, root: bytes) -> frozenset[bytes]:
-    from node.http.listing import graphs_after  # noqa: PLC0415 - `node.http` is made of what is here
-
     found: set[bytes] = set()
-    for one in graphs_after(pages, root, b""):
-        found.add(one.graph)
+    for graph in graph_names(pages, root):
+        found.add(graph)
         if len(found) > GRAPHS_MAX:
             raise LimitError(
                 f"the public dataset has over {GRAPHS_MAX} graphs (GRAPHS_MAX), too many to ask with private ones: "

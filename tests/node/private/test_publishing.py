@@ -218,7 +218,7 @@ def test_a_private_part_whose_commit_never_came_is_collected(own: PrivateSite, a
     for one in own.node.operations(100):
         own.node.finish(one.id)
     look(own)
-    own.clock.now += age_s
+    own.clock.now = orphan.staged + age_s
     look(own)
     assert (own.vault.version(orphan.commitment) is not None) is kept
     assert own.vault._path(orphan.commitment).exists() is kept
@@ -374,3 +374,16 @@ def test_all_private_parts_of_a_publisher_are_granted_at_once(own: PrivateSite) 
     own.headers |= bearer(Scope.GRANT)
     assert len(walk(own, "/v1/grants?limit=2")) == 5
     assert own.ask("DELETE", "/v1/grants", params=given, headers=bearer(Scope.GRANT)).json() == {"revoked": True}
+
+
+def test_what_was_taken_back_is_not_read_as_of_an_older_moment_either(own: PrivateSite) -> None:
+    old, shown = own.node.standing((address(0),)).root, own.session(GRANTED)
+    fields = {"query": EVERYTHING, "at": f"root:{cid_text(old)}", "publisher": f"0x{address(0).hex()}"}
+    for private in ({"private": str(AIR)}, {"private": str(AIR), "scope": "private"}, {"private": "all"}):
+        assert CANARY in own.get("/sparql", params=fields | private, headers=shown).text
+    own.ask("DELETE", f"/v1/assets/{AIR}", headers=bearer(Scope.PUBLISH))
+    assert own.version("air")  # it is still here, until that is final
+    for private in ({"private": str(AIR)}, {"private": str(AIR), "scope": "private"}, {"private": "all"}):
+        response = own.get("/sparql", params=fields | private, headers=shown)
+        assert response.status_code == (200 if private == {"private": "all"} else 404)
+        assert CANARY not in response.text

@@ -34,6 +34,7 @@ from dkg.sparql.analysis import (
     names_of,
     names_of_group,
     needs_triple,
+    nullable,
     ranges_over_graphs,
     starts_with_triple,
 )
@@ -275,10 +276,12 @@ class _Steps(GroupCover):
                         pattern = TriplePattern(s, self._coverage.fresh_graph(), o)
                         yield self._matches(pattern, found, refused).then(lambda part: self._after_path(part, found))
                 return
-            case Repeat(inner, zero, _) if self._free:  # first those of one step, which are some of its solutions
-                yield from self._spelled(PathPattern(unit.s, inner, unit.o), found, keep)
-                if zero:
-                    yield from self._nodes(unit, found)
+            case Repeat(inner) if self._free:  # first some of its solutions, which take less reading than all
+                ends = {node.name if isinstance(node, Var) else "" for node in (unit.s, unit.o)}
+                if nullable(unit.path) and not ends & {"", *found.relation.columns}:
+                    yield self._nodes(unit, found)
+                else:
+                    yield from self._spelled(PathPattern(unit.s, inner, unit.o), found, keep)
                 walked = closure_batches(self._lookup, found.relation, unit, {*keep, *self._graph})
                 if walked is not None:
                     own = found.own | names_of(unit)
@@ -309,14 +312,16 @@ class _Steps(GroupCover):
             case _:
                 yield PathPattern(s, path, o)
 
-    def _nodes(self, unit: PathPattern, found: Found) -> Iterator[Source]:
-        """Subjects as zero-length matches of a path of which neither end is known."""
-        s, o = unit.s, unit.o
-        if not isinstance(s, Var) or not isinstance(o, Var) or {s.name, o.name} & set(found.relation.columns):
-            return
-        fresh = self._coverage.fresh_graph
-        source = self._matches(TriplePattern(s, fresh(), fresh()), found)
-        yield source.then(lambda part: Found(_equal(part.relation, s.name, o.name), part.own | {o.name}))
+    def _nodes(self, unit: PathPattern, found: Found) -> Source:
+        """Subjects as zero-length matches of a path of which neither end is known: all of the graph is read anyway."""
+        middle, end = self._coverage.fresh_graph(), self._coverage.fresh_graph()
+        ends = [node.name for node in (unit.s, unit.o) if isinstance(node, Var)]
+
+        def matched(part: Found) -> Found:
+            relation = part.relation if len(set(ends)) == 1 else copied(part.relation, *ends)
+            return Found(relation, part.own | set(ends))
+
+        return self._matches(TriplePattern(unit.s, middle, end), found).then(matched)
 
 
 def _same(found: Found) -> Found:
@@ -330,7 +335,3 @@ def _known(found: Found, rest: Callable[[Found], Found]) -> Source:
 
 def _exact_if(found: Found, certain: bool) -> Found:  # noqa: FBT001 - what it is about
     return Found(replace(found.relation, exact=found.relation.exact and certain), found.own)
-
-
-def _equal(relation: Relation, old: str, new: str) -> Relation:
-    return relation if old == new else copied(relation, old, new)

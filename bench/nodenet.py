@@ -48,7 +48,7 @@ POLL_S: Final = 0.2
 
 _PASSWORD: Final = "only for the bench"  # noqa: S105 - of a key of the development chain, which everybody knows
 _TOKEN, _KEPT = new_token("bench", list(Scope), bytes(range(32)))
-_UNLIMITED: Final = {
+_UNLIMITED: Final[dict[str, Any]] = {
     "http.requests_per_s": 1e9,
     "http.requests_burst": 10**9,
     "http.client_requests_at_once": 128,
@@ -56,9 +56,11 @@ _UNLIMITED: Final = {
     "http.uploads_bytes": 2**32,
     "workers.waiting_per_client": 128,
     "workers.client_bytes": 2**50,
+    "http.remembered_bytes": 0,
     "publish.max_fee_gwei": 1_000.0,
 }
-"""What one client may use by default is less than one machine can give: here one client asks for all of it."""
+"""What one client may use by default is less than one machine can give: here one client asks for all of it. And no
+answer is remembered, as else that is what would be measured."""
 
 
 class BenchError(Exception):
@@ -67,11 +69,11 @@ class BenchError(Exception):
 
 @dataclass
 class Node:
-    """A node as a process of its own. `settings`: what is not as it is by default."""
+    """A node as a process of its own. `settings`: what is not as it is by default, and not of the chain."""
 
     directory: Path
     chain: ChainSettings
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=_UNLIMITED.copy)
     process: subprocess.Popen[str] | None = None
     url: str = ""
     peers: list[str] = field(default_factory=list)
@@ -120,7 +122,6 @@ class Node:
             "chain.finality_depth": self.chain.finality_depth,
             "chain.poll_s": POLL_S,
             "http.port": 0,
-            **_UNLIMITED,
         }
         self._file.write_text(example(given | self.settings), encoding="utf-8")
 

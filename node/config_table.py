@@ -242,6 +242,14 @@ HTTP: Final = (
         "http.uploads_bytes", INTEGER, _HTTP.uploads_bytes, "Bodies that are held at a time, in all", "bytes", 1024
     ),
     Setting("http.answers_bytes", INTEGER, _HTTP.answers_bytes, "Long answers on their way, in all", "bytes", 1024),
+    Setting(
+        "http.remembered_bytes",
+        INTEGER,
+        _HTTP.remembered_bytes,
+        "Answers that are remembered, to be given again; 0: none",
+        "bytes",
+        0,
+    ),
     Setting("http.diff_quads", INTEGER, _HTTP.diff_quads, "Longest difference that is shown", "triples", 1),
     Setting("http.read_pages", INTEGER, _HTTP.read_pages, "Most pages that a list or a history reads", "", 100),
     Setting("http.car_keys", INTEGER, _HTTP.car_keys, "Most keys below a page of which a CAR is sent", "", 1),

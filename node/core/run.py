@@ -12,6 +12,7 @@ It can be killed at any moment: what was acknowledged is on the disk, and the ne
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -185,6 +186,7 @@ class Process:
         facts: dict[str, Any] = {"http": url, "peers": addresses, "seconds": round(time.time() - self._started, 3)}
         status.update(state="running", **facts)
         stack.callback(lambda: status.update(state="stopping"))
+        gc.freeze()  # programs stay: looking through them for garbage now and then would hold up answers
         self._log("running", **facts)
         if self._ready is not None:
             self._ready(facts)

@@ -12,7 +12,7 @@
 | `clients`, `cors`, `body`, `room`, `watch`  | who asks and how often; browsers; bodies within limits; who has gone  |
 | `problems`                                  | errors: one shape, stable codes                                       |
 | `protocol`, `accept`, `moments`, `conditional` | what a request asks, in which format, of when, and what it has     |
-| `sparql`, `whole`                           | `/sparql`; answers that are there as a whole                          |
+| `sparql`, `whole`, `remembered`             | `/sparql`; answers that are there as a whole, and are given again     |
 | `node_routes`, `asset_routes`, `operation_routes` | `/v1/`                                                          |
 | `listing`, `versions`, `shapes`             | what those read, and the JSON that they give                          |
 | `gateway`                                   | `/ipfs/`                                                              |

@@ -154,11 +154,12 @@ class Wanted:
     table: Format | None
     graph: Format | None
     proof: Format | None
+    key: bytes = field(init=False)
+    """What tells this from others that may give other bytes."""
 
-    @property
-    def key(self) -> str:
-        """What tells this from others that may give other bytes."""
-        return "|".join("-" if one is None else one.media_type for one in (self.table, self.graph, self.proof))
+    def __post_init__(self) -> None:
+        names = ("-" if one is None else one.media_type for one in (self.table, self.graph, self.proof))
+        object.__setattr__(self, "key", "|".join(names).encode())
 
 
 def negotiate(header: str) -> Wanted | None:

@@ -15,7 +15,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotation
 from node.http.asset_routes import AssetRoutes
 from node.http.clients import Admission
 from node.http.context import Context, Log, silent
-from node.http.gate import Gate
+from node.http.gate import Entrance, Gate
 from node.http.gateway import Gateway
 from node.http.metrics import Metrics
 from node.http.node_routes import NodeRoutes
@@ -25,6 +25,7 @@ from node.http.private_answers import PrivateAnswers
 from node.http.private_routes import PrivateRoutes
 from node.http.problems import Code, Problem
 from node.http.readers import PrivateSide
+from node.http.remembered import Remembered
 from node.http.room import Room
 from node.http.session_routes import SessionRoutes
 from node.http.sparql import Sparql
@@ -67,6 +68,7 @@ def make_app(
         admission=Admission(settings, ticks),
         uploads=Room(settings.uploads_bytes),
         answers=Room(settings.answers_bytes),
+        remembered=Remembered(settings.remembered_bytes),
         metrics=Metrics(service, runner, clock),
         private=None if private is None else PrivateSide(private, Sessions(clock, chance)),
     )
@@ -96,6 +98,7 @@ def make_app(
     app.add_api_route("/openapi.json", _openapi, methods=["GET"], operation_id="openapi", tags=["about"])
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     app.add_middleware(Gate, context=context, direct=sparql.direct())
+    context.entrance = Entrance(app, context, sparql.direct())
     return app
 
 

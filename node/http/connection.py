@@ -7,25 +7,95 @@ address and in all. What is too slow is found by `sweep`, once a second, so that
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from node.http.clients import client_of, is_within
 from node.http.problems import Code, Problem
 
 if TYPE_CHECKING:
-    import asyncio
+    from uvicorn._types import ASGISendEvent
 
     from node.http.context import Context
 
 PIPELINED_MAX: Final = 16
 """Most requests of a connection that wait for the one before."""
 
+_TOGETHER_BYTES: Final = 64 * 1024
+"""Longest body that is joined with its header, in bytes; a longer one is handed on as it is."""
+
+_UNFIT: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_FRAMING: Final = frozenset({b"connection", b"transfer-encoding"})
+
 _MORE_BYTES: Final = 4 * 1024  # of a request line and of what separates header fields
 _NO_REQUEST: Final = "-"  # the id of a request that never was one
+
+
+class Cycle(RequestResponseCycle):
+    """uvicorn's request and its answer; an answer that is there as a whole is written at once, and checked as a whole.
+
+    Header fields may hold no line breaks and no control characters. Others' names and values would be looked at one
+    by one, which takes longer than all else that happens to an answer.
+    """
+
+    _head: bytes | None = None
+    """Of an answer whose body comes next."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Take a part of an answer."""
+        if self.flow.write_paused or self.disconnected or self.response_complete:
+            await super().send(message)
+        elif message["type"] == "http.response.start" and not self.response_started:
+            self._head = self._head_of(message["status"], list(message.get("headers", ())))
+            if self._head is None:
+                await super().send(message)
+        elif self._head is not None and message["type"] == "http.response.body":
+            self._write(message.get("body", b""), more=message.get("more_body", False))
+        else:
+            await super().send(message)
+
+    def _head_of(self, status: int, fields: list[tuple[bytes, bytes]]) -> bytes | None:
+        """The header as it is sent; None where the answer says no length, or something of the connection."""
+        known = dict(fields)
+        length = known.get(b"content-length", b"0" if status in {204, 304} else b"")
+        if not length.isdigit() or not _FRAMING.isdisjoint(known):
+            return None
+        fields = [*self.default_headers, *fields]
+        block = b"".join([b"%b: %b\r\n" % field for field in fields])
+        if block.count(b"\n") != len(fields) or block.count(b"\r") != len(fields) or _UNFIT.search(block):
+            raise RuntimeError("a header field of an answer holds a character that it may not hold")
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self.chunked_encoding = False
+        self.expected_content_length = 0 if self.scope["method"] == "HEAD" else int(length)
+        return b"%b%b%b\r\n" % (STATUS_LINE[status], block, b"" if self.keep_alive else b"connection: close\r\n")
+
+    def _write(self, body: bytes, *, more: bool) -> None:
+        """Write the header and what comes first of the body."""
+        head, self._head = self._head or b"", None
+        if self.scope["method"] == "HEAD":
+            body = b""
+        if len(body) > self.expected_content_length or (not more and len(body) < self.expected_content_length):
+            raise RuntimeError("an answer has not the length that it says")
+        self.expected_content_length -= len(body)
+        if len(body) <= _TOGETHER_BYTES:
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
+            self.transport.write(body)
+        if not more:
+            self.response_complete = True
+            self.message_event.set()
+            if not self.keep_alive:
+                self.transport.close()
+            self.on_response()
 
 
 class Guard:
@@ -127,10 +197,42 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The header is there."""
         self._in_head = False
-        super().on_headers_complete()
+        self._begin_answer()
         if len(self.pipeline) > PIPELINED_MAX:
             self._guard.refused("too many requests at once")
             self.transport.abort()
+
+    def _begin_answer(self) -> None:
+        """As uvicorn does it, with a `Cycle`; there is no other protocol to change to, and no limit besides ours."""
+        parser, scope = self.parser, self.scope
+        version = parser.get_http_version()
+        scope["method"] = parser.get_method().decode("ascii")
+        if version != "1.1":
+            scope["http_version"] = version
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        idle = self._is_idle()
+        cycle = self.cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if idle:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def on_message_complete(self) -> None:
         """All of a request is there."""

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp
 
     from dkg.pages import Pages
     from node.http.clients import Admission
     from node.http.metrics import Metrics
     from node.http.readers import PrivateSide
+    from node.http.remembered import Remembered
     from node.http.room import Room
     from node.http.settings import HttpSettings
     from node.http.tokens import Token
@@ -83,8 +85,11 @@ class Context:
     answers: Room
     """For long bodies of answers."""
     metrics: Metrics
+    remembered: Remembered
     private: PrivateSide | None = None
     """What is private here, if anything may be."""
+    entrance: ASGIApp | None = None
+    """What a server runs: the application, with shorter ways."""
     stopping: bool = field(default=False)
     """Whether the node stops: it goes on answering, and says that it is not ready."""
 
@@ -95,7 +100,8 @@ class Context:
 
     def base_url(self, request: Request) -> str:
         """How this node is reached, without a slash at the end."""
-        return self.settings.public_url or f"{request.scope['scheme']}://{request.headers['host']}"
+        host = exchange_of(request).fields[b"host"].decode("latin-1")
+        return self.settings.public_url or f"{request.scope['scheme']}://{host}"
 
     def authorize(self, request: Request, scope: Scope) -> Token:
         """The token that a request shows, if it is good for something. Raises `Problem`."""

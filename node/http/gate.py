@@ -57,6 +57,22 @@ _SAFETY: Final = [
 ]
 
 
+class Entrance:
+    """An application that hands on at once what is answered directly; all else goes the way of `app`, and its gate."""
+
+    def __init__(self, app: ASGIApp, context: Context, direct: Mapping[tuple[str, str], Handler]) -> None:
+        self._app = app
+        self._direct = direct
+        self._gate = Gate(app, context, direct)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        if scope["type"] == "http" and (scope["path"], scope["method"]) in self._direct:
+            await self._gate(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
 class Gate:
     """An ASGI middleware around all routes."""
 
@@ -247,7 +263,7 @@ class _Answer:
         if self.patience is not None:
             self.patience.reschedule(None)  # from here on it takes as long as the client does
         headers = [*message["headers"], *_SAFETY, (b"x-request-id", exchange.id.encode()), *self._fields]
-        if not any(name == b"cache-control" for name, _ in message["headers"]):
+        if b"cache-control" not in dict(message["headers"]):
             headers.append(_ASK_AGAIN)
         await self._send({**message, "headers": headers})
 

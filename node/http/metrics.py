@@ -54,6 +54,9 @@ class Metrics:
         self.refused = Counter(
             "dkg_http_refused_connections", "Connections that were refused or cut", ["why"], registry=self.registry
         )
+        self.remembered = Counter(
+            "dkg_http_remembered", "Answers that were remembered and given again", registry=self.registry
+        )
         self.registry.register(_Node(service, runner, clock))
         self._answered: dict[tuple[str, str, int], Counter] = {}
         self._seconds: dict[str, Histogram] = {}

@@ -70,6 +70,8 @@ class Moment:
         max_age: str | None = None,
     ) -> Moment:
         """From the parameters `publisher`, `at`, `min_claim` and `max_age`. Raises `Problem`."""
+        if not publishers and at is None and min_claim is None and max_age is None:
+            return _NOW
         return cls(
             parse_publishers(publishers),
             NOW if at is None else parse_at(at),
@@ -81,6 +83,9 @@ class Moment:
     def pinned(self) -> bool:
         """Whether the answer is the same for ever."""
         return self.at.root is not None and self.min_claim is None and self.max_age_s is None
+
+
+_NOW: Final = Moment()
 
 
 def wrong(name: str, what: str) -> Problem:

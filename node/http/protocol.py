@@ -20,6 +20,8 @@ from node.http.moments import Moment, wrong
 from node.http.problems import Code, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.requests import Request
 
     from node.http.room import Room
@@ -43,7 +45,7 @@ SCOPE_PRIVATE: Final = "private"
 _DATE_TIME: Final = re.compile(
     r"-?[0-9]{4,9}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,18})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})?"
 )
-_UPDATE_FIELDS: Final = ("update", "using-graph-uri", "using-named-graph-uri")
+_UPDATE_FIELDS: Final = frozenset({"update", "using-graph-uri", "using-named-graph-uri"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,11 @@ class Asked:
     """What relative IRIs are relative to; None: the URL of the endpoint, as RFC 3986 (5.1.3) has it."""
 
 
+def with_base(asked: Asked, base: str) -> Asked:
+    """The same with a base."""
+    return Asked(asked.text, asked.moment, asked.dataset, asked.now, asked.private, base)
+
+
 class Fields:
     """The fields of a request, by name."""
 
@@ -91,8 +98,9 @@ class Fields:
             raise wrong(name, f"it is given {len(values)} times, and may be given once")
         return values[0]
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._values
+    def names(self) -> Iterable[str]:
+        """The names of those that are there."""
+        return self._values
 
 
 async def read_query(request: Request, room: Room, settings: HttpSettings) -> Asked | None:
@@ -111,7 +119,7 @@ async def read_query(request: Request, room: Room, settings: HttpSettings) -> As
             else:
                 direct = text_of(body, "query")
     fields = Fields(pairs)
-    if any(name in fields for name in _UPDATE_FIELDS):
+    if not _UPDATE_FIELDS.isdisjoint(fields.names()):
         raise _update()
     text = fields.one("query")
     if direct is not None and text is not None:

@@ -43,7 +43,7 @@ class Server:
         self._settings = settings
         self._guard = Guard(self._context)
         config = uvicorn.Config(
-            app,
+            self._context.entrance or app,
             http=partial(Connection, self._guard),  # type: ignore[arg-type]  # it makes one
             ws="none",
             lifespan="off",

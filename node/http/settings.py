@@ -64,6 +64,8 @@ class HttpSettings:
     """Bytes of all bodies that are held at a time; of one client half as many."""
     answers_bytes: int = 512 * MIB
     """Bytes of all long answers that are on their way at a time; of one client half as many."""
+    remembered_bytes: int = 32 * MIB
+    """Bytes of answers that are remembered, to be given again to whoever asks the same of the same root; 0: none."""
     diff_quads: int = 20_000
     """Most triples of a difference between two versions of an asset that is shown."""
     read_pages: int = 50_000
@@ -106,10 +108,17 @@ class HttpSettings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name != "port" and isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+            if (
+                field.name not in {"port", "remembered_bytes"}
+                and isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and value <= 0
+            ):
                 raise InputError(f"{field.name} is {value}; it is a number above 0")
         if not 0 <= self.port <= PORT_MAX:
             raise InputError(f"port is {self.port}; it is between 0 and 65535")
+        if self.remembered_bytes < 0:
+            raise InputError(f"remembered_bytes is {self.remembered_bytes}; it is 0 or more")
         for origin in self.origins:
             _check_origin(origin)
         if self.public_url is not None:

@@ -8,7 +8,6 @@ results is weak: the engine may write the same rows in another order, and makes 
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +24,7 @@ from node.http.describe import service_description
 from node.http.documented import SPARQL_GET, SPARQL_POST
 from node.http.moments import standing_for, state_fields
 from node.http.problems import Code, Problem
-from node.http.protocol import read_query
+from node.http.protocol import read_query, with_base
 from node.http.watch import Watched
 from node.http.whole import Held, Whole, encoded
 from node.workers.jobs import EVERY_GRAPH, Plain, Prove, Query
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 CAR_TYPE: Final = "application/vnd.ipld.car; version=1; order=unk; dups=n"
 """The type of a proof: its pages come in the order in which they were read."""
 
-_ANSWER_VERSION: Final = b"1"
+_ANSWER_VERSION: Final = b"2 "
 """Goes into validators: another one when answers change though their roots do not."""
 
 
@@ -103,7 +102,8 @@ class Sparql:
             return await self.private(request, asked, extra or {})
         wanted = wanted_of(request)
         context = self._context
-        asked = asked if asked.base is not None else replace(asked, base=f"{context.base_url(request)}/sparql")
+        if asked.base is None:
+            asked = with_base(asked, f"{context.base_url(request)}/sparql")
         standing = standing_for(context.service, asked.moment, context.clock)
         validator = _validator(standing, asked, wanted)
         fields = [
@@ -114,7 +114,12 @@ class Sparql:
         ]
         if not_modified(request, validator, exists=False):  # nobody knows before it is evaluated
             return Whole(b"", fields, 304)
-        result = await self.evaluate(request, standing, asked, wanted)
+        result = context.remembered.get(validator)
+        if result is None:
+            result = await self.evaluate(request, standing, asked, wanted)
+            context.remembered.put(validator, result)
+        else:
+            context.metrics.remembered.inc()
         if empty is not None and wanted.proof is None and result.facts.rows == 0:
             await empty(standing)
         fields.append((b"content-type", content_type(result, wanted).encode()))
@@ -198,11 +203,16 @@ def content_type(result: Result, wanted: Wanted) -> str:
 
 def _validator(standing: Standing, asked: Asked, wanted: Wanted) -> str:
     """The validator of an answer: its root, and a digest of all else that it depends on."""
-    digest = sha256(_ANSWER_VERSION)
     default, named = asked.dataset.default_graphs, asked.dataset.named_graphs
-    graphs = [b" ".join(names) if names is not None else b"-" for names in (default, named)]
-    texts = (asked.text, asked.now or "-", asked.base or "-", wanted.key)
-    for part in (*graphs, *(text.encode("utf-8", "surrogatepass") for text in texts)):
-        digest.update(len(part).to_bytes(8) + part)
-    text = f'"{cid_text(standing.root)}.{digest.hexdigest()[:32]}"'
+    parts = (
+        b"-" if default is None else b" ".join(default),
+        b"-" if named is None else b" ".join(named),
+        asked.text.encode("utf-8", "surrogatepass"),
+        (asked.now or "-").encode(),
+        (asked.base or "-").encode("utf-8", "surrogatepass"),
+        wanted.key,
+    )
+    lengths = b"%d %d %d %d %d %d " % tuple(map(len, parts))
+    digest = sha256(b"".join((_ANSWER_VERSION, lengths, *parts))).hexdigest()
+    text = f'"{cid_text(standing.root)}.{digest[:32]}"'
     return text if wanted.proof is not None else f"W/{text}"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import socket
 
 _LENGTHS: Final = struct.Struct(">II")
+_JSON: Final = json.JSONEncoder(separators=(",", ":"))  # made once: it takes as long as its work
+_AT_ONCE_BYTES: Final = 64 * 1024
 
 REQUEST_HEADER_BYTES_MAX: Final = 4 * 1024 * 1024
 """Longest header of a job, in bytes: a query and the names of some ten thousand graphs."""
@@ -35,7 +37,7 @@ class Frame(NamedTuple):
 
 def encode(header: dict[str, Any], payload: bytes = b"") -> bytes:
     """The bytes of a frame."""
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = _JSON.encode(header).encode()
     return b"".join((_LENGTHS.pack(len(text), len(payload)), text, payload))
 
 
@@ -87,14 +89,28 @@ def check_lengths(lengths: tuple[int, int], limits: tuple[int, int]) -> None:
 
 
 def receive(connection: socket.socket, header_max: int, payload_max: int) -> Frame | None:
-    """Wait for one frame; None when the other side is gone. Raises `FrameError`."""
-    head = _exactly(connection, _LENGTHS.size)
-    if head is None:
-        return None
-    lengths = _LENGTHS.unpack(head)
+    """Wait for one frame; None when the other side is gone. Raises `FrameError`.
+
+    The other side sends no second frame before it has its answer to the first, so that what comes at once is of one.
+    """
+    head = connection.recv(_AT_ONCE_BYTES)
+    if len(head) < _LENGTHS.size:
+        rest = _exactly(connection, _LENGTHS.size - len(head)) if head else None
+        if rest is None:
+            return None
+        head += rest
+    lengths = _LENGTHS.unpack_from(head)
     check_lengths(lengths, (header_max, payload_max))
-    header, payload = (_exactly(connection, length) for length in lengths)
-    return None if header is None or payload is None else Frame(_header(header), payload)
+    start = _LENGTHS.size + lengths[0]
+    end = start + lengths[1]
+    if len(head) > end:
+        raise FrameError("another frame came before the first one was answered")
+    if len(head) < end:
+        rest = _exactly(connection, end - len(head))
+        if rest is None:
+            return None
+        head += rest
+    return Frame(_header(head[_LENGTHS.size : start]), head[start:end])
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes | None:

@@ -46,8 +46,9 @@ class Settings:
     result_bytes: int = 64 * MIB
     """Longest result, in bytes."""
 
-    jobs_per_worker: int = 10_000
-    """Jobs after which a worker is replaced: what one of them left behind does not last."""
+    jobs_per_worker: int = 50_000
+    """Jobs after which a worker is replaced: what one of them left behind does not last. The next one has to open views
+    and read pages anew, which takes as long as some hundred jobs."""
     growth_bytes: int = 256 * MIB
     """Growth of a worker's memory, in bytes, after which it is replaced."""
     cache_pages: int = 4_000

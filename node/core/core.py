@@ -45,7 +45,6 @@ from node.replication.complete import Builder
 from node.replication.fetch import LANE
 from node.replication.messages import Hello
 from node.replication.replicator import Hooks, Network, Replicator
-from node.replication.runtime import wait_at_most
 from node.replication.serve import Server
 from node.serving import PeerStatus
 from node.workers.jobs import Prove
@@ -220,7 +219,7 @@ class NodeCore(Answers):
         until = runtime.now() + LOOK_S
         self._stir()
         while self._looked < wanted and (left := until - runtime.now()) > 0:
-            await wait_at_most(runtime, self._seen, left)
+            await runtime.wait(self._seen, left)
         return self._looked >= wanted and not self.watch.trouble
 
     def _hinted(self) -> None:
@@ -252,7 +251,7 @@ class NodeCore(Answers):
                 await runtime.sleep(wait_s)
             else:
                 await runtime.sleep(min(wait_s, settings.news_s))
-                await wait_at_most(runtime, self._news, wait_s)
+                await runtime.wait(self._news, wait_s)
 
     async def _see(self, view: LogView) -> None:
         """Let everybody have a new view. Where the log is another one, what is kept is put right before."""
@@ -325,7 +324,7 @@ class NodeCore(Answers):
                 self.parts.log("union", root=cid_text(row.root), position=row.position)
             while await runtime.blocking(LANE, self.unions.make_asked):
                 pass
-            await wait_at_most(runtime, self._changed, LOOK_S)
+            await runtime.wait(self._changed, LOOK_S)
 
     # --- peers -----------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from node.replication.runtime import wait_at_most
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -49,7 +47,7 @@ class Providing:
         while directory is not None:
             self._news = parts.runtime.event()
             if not self._pending:
-                await wait_at_most(parts.runtime, self._news, _LOOK_S)
+                await parts.runtime.wait(self._news, _LOOK_S)
             elif not parts.transport.peers():
                 await parts.runtime.sleep(ALONE_S)  # there is nobody who could keep it
             else:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from node.replication.runtime import wait_at_most
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -54,4 +52,4 @@ class Retries:
         """Wait until something is due, or there is news."""
         now = self._runtime.now()
         waits = [at - now for at in self._next.values() if at > now]
-        await wait_at_most(self._runtime, news, min(waits, default=_LOOK_S) + 0.01)
+        await self._runtime.wait(news, min(waits, default=_LOOK_S) + 0.01)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from random import Random
 
+    from node.replication.runtime import Event
+
 Result = TypeVar("Result")
 
 
@@ -53,6 +55,11 @@ class TrioRuntime:
     def event(self) -> trio.Event:
         """A new event."""
         return trio.Event()
+
+    async def wait(self, event: Event, seconds: float) -> None:
+        """Wait for an event, but no longer than that."""
+        with trio.move_on_after(max(0.0, seconds)):
+            await event.wait()
 
     @asynccontextmanager
     async def nursery(self) -> AsyncIterator[_Nursery]:

@@ -23,7 +23,6 @@ from node.replication.errors import (
     UnreachableError,
 )
 from node.replication.ledger import LIE, STALL
-from node.replication.runtime import wait_at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,7 +168,7 @@ class Fetch:
             elif now - alone_since > PATIENCE_S:
                 self._end(NobodyError(f"nobody has the missing pages of the dataset {cid_text(self._root)}"))
                 return
-            await wait_at_most(self._runtime, self._changed, _TICK_S)
+            await self._runtime.wait(self._changed, _TICK_S)
 
     def _is_in_vain(self, now: float) -> bool:
         """Whether it is fetched for nobody. A peer that promises and stalls could keep that up for ever."""
@@ -205,7 +204,7 @@ class Fetch:
         if not self._walk.waiting:  # all that is known is being fetched
             late = self._late(peer)
             if late is None:
-                await wait_at_most(self._runtime, self._changed, HEDGE_S)
+                await self._runtime.wait(self._changed, HEDGE_S)
                 return []
             late.hedged = True
             return late.cids

@@ -23,7 +23,6 @@ from node.replication.complete import MalformedError, complete_change, complete_
 from node.replication.errors import BusyError, NotHeldError, PeerError, UnreachableError
 from node.replication.fetch import LANE, Fetch
 from node.replication.ledger import LIE, STALL
-from node.replication.runtime import wait_at_most
 from node.replication.walk import Walk
 
 if TYPE_CHECKING:
@@ -141,8 +140,8 @@ class Replication:
             for peer in order[:CHANGE_PEERS_MAX]:
                 done = self._runtime.event()
                 nursery.start_soon(ask, peer, done)
-                await wait_at_most(self._runtime, done, CHANGE_NEXT_S)
-            await wait_at_most(self._runtime, done, CHANGE_LAST_S)
+                await self._runtime.wait(done, CHANGE_NEXT_S)
+            await self._runtime.wait(done, CHANGE_LAST_S)
             nursery.cancel()
         if not found:
             return False

@@ -19,7 +19,6 @@ from node.replication.fetch import LANE
 from node.replication.gossip import Gossip
 from node.replication.ledger import BROKEN, STALL
 from node.replication.replicate import Replication
-from node.replication.runtime import wait_at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,7 +191,7 @@ class Replicator:
                 if head.publisher not in self._running and len(self._running) < self._settings.at_once:
                     self._running[head.publisher] = head
                     nursery.start_soon(self._bring, nursery, head, old)
-            await wait_at_most(self._runtime, self._changed, self._settings.look_s)
+            await self._runtime.wait(self._changed, self._settings.look_s)
 
     def _behind(self) -> list[tuple[Anchored, bytes | None]]:
         """What is wanted and not held, each with the root that is held of the same publisher."""

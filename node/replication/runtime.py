@@ -48,20 +48,11 @@ class Runtime(Protocol):
     def event(self) -> Event:
         """A new event."""
 
+    async def wait(self, event: Event, seconds: float) -> None:
+        """Wait for an event, but no longer than that."""
+
     def nursery(self) -> AbstractAsyncContextManager[Nursery]:
         """A block for tasks."""
 
     async def blocking(self, lane: str, work: Callable[[], Result]) -> Result:
         """What a function gives that takes long or reads a disk. A lane does one thing at a time, in turn."""
-
-
-async def wait_at_most(runtime: Runtime, event: Event, seconds: float) -> None:
-    """Wait for an event, but no longer than that."""
-
-    async def first(wait: Callable[..., Awaitable[None]], *args: object) -> None:
-        await wait(*args)
-        nursery.cancel()
-
-    async with runtime.nursery() as nursery:
-        nursery.start_soon(first, event.wait)
-        nursery.start_soon(first, runtime.sleep, seconds)

@@ -18,9 +18,9 @@ from node.core.parts import Parts
 from node.core.settings import CoreSettings
 from node.publish.errors import RejectedError
 from node.replication.replicator import Settings as Replicating
-from node.replication.runtime import wait_at_most
 from node.storage import NodeStore, Retention, Rule
 from node.workers.inprocess import InProcess
+from tests.sim.faults import Faults
 from tests.sim.ledger import DOMAIN, Ledger, RevertError, SimReader
 from tests.sim.loop import Loop, SimRuntime
 from tests.sim.transport import SimNet, SimTransport
@@ -70,14 +70,17 @@ class Disk:
     fails: bool = False
     """Whether nothing can be written."""
     writes: int = 0
+    faults: Faults = field(default_factory=Faults)
 
     def write(self) -> None:
         self.writes += 1
         if self.fails:
+            self.faults.add("A3 writes refused")
             raise StoreError("the disk refuses to be written to")
         if self.crash_after >= 0:
             self.crash_after -= 1
             if self.crash_after < 0:
+                self.faults.add("A2 crashes while writing")
                 raise SimCrash
 
 
@@ -111,10 +114,10 @@ class CoreNode:
         self.name = name
         self.settings = settings
         self.directory = net.folder / name
-        self.disk = Disk()
+        self.disk = Disk(faults=net.net.faults)
         self.disk_s = 0.0
         self.skew_s = 0.0
-        self.reader = SimReader(net.ledger)
+        self.reader = SimReader(net.ledger, faults=net.net.faults)
         self.payer = SimPayer(net.ledger, self.reader) if pays else None
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.starts = 0
@@ -220,6 +223,7 @@ class CoreNode:
         """The machine stops, wherever it waits."""
         assert self._nursery is not None
         self.crashes += 1
+        self.net.net.faults.add("A2 crashes while waiting")
         self.net.trace(self.name, "killed", {})
         self._nursery.cancel()
 
@@ -251,7 +255,7 @@ class CoreNode:
         while not answers and not errors:
             if not self.is_up or self._nursery is not nursery:
                 raise NodeDiedError(self.name)
-            await wait_at_most(runtime, came, 0.5)
+            await runtime.wait(came, 0.5)
         if errors:
             raise errors[0]
         return answers[0]

@@ -23,7 +23,7 @@ from tests.sim.checks import BrokenError, Checks
 from tests.sim.cores import DEPTH, EPOCH, CoreNet, NodeDiedError
 from tests.sim.ledger import RevertError, RotateTo
 from tests.sim.ledger import signed as sign
-from tests.sim.liars import KINDS, liar
+from tests.sim.liars import shifty
 from tests.sim.loop import SimRuntime
 from tests.sim.transport import Weather
 
@@ -76,6 +76,8 @@ class CoreHistory:
             self.villain.malformed.add(1)
         self.checks = Checks(self.core_net, self.actors)
         self.core_net.on_start = self._started
+        self.told = self.core_net.net.faults
+        """What went wrong."""
         self.published = 0
         self.converged_s = -1.0
 
@@ -94,9 +96,8 @@ class CoreHistory:
         if node is self.lair:
             self._furnish(node)
         elif node in self.liars:
-            self.core_net.net.liars[node.name] = liar(
-                KINDS[self.seed % len(KINDS)], SimRuntime(self.core_net.loop, node.name)
-            )
+            runtime = SimRuntime(self.core_net.loop, node.name)
+            self.core_net.net.liars[node.name] = shifty(runtime, self.told, self.seed)
         else:
             self.checks.started(node)
 
@@ -118,6 +119,7 @@ class CoreHistory:
             quads = frozenset(villain.some_quads(rng, 30))
             root, count = villain.dataset(None, quads, frozenset(), quads), len(quads)
             if self.evil == WITHHELD:
+                self.told.add("C2 withheld")
                 root = root[:4] + rng.randbytes(32)
         if self.lair is not None and self.lair.is_up:
             self._furnish(self.lair)
@@ -148,7 +150,9 @@ class CoreHistory:
             net.nursery.start_soon(self._do_evil)
         if self.faults:
             async with runtime.nursery() as troubles:
-                for trouble in (self._weather, self._crashes, self._reorganisations, self._endpoints, self._disks):
+                for trouble in (
+                    self._weather, self._crashes, self._reorganisations, self._endpoints, self._disks, self._replays
+                ):  # fmt: skip
                     troubles.start_soon(trouble)
                 await runtime.sleep(FAULTS_S)
                 troubles.cancel()
@@ -272,6 +276,7 @@ class CoreHistory:
             self.core_net.trace(node.name, "accused", {"why": str(error)})
             if "evidence" in str(error):
                 self.checks.accused.append((node, second))
+                self.told.add("C7 equivocations")
         except (DkgError, NodeDiedError) as error:
             self.core_net.trace(node.name, "not shown", {"why": str(error)})
 
@@ -320,6 +325,7 @@ class CoreHistory:
                 half = rng.randrange(len(names))
                 net.partition(names[:half], names[half:])
             elif kind == 2:
+                self.told.add("G3 cut one way")
                 net.cut = {(a, b) for a in names for b in names if rng.random() < 0.3}
             await self.core_net.runtime.sleep(rng.uniform(1, 15))
 
@@ -332,6 +338,7 @@ class CoreHistory:
             if not node.is_up:
                 node.disk_s = rng.choice([0.0, 0.0, 0.05, 0.5])
                 node.skew_s = rng.choice([0.0, 0.0, -3600.0, 86_400.0])
+                self.told.add("G1 skewed clocks", node.skew_s != 0.0)
                 node.start()
             else:
                 how = rng.randrange(4)
@@ -356,6 +363,8 @@ class CoreHistory:
             kept = rng.choice([0.0, 0.5, 1.0])
             times = [now] * (depth + rng.randrange(2))
             gone = ledger.reorganise(depth, times, lambda _sent, share=kept: rng.random() < share)  # type: ignore[misc]
+            self.told.add("B1 reorganisations")
+            self.told.add("B2 commits dropped", len(gone))
             self.core_net.trace("chain", "reorganised", {"depth": depth, "gone": len(gone)})
 
     async def _endpoints(self) -> None:
@@ -367,6 +376,20 @@ class CoreHistory:
                 reader.down = rng.random() < 0.2
                 reader.lag = rng.choice([0, 0, 0, 1, 2])
                 reader.lie = rng.choice([None, None, None, _Lies(rng)])
+
+    async def _replays(self) -> None:
+        """Liars repeat what was announced long ago, now and then in floods."""
+        rng, net = self.rng, self.core_net.net
+        while True:
+            await self.core_net.runtime.sleep(rng.uniform(3, 12))
+            for node in self.liars:
+                if node.transport is not None and node.transport.up and net.announced:
+                    old = rng.choice(net.announced)
+                    times = rng.choice([1, 1, 100])
+                    self.told.add("C3 stale heads")
+                    self.told.add("C9 floods", times > 1)
+                    for _ in range(times):
+                        node.transport.announce(old)
 
     async def _disks(self) -> None:
         rng, runtime = self.rng, self.core_net.runtime

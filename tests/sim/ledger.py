@@ -31,6 +31,7 @@ from dkg.chain.registry import (
 )
 from dkg.client.chainread import Log
 from dkg.client.rpc import ChainError, RpcAnswerError
+from tests.sim.faults import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -234,6 +235,7 @@ class SimReader:
     """Blocks that it does not show yet."""
     lie: Callable[[str, object], object] | None = None
     """Bends an answer: the method, and the answer."""
+    faults: Faults = field(default_factory=Faults)
     newest_shown: int = 0
     """The highest block that it ever showed as the latest."""
     asked: int = 0
@@ -242,8 +244,14 @@ class SimReader:
     def _answer(self, method: str, answer: object) -> object:
         self.asked += 1
         if self.down:
+            self.faults.add("B4 endpoint down")
             raise ChainError("the endpoint is down")
-        return answer if self.lie is None else self.lie(method, answer)
+        if self.lag:
+            self.faults.add("B4 endpoint lags")
+        told = answer if self.lie is None else self.lie(method, answer)
+        if told is not answer:
+            self.faults.add("B5 endpoint lies")
+        return told
 
     def _newest(self) -> int:
         return max(0, len(self.ledger.blocks) - 1 - self.lag)

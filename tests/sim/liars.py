@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from node.replication.ask import TIMEOUT_S
 from node.replication.errors import PeerError
 from node.replication.messages import (
     Anchored,
@@ -21,6 +22,7 @@ from node.replication.squeeze import squeezed, unsqueezed
 if TYPE_CHECKING:
     from random import Random
 
+    from tests.sim.faults import Faults
     from tests.sim.loop import SimRuntime
     from tests.sim.transport import Liar
 
@@ -93,3 +95,49 @@ BENDERS = {
 }
 
 KINDS = (*BENDERS, "stalls")
+
+ROWS = {
+    "other bytes": "C1 altered",
+    "junk": "C1 altered",
+    "other change": "C1 altered",
+    "nothing held": "C2 omitted",
+    "heads of no chain": "C1 altered",
+    "stale heads": "C3 stale heads",
+}
+"""Which row of the fault matrix a lie belongs to; those that are not here are no lies."""
+
+WAYS = (*KINDS, "stale heads", "nothing held", "nothing held")
+
+SHIFTS_S = 12.0
+"""How long a shifty liar lies in one way, in seconds, give or take a half."""
+
+
+def shifty(runtime: SimRuntime, faults: Faults, first: int) -> Liar:
+    """A liar that lies in one way after another; what it does is counted. `first`: the number of its first way."""
+    rng = runtime.random
+    old: dict[bytes, bytes] = {}
+    at, until = first, runtime.now() + SHIFTS_S
+
+    async def bend(peer: str, message: bytes, honest: bytes) -> bytes:
+        nonlocal at, until
+        if runtime.now() > until:
+            at, until = rng.randrange(len(WAYS)), runtime.now() + SHIFTS_S * rng.uniform(0.5, 1.5)
+        kind = WAYS[at % len(WAYS)]
+        if kind == "stale heads":
+            told = _stale(old, message, honest)
+        else:
+            old.setdefault(message, honest)
+            since = runtime.now()
+            told = await liar(kind, runtime)(peer, message, honest)
+            faults.add("C9 stalls", runtime.now() - since > TIMEOUT_S)
+        if told != honest and kind in ROWS:
+            faults.add(ROWS[kind])
+        return told
+
+    return bend
+
+
+def _stale(old: dict[bytes, bytes], message: bytes, honest: bytes) -> bytes:
+    """What was the right answer when the same was asked for the first time."""
+    first = old.setdefault(message, honest)
+    return first if message.find(b"heads") >= 0 else honest

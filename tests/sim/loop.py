@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from node.replication.runtime import Event
+
 Result = TypeVar("Result")
 Main = Callable[..., Coroutine[Any, Any, Result]]
 
@@ -81,9 +83,22 @@ class SimEvent:
         for parking in waiting:
             parking.wake()
 
+    @property
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def wakes(self, parking: Parking) -> None:
+        """Wake a task when it happens."""
+        self._waiting.append(parking)
+
+    def forget(self, parking: Parking) -> None:
+        """The task waits no more."""
+        if parking in self._waiting:
+            self._waiting.remove(parking)
+
     async def wait(self) -> None:
         if not self._is_set:
-            await park(self._waiting.append)
+            await park(self.wakes)
 
 
 class SimNursery:
@@ -93,17 +108,16 @@ class SimNursery:
         self._loop = loop
         self._body = body
         self._outer = body.scope
-        self._cancelled = False
+        self._inner: set[SimNursery] = set()
+        self.cancelled: bool = self._outer is not None and self._outer.cancelled
+        """Whether this nursery or one around it is cancelled."""
+        if self._outer is not None:
+            self._outer._inner.add(self)
         self.interrupted = False
         """Whether the block or a task was ended by cancelling."""
         self.tasks: set[Task] = set()
         self.failures: list[BaseException] = []
         self.empty = SimEvent()
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether this nursery or one around it is cancelled."""
-        return self._cancelled or (self._outer is not None and self._outer.cancelled)
 
     def members(self) -> Iterator[Task]:
         """All tasks within this nursery, the one that opened it among them."""
@@ -118,9 +132,15 @@ class SimNursery:
         self.tasks.add(self._loop.start(_run(task, *args), self))
 
     def cancel(self) -> None:
-        if not self._cancelled:
-            self._cancelled = True
+        if not self.cancelled:
+            self._mark()
             self._loop.interrupt(self)
+
+    def _mark(self) -> None:
+        self.cancelled = True
+        for inner in self._inner:
+            if not inner.cancelled:
+                inner._mark()
 
     def ended(self, task: Task) -> None:
         self.tasks.discard(task)
@@ -139,6 +159,8 @@ class SimNursery:
             self.empty = SimEvent()
             await self.empty.wait()
         task.shielded = False
+        if self._outer is not None:
+            self._outer._inner.discard(self)
 
 
 async def _run(task: Callable[..., Awaitable[object]], *args: object) -> object:
@@ -153,7 +175,7 @@ class Loop:
         self.time = 0.0
         self.steps = 0
         self._tasks: set[Task] = set()
-        self._queue: list[tuple[float, float, int, Callable[[], object]]] = []
+        self._queue: list[tuple[float, float, int, Task | Callable[[], object]]] = []
         self._count = 0
         self._current: Task | None = None
         self._main: Task | None = None
@@ -172,12 +194,15 @@ class Loop:
 
     def ready(self, task: Task) -> None:
         """Let a task go on."""
-        self.call_later(0.0, lambda: self._advance(task))
+        self._push(0.0, task)
 
     def call_later(self, delay: float, call: Callable[[], object]) -> None:
         """Call something after a while."""
+        self._push(delay, call)
+
+    def _push(self, delay: float, what: Task | Callable[[], object]) -> None:
         self._count += 1
-        heapq.heappush(self._queue, (self.time + delay, self.rng.random(), self._count, call))
+        heapq.heappush(self._queue, (self.time + delay, self.rng.random(), self._count, what))
 
     def interrupt(self, nursery: SimNursery) -> None:
         """Wake all that wait within a nursery that was cancelled."""
@@ -203,9 +228,12 @@ class Loop:
         self.steps += 1
         if not self._queue or self.steps > STEPS_MAX:
             raise StuckError(f"nothing can go on, or nothing ends, at {self.time:.3f} s, step {self.steps}")
-        when, _, _, call = heapq.heappop(self._queue)
+        when, _, _, what = heapq.heappop(self._queue)
         self.time = max(self.time, when)
-        call()
+        if isinstance(what, Task):
+            self._advance(what)
+        else:
+            what()
 
     def _advance(self, task: Task) -> None:
         if task.done:
@@ -258,6 +286,23 @@ class SimRuntime:
 
     def event(self) -> SimEvent:
         return SimEvent()
+
+    async def wait(self, event: Event, seconds: float) -> None:
+        assert isinstance(event, SimEvent)
+        if event.is_set:
+            await self.sleep(0.0)
+            return
+        waiting: list[Parking] = []
+
+        def arrange(parking: Parking) -> None:
+            waiting.append(parking)
+            event.wakes(parking)
+            self._loop.call_later(max(0.0, seconds), parking.wake)
+
+        try:
+            await park(arrange)
+        finally:
+            event.forget(waiting[0])
 
     @asynccontextmanager
     async def nursery(self) -> AsyncIterator[SimNursery]:

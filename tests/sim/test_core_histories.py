@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.sim.faults import Faults
 from tests.sim.history import CoreHistory
 
 if TYPE_CHECKING:
@@ -25,10 +26,13 @@ AT_ONCE = 10
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
 def test_whole_nodes_keep_every_invariant_under_every_fault(first: int, folder: Path) -> None:
+    faults: list[Faults] = []
     for seed in range(first, min(first + AT_ONCE, SEEDS)):
         history = CoreHistory(seed, folder).run()
         assert history.checks.checked > 50
         assert history.converged_s >= 0
+        faults.append(history.told)
+    Faults.sum(faults).require(len(faults))
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ import pytest
 import trio
 
 from node.peers.runtime import TrioRuntime
-from node.replication.runtime import wait_at_most
 from tests.sim.loop import Cancelled, Loop, SimRuntime, StuckError
 
 if TYPE_CHECKING:
@@ -141,18 +140,18 @@ async def waiting_at_most_ends_with_the_event_or_the_time(runtime: Runtime, seen
 
     async with runtime.nursery() as nursery:
         nursery.start_soon(later)
-        await wait_at_most(runtime, event, TICK)
+        await runtime.wait(event, TICK)
         seen.append("time")
-        await wait_at_most(runtime, event, 1000)
+        await runtime.wait(event, 1000)
         seen.append("event")
-        await wait_at_most(runtime, event, 1000)
+        await runtime.wait(event, 1000)
         seen.append("again")
 
 
 async def cancelling_reaches_through_a_wait_for_an_event(runtime: Runtime, seen: list[str]) -> None:
     async def task() -> None:
         try:
-            await wait_at_most(runtime, runtime.event(), 1000)
+            await runtime.wait(runtime.event(), 1000)
             seen.append("never")
         finally:
             seen.append("ended")

@@ -7,12 +7,13 @@ what the invariants are about: requests under way, bytes, and who was penalised 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from node.replication.errors import PeerError, UnreachableError
 from node.replication.ledger import Ledger
-from node.replication.runtime import wait_at_most
+from tests.sim.faults import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     Liar = Callable[[str, bytes, bytes], Awaitable[bytes]]
     """Bends an answer: the peer that asks, its message, and the honest answer."""
+
+
+ANNOUNCED_MAX = 4
 
 
 @dataclass(slots=True)
@@ -56,9 +60,15 @@ class SimNet:
         self.cut: set[tuple[str, str]] = set()
         """Links that carry nothing, in one direction."""
         self.liars: dict[str, Liar] = {}
+        self.faults = Faults()
+        self.traffic: Counter[str] = Counter()
+        """Bytes by whoever sent them, announcements included, and how many messages: `messages NAME`."""
+        self.announced: list[bytes] = []
+        """The first announcements that anybody made."""
 
     def partition(self, *groups: list[str]) -> None:
         """Cut all links between the groups."""
+        self.faults.add("G3 partitions")
         for group in groups:
             for other in groups:
                 if other is not group:
@@ -71,9 +81,20 @@ class SimNet:
         """The delays after which a message comes: none, one, or two of them."""
         weather, rng = self.weather, self.loop.rng
         if (source, target) in self.cut or rng.random() < weather.loss:
+            self.faults.add("G3 lost")
             return []
-        copies = 2 if rng.random() < weather.twice else 1
-        return [rng.uniform(weather.delay_min_s, weather.delay_max_s) for _ in range(copies)]
+        copies = 1
+        if rng.random() < weather.twice:
+            copies = 2
+            self.faults.add("G3 doubled")
+        delays = [rng.uniform(weather.delay_min_s, weather.delay_max_s) for _ in range(copies)]
+        self.faults.add("G3 late", sum(delay > 1.0 for delay in delays))
+        return delays
+
+    def sent(self, source: str, message: bytes) -> None:
+        """Count a message."""
+        self.traffic[source] += len(message)
+        self.traffic[f"messages {source}"] += 1
 
 
 class SimTransport:
@@ -103,6 +124,7 @@ class SimTransport:
         counted.request_bytes += len(message)
         counted.under_way += 1
         counted.under_way_most = max(counted.under_way_most, counted.under_way)
+        self._net.sent(self.name, message)
         answers: list[bytes] = []
         came = self._runtime.event()
 
@@ -113,7 +135,7 @@ class SimTransport:
         try:
             for delay in self._net.arrivals(self.name, peer):
                 self._net.loop.call_later(delay, lambda: self._deliver(peer, message, answered))
-            await wait_at_most(self._runtime, came, timeout_s)
+            await self._runtime.wait(came, timeout_s)
         finally:
             counted.under_way -= 1
         if not answers:
@@ -135,12 +157,16 @@ class SimTransport:
         answer = await self._request(peer, message)
         if self.name in self._net.liars:
             answer = await self._net.liars[self.name](peer, message, answer)
+        self._net.sent(self.name, answer)
         for delay in self._net.arrivals(self.name, peer):
             self._net.loop.call_later(delay, lambda: answered(answer))
 
     def announce(self, message: bytes) -> None:
+        if len(self._net.announced) < ANNOUNCED_MAX and message not in self._net.announced:
+            self._net.announced.append(message)
         for name, node in list(self._net.nodes.items()):
             if name != self.name and self.up:
+                self._net.sent(self.name, message)
                 for delay in self._net.arrivals(self.name, name):
                     self._net.loop.call_later(delay, lambda node=node: node.hear(self.name, message))  # type: ignore[misc]
 

@@ -14,7 +14,6 @@ import trio.lowlevel
 from dkg.errors import StoreError
 from node.peers.runtime import TrioRuntime
 from node.peers.thread import PeerThread
-from node.replication.runtime import wait_at_most
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,10 +175,10 @@ def test_the_runtime_waits_for_events_and_no_longer_than_it_is_told() -> None:
     async def main() -> list[float]:
         event = runtime.event()
         since = runtime.now()
-        await wait_at_most(runtime, event, 0.05)
+        await runtime.wait(event, 0.05)
         first = runtime.now() - since
         event.set()
-        await wait_at_most(runtime, event, 60)
+        await runtime.wait(event, 60)
         return [first, runtime.now() - since]
 
     first, both = trio.run(main)

@@ -182,7 +182,7 @@ def closure_batches(
 ) -> Iterator[Relation] | None:
     """Like `join_path` for `*` or `+`, a step at a time, walked only as far as consumed.
 
-    None if that is no better: where a row has a value for neither end, or many rows are walked back from one end.
+    None where that is no better: if there are many rows, or one that has a value for neither end.
     """
     return _Joiner(lookup, relation, pattern, keep).batches()
 
@@ -256,8 +256,9 @@ class _Joiner:
     def batches(self) -> Iterator[Relation] | None:
         """See `closure_batches`."""
         pattern, path, rows = self._pattern, self._pattern.path, self._relation.rows
-        known = all(self._value(pattern.s, row) or self._value(pattern.o, row) for row in rows)
-        if not isinstance(path, Repeat) or not path.many or self._backwards or not known:
+        if not isinstance(path, Repeat) or not path.many or len(rows) > BACKWARDS_ROWS_MIN:
+            return None
+        if not all(self._value(pattern.s, row) or self._value(pattern.o, row) for row in rows):
             return None
         return (found for row in rows for found in self._steps(path, row))
 

@@ -141,6 +141,7 @@ class _Step:
         fresh = [name for name in variables_of(nodes) if name not in relation.columns]
         self.columns = tuple(n for n in relation.columns if n in keep) + tuple(n for n in fresh if n in keep)
         self._rows: dict[Row, None] = {}
+        self._given = 0  # rows of a product with others, in all batches
 
     def run(self) -> Relation:
         """Look the pattern up for every row."""
@@ -178,6 +179,7 @@ class _Step:
         emit = self._emitter(order, bound, depth)
         for keys in lookup.gather.stream(order, low, min(high, LAST), named=lookup.scope.named, allowed=allowed):
             emit(rows, keys)
+            self._given += len(self._rows) if len(self._relation.rows) > 1 else 0
             self._check_rows()
             yield Relation(self.columns, list(self._rows), self._relation.exact)
             self._rows.clear()
@@ -214,7 +216,7 @@ class _Step:
         self._check_rows()
 
     def _check_rows(self) -> None:
-        if len(self._rows) > self._lookup.rows_max:
+        if max(len(self._rows), self._given) > self._lookup.rows_max:
             raise BudgetError(
                 f"an intermediate result has more than the {self._lookup.rows_max} rows that the budget allows; "
                 "make the query more selective or raise `rows`"

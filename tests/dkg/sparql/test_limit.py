@@ -106,6 +106,15 @@ def test_counts_and_empty_slices_read_a_few_pages(query: str) -> None:
     assert pages_read(query)[0] <= FEW_PAGES
 
 
+def test_attack_a_product_with_values_counts_against_the_budget() -> None:
+    """What is read bit by bit is never held as a whole, but it is made: 2,000 rows for each of 6,667 triples."""
+    values = " ".join(f"(UNDEF {i})" for i in range(2_000))
+    query = f"{PREFIX} SELECT * {{ VALUES (?s ?i) {{ {values} }} ?s :p1 ?o FILTER(?o = :none) }} LIMIT 1"
+    store, root = dataset()
+    with pytest.raises(dkg.BudgetError, match="more than the 100000 rows"):
+        dkg.prove(store, root, query, budget=dkg.Budget(rows=100_000))
+
+
 @cache
 def chain() -> tuple[dkg.MemoryPageStore, bytes]:
     """A chain of 5,000 links."""

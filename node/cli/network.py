@@ -21,6 +21,7 @@ from dkg.chain.secp import checksum
 from dkg.client.rpc import HttpRpc, Waiting
 from dkg.client.settings import ChainSettings
 from dkg.errors import StoreError
+from node.cli.children import POLL_S
 from node.config import TOKENS_FILE, example
 from node.core.statusfile import read_status
 from node.home import Home
@@ -54,7 +55,8 @@ FUNDS_WEI: Final = 100 * ETHER
 KEY_WORK: Final = 4096
 """scrypt's N for the keys of publishers: they are worth nothing, and are to open fast."""
 
-_POLL_S: Final = 0.5
+CHAIN_POLL_S: Final = 0.5
+"""Time between two looks of a peer at the chain, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ class Builder:
     def __init__(self, directory: Path, children: Children, stop: Stop, tell: Callable[[str], None]) -> None:
         self._directory = directory
         self._children = children
+        self._stop = stop
         self._waiting = Waiting(sleep=stop.sleep)
         self._tell = tell
         self._processes: list[Child] = []
@@ -185,13 +188,9 @@ class Builder:
             gifts = [{"from": payer, "to": _address(home), "value": hex(FUNDS_WEI)} for home in homes]
             sent = [rpc.call("eth_sendTransaction", [gift]) for gift in gifts]
             while any(rpc.call("eth_getTransactionReceipt", [one]) is None for one in sent):
-                self._sleep(_POLL_S / 10)
+                self._stop.sleep(POLL_S)
         finally:
             rpc.close()
-
-    def _sleep(self, seconds: float) -> None:
-        if self._waiting.sleep is not None:
-            self._waiting.sleep(seconds)
 
     def _registry(self, url: str, home: Home) -> ChainSettings:
         self._tell("deploying the registry")
@@ -236,7 +235,7 @@ def _settings(directory: Path, chain: ChainSettings, others: list[str]) -> dict[
         "chain.endpoints": chain.endpoints,
         "chain.first_block": chain.first_block,
         "chain.finality_depth": chain.finality_depth,
-        "chain.poll_s": _POLL_S,
+        "chain.poll_s": CHAIN_POLL_S,
         "http.port": 0,
         "workers.workers": 1,
         "peers.bootstrap": others,

@@ -18,7 +18,6 @@ from tests.oracle import (
     Refusal,
     Rows,
     difference,
-    oracle,
     slice_difference,
 )
 
@@ -72,12 +71,9 @@ def _may_give(made: Case, evaluator: Evaluator, outcome: Outcome) -> bool:
 
 def fault(made: Case, actual: Outcome) -> str | None:
     """Return what is wrong with an answer to a case; None if the oracle could have given it."""
-    expected = answer_of_oracle(made)
-    unlimited = made.unlimited_text
-    if unlimited is not None:
-        whole = oracle(made.quads, unlimited, made.default_graphs, made.named_graphs, None)
-        return slice_difference(whole, expected, actual)
-    found = difference(expected, actual, made.match)
+    if made.unlimited_answer is not None:
+        return slice_difference(made.unlimited_answer, made.answer, actual)
+    found = difference(made.answer, actual, made.match)
     if found is None or any(difference(o, actual, made.match) is None for o in _other_answers(made)):
         return None
     return found
@@ -105,7 +101,7 @@ def shrunk(made: Case, fails: Callable[[Case], bool]) -> Case:
         made, better = better, None
         for candidate in _smaller(made):
             steps += 1
-            if not isinstance(answer_of_oracle(candidate), Refusal) and fails(candidate):
+            if not isinstance(candidate.answer, Refusal) and fails(candidate):
                 better = candidate
                 break
     return made

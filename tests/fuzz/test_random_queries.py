@@ -16,7 +16,7 @@ from dkg.proof import prove, verify
 from tests.evaluators import EVALUATORS, build, outcome_of
 from tests.fuzz import check
 from tests.fuzz.deep import Tally, run
-from tests.fuzz.grammar import case
+from tests.fuzz.grammar import attempts, case, search
 from tests.fuzz.tree import NESTING, depth, nestings, operators
 
 COUNT = int(os.environ.get("DKG_FUZZ_COUNT", "4000"))
@@ -87,6 +87,13 @@ def test_a_small_budget_gives_the_answer_or_a_refusal(budget: Budget) -> None:
 
 def test_a_seed_makes_one_case() -> None:
     assert [case(seed) for seed in range(5)] == [case(seed) for seed in range(5)]
+
+
+def test_the_attempts_that_are_on_file_are_those_that_a_search_finds() -> None:
+    known = attempts()
+    assert len(known) >= 4000
+    for seed in range(0, len(known), len(known) // 20):
+        assert search(seed)[0] == known[seed], "the grammar has changed: run python -m tests.fuzz.attempts"
 
 
 @pytest.fixture(scope="module")

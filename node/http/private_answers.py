@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from node.serving import Service, Standing
     from node.workers.jobs import Job, Result
 
-AT_ONCE: Final = 2
-"""Private datasets that are made at a time."""
+AT_ONCE: Final = 1
+"""Private datasets that are made at a time: while one is, the event loop has half of a processor."""
 
 SHOWN: Final = 16
 """Most assets that `DKG-Private` names."""

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from dkg.pages import Pages
     from node.private.packed import PrivateDataset
 
-AUDIENCE_QUADS_MAX: Final = 50_000
-"""Most private quads of one audience."""
+AUDIENCE_QUADS_MAX: Final = 20_000
+"""Most private quads of one audience: it takes about a second to make one of a few thousand, for each public root."""
 
 AUDIENCES_BYTES: Final = 96 * 1024 * 1024
 """Bytes of audiences that are kept for the next query."""
@@ -35,6 +35,7 @@ GRAPHS_MAX: Final = 4_000
 """Most graphs of a public dataset that is asked together with private ones; all are named to the engine."""
 
 _LISTS: Final = 8  # of graphs, that are remembered
+_REFUSED: Final = 64  # audiences that were too large, so that nobody works for them twice
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,20 +74,33 @@ class Audiences:
         self._lock = threading.Lock()
         self._made: OrderedDict[tuple[bytes, ...], Audience] = OrderedDict()
         self._graphs: OrderedDict[bytes, frozenset[bytes]] = OrderedDict()
+        self._refused: OrderedDict[tuple[bytes, ...], str] = OrderedDict()
 
     def made(self, pages: Pages, root: bytes, parts: Sequence[PrivateDataset]) -> Audience:
         """The audience of a public dataset and private ones. Raises `LimitError`, and what reading pages raises."""
         key = root, *sorted(part.root for part in parts)
         with self._lock:
-            found = self._made.get(key)
+            found, refused = self._made.get(key), self._refused.get(key)
+        if refused is not None:
+            raise LimitError(refused)
         if found is None:
-            found = _made(pages, root, parts)
+            found = self._new(key, pages, root, parts)
         with self._lock:
             self._made[key] = found
             self._made.move_to_end(key)
             while sum(len(one.car) for one in self._made.values()) > self._bytes_kept:
                 self._made.popitem(last=False)
         return found
+
+    def _new(self, key: tuple[bytes, ...], pages: Pages, root: bytes, parts: Sequence[PrivateDataset]) -> Audience:
+        try:
+            return _made(pages, root, parts)
+        except LimitError as error:
+            with self._lock:
+                self._refused[key] = str(error)
+                while len(self._refused) > _REFUSED:
+                    self._refused.popitem(last=False)
+            raise
 
     def public_graphs(self, pages: Pages, root: bytes) -> frozenset[bytes]:
         """The graphs of a public dataset. Raises `LimitError` for over `GRAPHS_MAX`."""

@@ -274,3 +274,33 @@ def test_a_grant_that_ends_while_its_query_runs_shows_nothing(own: PrivateSite) 
     runner.close()
     assert response.status_code == 404
     assert CANARY not in response.text
+
+
+def test_no_answer_over_private_parts_is_remembered(own: PrivateSite) -> None:
+    shown, remembered = own.session(GRANTED), own.app.state.dkg.remembered
+    before = remembered.held
+    for fields in ({"private": "all"}, {"private": str(AIR)}, {"private": str(AIR), "scope": "private"}):
+        for accept in ("text/csv", "application/vnd.ipld.car"):
+            own.get("/sparql", params={"query": EVERYTHING[0], **fields}, headers={"Accept": accept, **shown})
+    assert remembered.held == before
+    own.get("/sparql", params={"query": EVERYTHING[0]}, headers=shown)
+    assert remembered.held > before  # what is public is
+    for _ in range(2):
+        response = own.get("/sparql", params={"query": EVERYTHING[0]}, headers=shown)
+        assert CANARY not in response.text
+
+
+def test_nobody_works_twice_for_an_audience_that_is_too_large(
+    shared: PrivateSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages, root = StoredPages(shared.node.store.pages), shared.node.standing(None).root
+    parts = [shared.vault.load(shared.version("air"))]
+    audiences = Audiences()
+    with monkeypatch.context() as small:
+        small.setattr(module, "PRIVATE_BYTES_MAX", 1)
+        with pytest.raises(LimitError) as first:
+            audiences.made(pages, root, parts)
+    with pytest.raises(LimitError) as again:
+        audiences.made(pages, root, parts)
+    assert str(again.value) == str(first.value)
+    assert audiences.made(pages, root, []).root == root

@@ -31,6 +31,7 @@ from node.core.heads import CoreChain, CoreHeads
 from node.core.housekeeping import Housekeeping
 from node.core.intake import Spills
 from node.core.leases import Leases
+from node.core.mending import Mending
 from node.core.own import Own
 from node.core.providing import PENDING_MAX, Providing
 from node.core.shelf import Shelf
@@ -41,6 +42,7 @@ from node.core.uploads import Uploads
 from node.core.view import anchored
 from node.core.viewing import HeldViews
 from node.core.watch import Watch
+from node.replication.ask import Asker
 from node.replication.complete import Builder
 from node.replication.fetch import LANE
 from node.replication.messages import Hello
@@ -151,6 +153,7 @@ class NodeCore(Answers):
         )
         server = Server(parts.runtime, hello, parts.served, self.heads, prover=self._prove, quotas=settings.quotas)
         parts.transport.on_request(server.handle)
+        self.mending = Mending(parts, Asker(parts.transport, hello))
         return replicator, server
 
     def close(self) -> None:
@@ -179,6 +182,7 @@ class NodeCore(Answers):
                 ("relay", self.uploads.relay),
                 ("own", self.own.run),
                 ("garbage", self.housekeeping.collect),
+                ("mending", self.mending.run),
                 ("views", self.housekeeping.make_views),
                 ("peers", self._look_at_peers),
                 ("directory", self.providing.run),
@@ -197,6 +201,7 @@ class NodeCore(Answers):
                 await task()
             except DkgError as error:
                 self.parts.log("failed", task=name, why=str(error))
+                self.mending.soon()
             except BaseExceptionGroup as group:
                 known, others = group.split(DkgError)
                 if known is None or others is not None:

@@ -150,12 +150,17 @@ ROWS = (
     Row(
         "A6",
         "a bit flips at rest",
-        "found before it is used, never served; pages come back from elsewhere",
+        "found before it is used, never served; pages come back from peers",
         200,
         (
             *places(STORAGE, ("test_a_flipped_bit_is_never_served_and_is_found", 200)),
             *places(
                 "node/faults/test_bits", ("test_a_bit_that_flips_while_a_node_is_down_is_found_or_changes_nothing", 200)
+            ),
+            *places(
+                "node/core/test_mending",
+                "test_damaged_pages_come_back_from_a_peer",
+                "test_a_peer_that_sends_other_pages_is_penalised_and_another_is_asked",
             ),
             *places("node/storage/test_sealed", ("test_a_flipped_bit_is_found_or_changed_nothing", 200)),
             *places(CHAINFILE, ("test_a_bit_that_flips_anywhere_is_never_read_as_something_else", 60)),

@@ -94,7 +94,7 @@ def test_a_bit_that_flips_while_a_node_is_down_is_found_or_changes_nothing(folde
     quiet.run(main)
     assert set(seen) == set(FILES)
     assert outcomes.total() == FLIPS
-    assert min(outcomes.values()) > FLIPS // 50
+    assert len(outcomes) == 3
 
 
 def problems(directory: Path) -> list[str]:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 INTERVAL_S: Final = 2.0
 """Time between two announcements of this node at least, in seconds."""
 
+BATCH_S: Final = 0.1
+"""Longest wait of what there is to tell for more of it, in seconds."""
+
 HEARD_PER_S: Final = 1.0
 """Announcements of one peer that are looked at, a second; a few more at a time."""
 
@@ -82,7 +85,7 @@ class Gossip:
         """Announce what there is to tell, for ever."""
         while True:
             await self._news.wait()
-            await self._runtime.sleep(INTERVAL_S * self._runtime.random.random() / 4)  # so that a batch comes together
+            await self._runtime.sleep(BATCH_S * self._runtime.random.random())  # so that a batch comes together
             self._news = self._runtime.event()
             while self._pending:
                 heads = tuple(islice(self._pending.values(), ANNOUNCED_MAX))

@@ -50,6 +50,12 @@ CHANGE_LAST_S: Final = 10.0
 CHANGE_PEERS_MAX: Final = 3
 """Most peers that are asked for a change before its pages are fetched instead."""
 
+CHANGE_WAIT_S: Final = 2.0
+"""How long to wait for a peer to come to have a dataset that none has yet, in seconds: whoever hears of a block first
+finds nobody, and pages are many times as long as a change."""
+
+_LOOK_S: Final = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -125,8 +131,21 @@ class Replication:
 
     async def _by_change(self, head: Anchored, old: bytes) -> bool:
         """Make the dataset whole from a change that a peer tells; False if nobody tells it."""
-        order = self._acquaintances.order(head.root, self._transport.peers(), self._runtime.now())
-        found: list[_Change] = []
+        since, found = self._runtime.now(), list[_Change]()
+        while not found:
+            order = self._acquaintances.order(head.root, self._transport.peers(), self._runtime.now())
+            if order:
+                await self._ask_change(head, old, order, found)
+            have = self._acquaintances.providers(head.root, self._transport.peers())
+            if not found and (have or self._runtime.now() - since > CHANGE_WAIT_S):
+                return False
+            if not found:
+                await self._runtime.sleep(_LOOK_S)
+        await self._blocking(lambda: complete_change(self._store, old, head.root, *found[0]))
+        return True
+
+    async def _ask_change(self, head: Anchored, old: bytes, order: list[str], found: list[_Change]) -> None:
+        """Ask some peers for a change; whoever turns out not to have the dataset is remembered."""
 
         async def ask(peer: str, done: Event) -> None:
             change = await self._forgiving(peer, lambda: self._change_of(peer, head, old))
@@ -143,10 +162,6 @@ class Replication:
                 await self._runtime.wait(done, CHANGE_NEXT_S)
             await self._runtime.wait(done, CHANGE_LAST_S)
             nursery.cancel()
-        if not found:
-            return False
-        await self._blocking(lambda: complete_change(self._store, old, head.root, *found[0]))
-        return True
 
     async def _forgiving(self, peer: str, ask: Callable[[], Awaitable[Result]]) -> Result | None:
         """What a peer answers; None when it does not, which is remembered."""
@@ -179,6 +194,7 @@ class Replication:
     async def _root_page(self, peer: str, head: Anchored) -> DatasetRoot:
         ((_, raw),) = await self._asker.pages(peer, [head.root])
         if raw is None:
+            self._acquaintances.lacks(peer, head.root, self._runtime.now())
             raise NotHeldError(f"the peer {peer} does not have the dataset {cid_text(head.root)}")
         if cid_of(raw) != head.root:
             raise PeerError(f"the peer {peer} sent another page than {cid_text(head.root)}")

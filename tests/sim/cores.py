@@ -128,6 +128,8 @@ class CoreNode:
         self._nursery: SimNursery | None = None
         self._died: SimEvent | None = None
         self.transport: SimTransport | None = None
+        self.links: list[str] | None = None
+        """Whom it is connected with; None: everybody."""
 
     @property
     def core(self) -> NodeCore:
@@ -199,7 +201,7 @@ class CoreNode:
             database.require_writable = asked  # type: ignore[method-assign]
 
     def _parts(self, runtime: SimRuntime, store: NodeStore) -> Parts:
-        self.transport = SimTransport(self.net.net, self.name, runtime)
+        self.transport = SimTransport(self.net.net, self.name, runtime, self.links)
         loop = self.net.loop
         made = Parts(
             runtime=runtime,

@@ -27,13 +27,16 @@ if TYPE_CHECKING:
     from tests.sim.transport import Liar
 
 
-def liar(kind: str, runtime: SimRuntime) -> Liar:
-    """A liar of a kind in `KINDS`."""
+def liar(kind: str, runtime: SimRuntime, faults: Faults | None = None) -> Liar:
+    """A liar of a kind in `KINDS`. `faults`: where stalls are counted."""
     rng = runtime.random
 
     async def bend(_peer: str, message: bytes, honest: bytes) -> bytes:
         if kind == "stalls" and rng.random() < 0.5:
-            await runtime.sleep(rng.uniform(1, 300))
+            held_s = rng.uniform(1, 300)
+            if faults is not None:
+                faults.add("C9 stalls", held_s > TIMEOUT_S)
+            await runtime.sleep(held_s)
             return honest
         try:
             answer = decode(honest, PageAnswer, Heads, Change, Hello, Refusal)
@@ -127,9 +130,7 @@ def shifty(runtime: SimRuntime, faults: Faults, first: int) -> Liar:
             told = _stale(old, message, honest)
         else:
             old.setdefault(message, honest)
-            since = runtime.now()
-            told = await liar(kind, runtime)(peer, message, honest)
-            faults.add("C9 stalls", runtime.now() - since > TIMEOUT_S)
+            told = await liar(kind, runtime, faults)(peer, message, honest)
         if told != honest and kind in ROWS:
             faults.add(ROWS[kind])
         return told

@@ -27,7 +27,7 @@ from node.replication.messages import (
     Refusal,
     decode,
 )
-from node.replication.replicate import Replication, Report
+from node.replication.replicate import CHANGE_WAIT_S, Replication, Report
 from node.replication.serve import Quotas, Server
 from node.replication.squeeze import squeezed, unsqueezed
 from tests.node.replication.datasets import MALFORMED, changed, dataset
@@ -104,6 +104,35 @@ def test_a_change_comes_as_quads_and_no_page_with_them() -> None:
     assert (report.by_change, report.pages) == (True, 0)
     assert world.store.pages == source.pages
     assert world.transport.counted.answer_bytes < 6_000
+
+
+def test_whoever_hears_of_a_block_first_waits_a_little_for_somebody_who_has_the_change() -> None:
+    source, new = changed(500, 20)
+    before, old = dataset(500)
+    world = World(MemoryPageStore(), peers=3)
+    for name in ("p0", "p1", "p2"):
+        world.servers[name].pages.update(before.pages)
+    world.store.pages.update(before.pages)
+
+    def brought() -> None:
+        world.servers["p1"].pages.update(source.pages)
+        world.acquaintances.has("p1", new.root)  # as it announces
+
+    world.loop.call_later(1.0, brought)
+    report = world.bring(new, old.root)
+    assert (report.by_change, report.pages) == (True, 0)
+    assert 1.0 < world.loop.time < 1.5
+    assert world.transport.counted.requests < 12
+
+
+def test_where_nobody_comes_to_have_the_change_the_pages_are_looked_for() -> None:
+    _, new = changed(500, 20)
+    before, old = dataset(500)
+    world = World(before, peers=3)
+    world.store.pages.update(before.pages)
+    with pytest.raises(NobodyError):
+        world.bring(new, old.root)
+    assert world.loop.time > CHANGE_WAIT_S
 
 
 def test_a_change_that_nobody_can_tell_comes_as_the_pages_that_differ() -> None:

@@ -75,6 +75,26 @@ def show(args: argparse.Namespace, console: Console) -> int:
     return Exit.OK
 
 
+def check(args: argparse.Namespace, console: Console) -> int:
+    """Read every private part, and derive its root from its quads anew. Names no page and no quad."""
+    problems: list[str] = []
+    with closing(_vault(configured(args))) as vault:
+        parts = vault.versions()
+        for one in parts:
+            try:
+                dataset = vault.load(one)
+                if dataset.count != one.count or private_dataset(Ual.parse(one.ual), dataset.quads()).root != one.root:
+                    problems.append(f"a version of the private part of {one.ual} has other quads than its root says")
+            except DkgError as error:
+                problems.append(f"a version of the private part of {one.ual}: {error}")
+    if console.json:
+        console.object({"clean": not problems, "parts": len(parts), "problems": problems})
+    for problem in problems:
+        console.say(problem)
+    console.say(f"{len(parts)} private parts, {len(problems)} of them damaged")
+    return Exit.STORE if problems else Exit.OK
+
+
 @contextmanager
 def staged(args: argparse.Namespace, ual: Ual) -> Iterator[str | None]:
     """The commitment to the private part that `dkg publish --private FILE` names, which is on the disk; None for none.

@@ -107,3 +107,14 @@ def test_a_token_that_is_bound_to_an_address_reads_as_it(desk: Desk, ready: tupl
     assert (first.reads, second.reads) == (address_from_text(READER), None)
     assert desk.run("token", "new", "nothing", "--config", config).code == 1
     assert desk.run("token", "new", "wrong", "--reads", "0x1", "--config", config).code == 1
+
+
+def test_private_parts_are_checked(desk: Desk, ready: tuple[str, str]) -> None:
+    home, config = ready
+    desk.signed(home, "publish", "--private", desk.file("s.ttl", SECRET), "--asset", "a", "--config", config)
+    assert desk.ok("private", "check", "--config", config) == {"clean": True, "parts": 1, "problems": []}
+    (path,) = (Path(config).parent / "private").glob("*.part")
+    path.write_bytes(path.read_bytes()[:-4] + b"evil")
+    ran = desk.run("private", "check", "--config", config)
+    assert (ran.code, "damaged" in ran.err) == (3, True)
+    assert "canary-51ab" not in ran.err + ran.out

@@ -14,7 +14,7 @@
 | `peers`    | `peers`                                                                 |
 | `logs`     | `logs`                                                                  |
 | `push`     | `push`, `token new`: handing commits to nodes                           |
-| `private`  | `private grant`, `private revoke`, `private list`                       |
+| `private`  | `private grant`, `private revoke`, `private list`, `private check`      |
 | `asking`   | one request to a node, and its answer                                   |
 
 `define` is called by `dkg.client.cli.parser` whenever a command is not one of its own, so it imports nothing heavy.
@@ -246,6 +246,7 @@ def _private(add: Add) -> None:
         command.add_argument("reader", metavar="ADDRESS", help="who")
         _config(command)
     _config(add("private list", "node.cli.private:show", "print who may read which private parts"))
+    _config(add("private check", "node.cli.private:check", "check every private part that the node keeps"))
 
 
 def _logs(add: Add) -> None:

@@ -15,7 +15,7 @@ from dkg.evaluate import Dataset, evaluate
 from dkg.page import ORDERS, DatasetRoot
 from dkg.pages import MemoryPageStore, PageSink, StoredPages
 from dkg.proof import prove, verify
-from dkg.sparql import cover, filters, patterns
+from dkg.sparql import cover, filters, paths, patterns, steps
 from dkg.sparql.algebra import Form
 from dkg.terms import key_of
 from tests.oracle import (
@@ -118,6 +118,8 @@ _THRESHOLDS = (
     (cover, "CROSS_ROWS_MAX", 3),
     (cover, "FILTER_ROWS_MIN", 1),
     (filters, "BATCH_ROWS", 3),
+    (steps, "PRODUCT_ROWS_MAX", 1),
+    (paths, "BACKWARDS_ROWS_MIN", 1),
 )
 
 

@@ -69,6 +69,10 @@ def verify(args: argparse.Namespace, console: Console) -> int:
     car = read_proof(args.proof, budget)
     head = _head(args) if args.root is None else None
     root = args.root if head is None else dkg.root_text(head.root)
+    if args.private is not None:
+        from dkg.client.cli.opening import private_root  # noqa: PLC0415 - few proofs are of private parts
+
+        root = private_root(args, root, None if head is None else head.describe(), budget)
     start = time.perf_counter()
     answer = dkg.verify(car, text, root, limits=budget, **options)
     seconds = time.perf_counter() - start

@@ -215,6 +215,10 @@ def _verify(add: Callable[..., Parser]) -> None:
     command.add_argument("--root", metavar="CID", help="the root you trust")
     _question(command)
     _trust(command)
+    private = command.add_argument_group("for a proof over the private part of an asset")
+    private.add_argument("--private", metavar="UAL", help="the asset; the root is its publisher's public one then")
+    private.add_argument("--opening", metavar="FILE", help="file with the field DKG-Opening that came with the proof")
+    private.add_argument("--commitment", metavar="PROOF.car", help="public proof of the question for its commitment")
 
 
 def _trust(command: Parser) -> None:

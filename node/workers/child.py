@@ -17,7 +17,7 @@ from dkg.errors import DkgError, StoreError
 from node.workers.codec import Reply, decode_job, encode_reply
 from node.workers.errors import JobMemoryError, WorkerCrashedError
 from node.workers.execute import Executor
-from node.workers.frames import REQUEST_HEADER_BYTES_MAX, Frame, encode, receive
+from node.workers.frames import REQUEST_HEADER_BYTES_MAX, Frame, Receiver, encode
 from node.workers.jobs import is_private
 from node.workers.sandbox import LIFE_CPU_SECONDS
 from node.workers.warm import warm_up
@@ -53,7 +53,8 @@ def serve(run: Run, connection: socket.socket, settings: Settings, measures: dic
     """Do jobs until the node hangs up, or there is no memory left. `measures`: those that were not taken, and why."""
     worker = _Worker(run, settings)
     connection.sendall(encode({"ready": measures}))
-    while (frame := receive(connection, REQUEST_HEADER_BYTES_MAX, settings.input_bytes)) is not None:
+    receiver = Receiver(connection, REQUEST_HEADER_BYTES_MAX, settings.input_bytes)
+    while (frame := receiver.next()) is not None:
         connection.sendall(worker.reply(frame))
         del frame  # it may be large, and the next one too
 

@@ -88,29 +88,36 @@ def check_lengths(lengths: tuple[int, int], limits: tuple[int, int]) -> None:
             raise FrameError(f"a frame whose {what} has {length} bytes, over the limit of {most}")
 
 
-def receive(connection: socket.socket, header_max: int, payload_max: int) -> Frame | None:
-    """Wait for one frame; None when the other side is gone. Raises `FrameError`.
+class Receiver:
+    """Waits for frames, one at a time. What came with one and is of the next is kept for that."""
 
-    The other side sends no second frame before it has its answer to the first, so that what comes at once is of one.
-    """
-    head = connection.recv(_AT_ONCE_BYTES)
-    if len(head) < _LENGTHS.size:
-        rest = _exactly(connection, _LENGTHS.size - len(head)) if head else None
-        if rest is None:
+    def __init__(self, connection: socket.socket, header_max: int, payload_max: int) -> None:
+        self._connection = connection
+        self._limits = header_max, payload_max
+        self._rest = b""
+
+    def next(self) -> Frame | None:
+        """The next frame; None when the other side is gone. Raises `FrameError`."""
+        begun = self._rest or self._connection.recv(_AT_ONCE_BYTES)  # a small job comes whole
+        head = self._filled(begun, _LENGTHS.size) if begun else None
+        if head is None:
             return None
-        head += rest
-    lengths = _LENGTHS.unpack_from(head)
-    check_lengths(lengths, (header_max, payload_max))
-    start = _LENGTHS.size + lengths[0]
-    end = start + lengths[1]
-    if len(head) > end:
-        raise FrameError("another frame came before the first one was answered")
-    if len(head) < end:
-        rest = _exactly(connection, end - len(head))
-        if rest is None:
+        lengths = _LENGTHS.unpack_from(head)
+        check_lengths(lengths, self._limits)
+        start = _LENGTHS.size + lengths[0]
+        end = start + lengths[1]
+        data = self._filled(head, end)
+        if data is None:
             return None
-        head += rest
-    return Frame(_header(head[_LENGTHS.size : start]), head[start:end])
+        self._rest = data[end:]
+        return Frame(_header(data[_LENGTHS.size : start]), data[start:end])
+
+    def _filled(self, data: bytes, size: int) -> bytes | None:
+        """Some bytes and those that are missing up to a size; None when the other side is gone."""
+        if len(data) >= size:
+            return data
+        more = _exactly(self._connection, size - len(data))
+        return None if more is None else data + more
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes | None:

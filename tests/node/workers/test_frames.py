@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from node.workers.errors import (
     UnacceptableError,
     WorkerCrashedError,
 )
-from node.workers.frames import Frame, FrameError, FrameReader, encode, receive
+from node.workers.frames import Frame, FrameError, FrameReader, Receiver, encode
 from node.workers.jobs import EVERY_GRAPH, Check, Facts, Job, Parse, Plain, Prove, Query, Result
 from tests.node.workers.harness import NO_ROOT
 
@@ -83,17 +84,29 @@ def test_receiving_ends_with_the_other_side() -> None:
         with ours:
             with theirs:
                 theirs.sendall(sent)
-            assert receive(ours, 100, 100) is None
+            assert Receiver(ours, 100, 100).next() is None
 
 
 def test_receiving_takes_one_frame() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
+        receiver = Receiver(ours, 100, 100)
         theirs.sendall(encode({"a": 1}, b"x" * 100) + encode({"a": 2}, b""))
-        assert [receive(ours, 100, 100), receive(ours, 100, 100)] == [({"a": 1}, b"x" * 100), ({"a": 2}, b"")]
+        assert [receiver.next(), receiver.next()] == [({"a": 1}, b"x" * 100), ({"a": 2}, b"")]
         theirs.sendall(encode({"a": 1}, b"x" * 101))
         with pytest.raises(FrameError):
-            receive(ours, 100, 100)
+            receiver.next()
+
+
+def test_a_frame_longer_than_what_is_received_at_once_comes_whole_and_so_does_the_next() -> None:
+    ours, theirs = socket.socketpair()
+    frames = [({"a": 1}, b"x" * 300_000), ({"a": 2}, b"y" * 5)]
+    with ours, theirs:
+        sending = threading.Thread(target=theirs.sendall, args=(b"".join(encode(*frame) for frame in frames),))
+        sending.start()
+        receiver = Receiver(ours, 100, 300_000)
+        assert [receiver.next(), receiver.next()] == frames
+        sending.join()
 
 
 # --- jobs ------------------------------------------------------------------------------------------------------

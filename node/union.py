@@ -163,7 +163,13 @@ class Union:
 
 
 def build_union(pages: Pages, datasets: Mapping[Publisher, bytes], store: PageStore) -> Union:
-    """The union of datasets, from nothing: all quads are read, in bounded memory. This is what a union is."""
+    """The union of datasets, from nothing: all quads are read, in bounded memory. This is what a union is.
+
+    What is made goes to `store`; nothing is where the union is one of the datasets.
+    """
+    alone = _alone(pages, datasets)
+    if alone is not None:
+        return Union(alone, dict(datasets))
     sink = sink_of(store)
     trees: list[bytes] = []
     count = 0
@@ -176,6 +182,14 @@ def build_union(pages: Pages, datasets: Mapping[Publisher, bytes], store: PageSt
     return Union(root, dict(datasets))
 
 
+def _alone(pages: Pages, datasets: Mapping[Publisher, bytes]) -> bytes | None:
+    """The dataset of the only publisher there is, if all of it counts: then it is the union, as they are one set."""
+    if len(datasets) != 1:
+        return None
+    ((publisher, root),) = datasets.items()
+    return root if outside(pages, root, publisher) is None else None
+
+
 def update_union(pages: Pages, union: Union, datasets: Mapping[Publisher, bytes], store: PageStore) -> Union:
     """The union of `datasets`, made from another union.
 
@@ -184,6 +198,9 @@ def update_union(pages: Pages, union: Union, datasets: Mapping[Publisher, bytes]
     """
     if datasets == union.datasets:
         return union
+    alone = _alone(pages, datasets)
+    if alone is not None:
+        return Union(alone, dict(datasets))
     count = pages.root(union.root).count
     come: set[Quad] = set()
     gone: set[Quad] = set()

@@ -299,6 +299,17 @@ def test_an_update_reads_and_writes_in_proportion_to_the_change() -> None:
     assert costs[16_000, 8][0] < whole // 4
 
 
+def test_of_one_publisher_alone_the_union_is_its_dataset_and_costs_nothing() -> None:
+    store = Counted()
+    old, new, mixed = put(store, A), put(store, changed(A, 9, 5)), put(store, [*A, *FOREIGN])
+    store.read = store.new = 0
+    union = update_union(StoredPages(store), build_union(StoredPages(store), {ONE: old}, store), {ONE: new}, store)
+    assert (union.root, store.new) == (new, 0)
+    assert store.read < 20
+    assert update_union(StoredPages(store), union, {ONE: mixed}, store).root == plain(A) == old
+    assert build_union(StoredPages(store), {ONE: mixed}, store).root == old
+
+
 def test_a_change_outside_of_the_own_graphs_changes_nothing() -> None:
     store = Counted()
     union = store.union({ONE: A, TWO: B})

@@ -136,4 +136,5 @@ def test_a_token_is_made_once_for_each_name_and_kept_as_a_hash(desk: Desk) -> No
     assert made["scopes"] == ["metrics", "publish"]
     ran = desk.run(*argv)
     assert (ran.code, "left alone" in ran.err) == (1, True)
-    assert desk.run("token", "new", "me").code == 64
+    ran = desk.run("token", "new", "you", "--config", config)
+    assert (ran.code, "say what the token is for" in ran.err) == (1, True)

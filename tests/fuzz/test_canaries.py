@@ -37,9 +37,10 @@ def made(seed: int) -> Case:
     return case(seed)
 
 
-def caught_after(evaluator: Evaluator) -> int | None:
-    """Return the number of queries until an evaluator is caught, None if it is not."""
-    return next((n for n in range(QUERIES_MAX) if check.problem(made(n), {"canary": evaluator})), None)
+def caught_after(evaluator: Evaluator, first: int = 0) -> int | None:
+    """Return the seed of a query by which an evaluator is caught, None if it is not. `first`: the one to try first."""
+    seeds = (first, *range(QUERIES_MAX))
+    return next((n for n in seeds if check.problem(made(n), {"canary": evaluator})), None)
 
 
 # --- a spoiled oracle ----------------------------------------------------------------------------------------
@@ -109,6 +110,24 @@ def test_losing_one_quad_is_caught() -> None:
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 CANARIES: dict[str, Patch] = {}
+
+
+CAUGHT = {
+    "pushes outer bindings into optional": 1040,
+    "pushes outer bindings into minus": 1060,
+    "pushes outer bindings into exists": 941,
+    "does not cover the names of graphs": 341,
+    "does not cover that a named graph exists": 1115,
+    "pushes into sub selects with limits and aggregates": 880,
+    "does not follow closures": 207,
+    "does not cover nodes of zero length paths": 1906,
+    "takes unbound for a value that joins nothing": 1092,
+    "reads ranges without equal numbers of other types": 372,
+    "stops early under negation": 141,
+    "covers no more for what other branches begin with": 297,
+    "counts a triple once a graph": 488,
+}
+"""The first seed that catches a canary, where it is not one of the first hundred: tried first, to save time only."""
 
 
 def canary(patch: Patch) -> Patch:
@@ -287,11 +306,10 @@ def _covers_a_named_graph_as_a_part_of_the_default_graph(patch: pytest.MonkeyPat
     patch.setattr(cover.Coverage, "named_scope", named_scope)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CANARIES)
 def test_coverage_without_one_of_its_rules_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     CANARIES[name](monkeypatch)
-    seed = caught_after(answered)
+    seed = caught_after(answered, CAUGHT.get(name, 0))
     monkeypatch.undo()
     assert seed is not None
     assert check.problem(made(seed), {"answered": answered}) is None, "caught for another reason"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bench import chain, measure, node, report
 from bench.curve import curve
 from bench.data import ROOT
-from bench.profiled import profiled
+from bench.profiled import WHOLE, profiled
 
 if TYPE_CHECKING:
     from bench.measure import Plan
@@ -42,10 +42,12 @@ def arguments() -> argparse.ArgumentParser:
         choices=["all", "chain", "node", "curve", "profile"],
         default="all",
         help="all: the report (default); chain: gas, publishing and cold clients; node: queries per second, "
-        "replication, memory; curve: page sizes against sizes of proofs; profile: where the time of a question goes, "
-        "after all",
+        "replication, memory; curve: page sizes against sizes of proofs; profile: where time goes, and bytes of a "
+        "proof, after all",
     )
-    parser.add_argument("question", nargs="?", help="for profile: DATA/QUESTION, such as university/star")
+    parser.add_argument(
+        "question", nargs="?", help=f"for profile: DATA/QUESTION, such as university/star; or {', '.join(WHOLE)}"
+    )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="10^5 triples and few repetitions instead of 10^6")
     size.add_argument("--full", action="store_true", help="also build 10^7 triples, and take all of HPO")
@@ -132,10 +134,10 @@ def main() -> int:
         sys.stdout.write((json.dumps(found) if args.json else report.table(rows)) + "\n")
         return 0
     if args.what == "profile":
-        if not args.question or "/" not in args.question:
-            parser.error("profile needs a question, such as university/star")
-        plan = measure.Plan(triples, 1, 0.0, args.full, measure.DATA, say)
-        sys.stdout.write(profiled(plan, *args.question.split("/", 1)))
+        if not args.question:
+            parser.error(f"profile needs a question, such as university/star, or one of {', '.join(WHOLE)}")
+        plan = measure.Plan(triples, 1, 0.0, args.full, tuple(args.data or measure.DATA), say)
+        sys.stdout.write(profiled(plan, args.question))
         return 0
     before = json.loads(args.compare.read_text(encoding="utf-8")) if args.compare else None
     data = tuple(args.data or measure.DATA)

@@ -208,8 +208,8 @@ def change(ours: str, disk: str) -> dict[str, Any]:
     root, turns = subject.root, range(CHANGE_ROUNDS)
     every = [quad for batch in quads(subject.pages, root) for quad in batch]
     return {
-        "scattered": _changed(subject, root, peer, [_scattered(every, turn) for turn in turns]),
-        "together": _changed(subject, root, peer, [_together(every, turn) for turn in turns]),
+        "scattered": _changed(subject, root, peer, [scattered(every, turn) for turn in turns]),
+        "together": _changed(subject, root, peer, [together(every, turn) for turn in turns]),
     }
 
 
@@ -240,16 +240,16 @@ def _changed(subject: Subject, root: bytes, peer: DiskOxigraph, changes: list[Ch
     return {name: [t * 1e3 for t in found] for name, found in times.items()}
 
 
-def _scattered(every: Sequence[Quad], turn: int) -> Change:
-    """Quads spread evenly over all, others in each turn."""
+def scattered(every: Sequence[Quad], turn: int) -> Change:
+    """A change of quads spread evenly over all, others in each turn."""
     half = CHANGES // 2
     step = len(every) // half
     gone = list(every[turn * step // CHANGE_ROUNDS :: step][:half])
     return gone, _renamed(every[(2 * turn + 1) * step // (2 * CHANGE_ROUNDS) :: step][:half], turn)
 
 
-def _together(every: Sequence[Quad], turn: int) -> Change:
-    """Quads that stand side by side in spog: of the same subjects."""
+def together(every: Sequence[Quad], turn: int) -> Change:
+    """A change of quads that stand side by side in spog: of the same subjects."""
     start = (2 * turn + 1) * len(every) // (2 * CHANGE_ROUNDS)
     return list(every[start : start + CHANGES : 2]), _renamed(every[start + 1 : start + CHANGES : 2], turn)
 

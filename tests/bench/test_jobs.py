@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import data, questions
-from bench.jobs import CHANGE_ROUNDS, CHANGES, _scattered, _together
+from bench.jobs import CHANGE_ROUNDS, CHANGES, scattered, together
 from bench.processes import JobError, run
 from bench.report import question_table
 
@@ -62,7 +62,7 @@ def test_changes_are_made_on_both_sides_and_timed(larger: Path, tmp_path: Path) 
         )
 
 
-@pytest.mark.parametrize("choose", [_scattered, _together])
+@pytest.mark.parametrize("choose", [scattered, together])
 def test_changes_never_overlap_within_a_turn_or_between_turns(choose: Callable[[list[Quad], int], Change]) -> None:
     every: list[Quad] = [(b"<x:%06d>" % i, b"<x:p>", b'"%d"' % i, b"<x:g>") for i in range(20_000)]
     removed: set[Quad] = set()

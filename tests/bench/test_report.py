@@ -91,7 +91,7 @@ def test_a_fresh_process_tells_its_own_peak_and_not_its_parents() -> None:
 
 def test_memory_is_of_a_process_and_its_children_together() -> None:
     grow = "import subprocess, sys, time; data = bytearray(b'x') * 40_000_000; "
-    child = f"{grow} time.sleep(0.7)"
+    child = f"{grow} time.sleep(2)"
     parent = f"{grow} subprocess.run([sys.executable, '-c', {child!r}]); print('{{}}')"
     assert watched([sys.executable, "-c", parent]).peak > 80_000_000
 

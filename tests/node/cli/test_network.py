@@ -55,9 +55,17 @@ def belonging(directory: Path) -> list[psutil.Process]:
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    """Whether they have ended, sooner or later."""
-    psutil.wait_procs(processes)
-    return not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    """Whether they have ended, sooner or later. Of orphans, a zombie may stay where nobody buries them."""
+    while any(map(lives, processes)):
+        time.sleep(0.05)
+    return True
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def run(capsys: Capture, *argv: str) -> Any:  # noqa: ANN401 - JSON

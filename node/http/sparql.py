@@ -27,6 +27,7 @@ from node.http.problems import Code, Problem
 from node.http.protocol import read_query, with_base
 from node.http.watch import Watched
 from node.http.whole import Held, Whole, encoded
+from node.workers.errors import ViewFailedError
 from node.workers.jobs import EVERY_GRAPH, Plain, Prove, Query
 
 if TYPE_CHECKING:
@@ -140,6 +141,12 @@ class Sparql:
 
     async def evaluate(self, request: Request, standing: Standing, asked: Asked, wanted: Wanted) -> Result:
         """The answer from a root."""
+        try:
+            return await self._evaluated(request, standing, asked, wanted)
+        except ViewFailedError:  # the node has heard of it, and gives no view now: the pages answer
+            return await self._evaluated(request, standing, asked, wanted)
+
+    async def _evaluated(self, request: Request, standing: Standing, asked: Asked, wanted: Wanted) -> Result:
         context = self._context
         with context.service.reading(standing.root) as view:
             job = _job(standing.root, asked, wanted, None if view is None else str(view))

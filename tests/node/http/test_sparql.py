@@ -234,6 +234,16 @@ def test_a_view_answers_as_the_pages_do(own: Site) -> None:
     assert [own.query(text).json() for text in texts] == by_pages
 
 
+def test_where_a_view_is_damaged_the_pages_answer(own: Site) -> None:
+    right = own.query(NAMES).json()
+    root = own.node.standing(None).root
+    table = next(own.node.store.views.ensure(root).glob("*.sst"))
+    table.write_bytes(table.read_bytes()[:-1])
+    answer = own.query(NAMES + " # again, as an answer may be remembered")
+    assert (answer.status_code, answer.json()) == (200, right)
+    assert own.node.failed == {root}
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

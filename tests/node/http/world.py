@@ -44,6 +44,7 @@ from node.serving import (
 from node.storage import NodeStore, Operation
 from node.union import build_union, dataset_of
 from node.union_keeper import UNION, UnionKeeper, publisher_name
+from node.workers.errors import ViewFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,6 +96,8 @@ class Node:
     behind: int = 0
     log: RegistryLog = field(default_factory=RegistryLog)
     views: bool = False
+    failed: set[bytes] = field(default_factory=set)
+    """Roots whose views cannot be read."""
 
     def __post_init__(self) -> None:
         self.keeper = UnionKeeper(self.store, DOMAIN)
@@ -229,7 +232,11 @@ class Node:
     @contextmanager
     def _reading(self, root: bytes) -> Iterator[Path | None]:
         with self.store.holding(root):
-            yield self.store.views.path(root)
+            try:
+                yield None if root in self.failed else self.store.views.path(root)
+            except ViewFailedError:
+                self.failed.add(root)
+                raise
 
     async def read(self, work: Callable[[Pages], T]) -> T:
         def run() -> T:

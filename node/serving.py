@@ -266,8 +266,8 @@ class Service(Protocol):
     def operation(self, name: str) -> Operation | None:
         """An operation by its id."""
 
-    def operations(self, most: int) -> list[Operation]:
-        """The newest operations."""
+    def operations(self, most: int, before: tuple[int, str] | None = None) -> list[Operation]:
+        """Operations, those that changed last first. `before`: what comes after one, by its `updated` and its id."""
 
     def peers(self) -> list[PeerStatus]:
         """Connected peers."""

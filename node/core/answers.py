@@ -150,9 +150,9 @@ class Answers:
         """See `Service.operation`."""
         return self.desk.get(name)
 
-    def operations(self, most: int) -> list[Operation]:
+    def operations(self, most: int, before: tuple[int, str] | None = None) -> list[Operation]:
         """See `Service.operations`."""
-        return self.desk.recent(most)
+        return self.desk.recent(most, before)
 
     def peers(self) -> list[PeerStatus]:
         """See `Service.peers`."""

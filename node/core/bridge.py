@@ -90,9 +90,9 @@ class Bridge:
         """See `Service.operation`."""
         return self._core.operation(name)
 
-    def operations(self, most: int) -> list[Operation]:
+    def operations(self, most: int, before: tuple[int, str] | None = None) -> list[Operation]:
         """See `Service.operations`."""
-        return self._core.operations(most)
+        return self._core.operations(most, before)
 
     def peers(self) -> list[PeerStatus]:
         """See `Service.peers`."""

@@ -11,6 +11,7 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import replace
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg.client.database import make_directory, sync_directory
@@ -54,10 +55,12 @@ class Desk:
         """An operation by its id."""
         return self._all.get(name)
 
-    def recent(self, most: int) -> list[Operation]:
-        """The operations that were changed last, the latest first."""
-        found = sorted(self._all.values(), key=lambda one: (one.updated, one.created), reverse=True)
-        return found[: max(0, most)]
+    def recent(self, most: int, before: tuple[int, str] | None = None) -> list[Operation]:
+        """The operations that were changed last, the latest first. `before`: see `Service.operations`."""
+        places = [(-one.updated, one.id) for one in self._all.values()]
+        if before is not None:
+            places = [place for place in places if place > (-before[0], before[1])]
+        return [self._all[name] for _, name in nsmallest(max(0, most), places)]
 
     def unfinished(self, kind: str | None = None) -> list[Operation]:
         """Those on which something is left to do, the oldest first."""

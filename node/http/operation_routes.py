@@ -23,7 +23,7 @@ from node.http.asset_routes import ONE, Authority, Name, Owner
 from node.http.body import body_of, media_type_of
 from node.http.documented import BINARY, LOCATION
 from node.http.moments import wrong
-from node.http.node_routes import ITEMS, ITEMS_MAX
+from node.http.node_routes import ITEMS, ITEMS_MAX, following
 from node.http.problems import Code, Problem
 from node.http.shapes import Listed, OperationShape
 from node.http.tokens import Scope
@@ -49,6 +49,9 @@ RDF_TYPES: Final = {
 
 POLL_SECONDS: Final = 1
 """How long to wait until asking again how an operation goes, in seconds."""
+
+PLACE_PATTERN: Final = r"^[0-9]{1,12}-[A-Za-z0-9-]{1,64}$"
+PLACE_TEXT: Final = "A place in the list, as `next` names it: what comes after it."
 
 _KEY: Final = r"^[\x21-\x7e]{1,128}$"
 _SECURITY: Final[dict[str, Any]] = {"security": [{"token": [Scope.PUBLISH.value]}]}
@@ -175,11 +178,18 @@ class OperationRoutes:
     # --- how it goes -------------------------------------------------------------------------------------------
 
     async def operations(
-        self, request: Request, limit: Annotated[int, Query(ge=1, le=ITEMS_MAX, description="Most items.")] = ITEMS
+        self,
+        request: Request,
+        before: Annotated[str | None, Query(pattern=PLACE_PATTERN, description=PLACE_TEXT)] = None,
+        limit: Annotated[int, Query(ge=1, le=ITEMS_MAX, description="Most items.")] = ITEMS,
     ) -> Listed[OperationShape]:
-        """The operations that changed last."""
+        """The operations, those that changed last first."""
         self._context.authorize(request, Scope.PUBLISH)
-        return Listed(items=[OperationShape.of(one) for one in self._context.service.operations(limit)], next=None)
+        place = None if before is None else before.split("-", 1)
+        found = self._context.service.operations(limit + 1, (int(place[0]), place[1]) if place else None)
+        items = [OperationShape.of(one) for one in found[:limit]]
+        last = f"{found[limit - 1].updated}-{found[limit - 1].id}" if len(found) > limit else None
+        return Listed(items=items, next=following(request, "before", last) if last else None)
 
     async def operation(self, request: Request, response: Response, id: Id) -> OperationShape:  # noqa: A002
         """How an operation goes."""

@@ -254,6 +254,17 @@ def test_without_a_key_each_request_is_its_own(own: Site) -> None:
     assert len(own.get("/v1/operations?limit=1", headers=PUBLISH).json()["items"]) == 1
 
 
+def test_all_operations_come_in_parts(own: Site) -> None:
+    made = [publish(own, "one", "<x:s> <x:p> 1 .").json()["id"] for _ in range(5)]
+    found, path = [], "/v1/operations?limit=2"
+    while path:
+        part = own.get(path, headers=PUBLISH).json()
+        found += [item["id"] for item in part["items"]]
+        path = part["next"]
+    assert sorted(found) == sorted(made)
+    assert code(own.get("/v1/operations?before=x", headers=PUBLISH)) == (400, "parameter-invalid")
+
+
 def test_a_key_of_a_retraction_and_of_a_commit(own: Site) -> None:
     key, where = {**PUBLISH, "Idempotency-Key": "k"}, f"/v1/assets/{ual(0, 'people')}"
     first, again = (own.ask("DELETE", where, headers=key) for _ in range(2))

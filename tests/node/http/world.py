@@ -346,8 +346,11 @@ class Node:
     def operation(self, name: str) -> Operation | None:
         return self.store.operations.get(name)
 
-    def operations(self, most: int) -> list[Operation]:
-        return self.store.operations.recent(most)
+    def operations(self, most: int, before: tuple[int, str] | None = None) -> list[Operation]:
+        found = self.store.operations.recent(10_000)
+        if before is not None:
+            found = [one for one in found if (-one.updated, one.id) > (-before[0], before[1])]
+        return found[:most]
 
     def peers(self) -> list[PeerStatus]:
         return [

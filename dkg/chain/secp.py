@@ -56,6 +56,12 @@ def sign(digest: bytes, key: bytes) -> bytes:
     return made[:64] + bytes([made[64] + 27])
 
 
+def personal_digest(message: str) -> bytes:
+    """The digest of a personal message, as wallets sign it (EIP-191, version 0x45)."""
+    data = message.encode()
+    return keccak256(b"\x19Ethereum Signed Message:\n" + str(len(data)).encode() + data)
+
+
 def address_of(key: bytes) -> bytes:
     """The address of a private key of 32 bytes."""
     return _address(_private(key).public_key)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from dkg.chain.secp import address_from_text, checksum, keccak256, recover
+from dkg.chain.secp import address_from_text, checksum, personal_digest, recover
 from dkg.errors import InputError
 
 STATEMENT: Final = "Read private assets at this node."
@@ -84,8 +84,7 @@ class SignIn:
 
 def signed_by(message: str, signature: bytes) -> bytes:
     """The address that signed a message (EIP-191). Raises `SignatureError` for what is no canonical signature."""
-    data = message.encode()
-    return recover(keccak256(b"\x19Ethereum Signed Message:\n" + str(len(data)).encode() + data), signature)
+    return recover(personal_digest(message), signature)
 
 
 def _time_text(seconds: int) -> str:

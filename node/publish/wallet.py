@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eth_account import Account
 
 from dkg.chain.commit import SignedCommit
-from dkg.chain.secp import address_of, checksum, keccak256
+from dkg.chain.secp import address_of, checksum, keccak256, personal_digest, sign
 
 if TYPE_CHECKING:
     from dkg.chain.commit import Commit, Domain, Statement
@@ -35,6 +35,10 @@ class Wallet:
     def sign_commit(self, domain: Domain, commit: Commit) -> SignedCommit:
         """Sign a commit."""
         return SignedCommit.make(domain, commit, self._key)
+
+    def sign_personal(self, message: str) -> bytes:
+        """The signature of a personal message (EIP-191), 65 bytes: it is one of nothing that a chain takes."""
+        return sign(personal_digest(message), self._key)
 
     def sign(self, domain: Domain, statement: Statement) -> bytes:
         """The signature of a statement, 65 bytes."""

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
 from dkg.chain.secp import address_from_text
 from dkg.chain.ual import Ual
 from dkg.client.store import SqliteStore
+from dkg.errors import InputError
 from dkg.pages import StoredPages
+from node.cli.sign_in import require_ours
 from node.http.tokens import read_tokens
 from node.private.assets import committed_at
+from node.private.signin import SignIn
 from node.private.vault import Vault
+from tests.node.cli.test_nodes import started
 
 if TYPE_CHECKING:
     from tests.node.cli.conftest import Desk
@@ -118,3 +125,60 @@ def test_private_parts_are_checked(desk: Desk, ready: tuple[str, str]) -> None:
     ran = desk.run("private", "check", "--config", config)
     assert (ran.code, "damaged" in ran.err) == (3, True)
     assert "canary-51ab" not in ran.err + ran.out
+
+
+def signed_in(desk: Desk, home: str, url: str) -> Any:  # noqa: ANN401 - JSON
+    return desk.signed(home, "private", "sign-in", url)
+
+
+@pytest.mark.slow
+def test_whoever_has_a_key_signs_in_and_reads(desk: Desk, ready: tuple[str, str]) -> None:
+    """Also after a grant that was given while the node runs."""
+    home, config = ready
+    private = desk.file("s.ttl", SECRET)
+    ual = desk.signed(home, "publish", "--private", private, "--asset", "a", "--config", config)["ual"]
+    reader = desk.home("reader", account=3)
+    (Path(reader) / "chain.json").write_bytes((Path(home) / "chain.json").read_bytes())
+    token_file = desk.path / "token"
+    token_file.write_text(desk.ok("token", "new", "me", "--scope", "publish", "--config", config)["token"])
+    with started(config) as url:
+        desk.ok("push", url, "--home", home, "--token-file", str(token_file))
+        ran = desk.refused(reader, "private", "sign-in", url)
+        assert "may read nothing" in ran.err
+        desk.ok("private", "grant", ual, desk.address(3), "--config", config)
+        token = signed_in(desk, reader, url)["token"]
+        request = Request(f"{url}/v1/assets/{ual}/private", headers={"Authorization": f"Bearer {token}"})
+        with urlopen(request) as answer:
+            assert b"canary-51ab" in answer.read()
+        desk.ok("private", "revoke", ual, desk.address(3), "--config", config)
+        with pytest.raises(HTTPError) as refused:
+            urlopen(request)
+        with refused.value as told:
+            assert told.code == 404
+    log = Path(config).with_name("node.log").read_text()
+    assert token not in log
+    assert "canary-51ab" not in log
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, ""),
+        ({"domain": "evil.example"}, "another domain"),
+        ({"uri": "http://evil.example/v1/session"}, "another uri"),
+        ({"chain_id": 1}, "another chain id"),
+        ({"address": b"\x01" * 20}, "another address"),
+        ({"expires": 1_800_003_601}, "too long"),
+    ],
+)
+def test_a_message_for_another_node_is_not_signed(changes: dict[str, Any], says: str) -> None:
+    node, address = "http://127.0.0.1:8900", b"\x07" * 20
+    fair = SignIn("127.0.0.1:8900", address, f"{node}/v1/session", 31337, "a" * 64, 1_800_000_000, 1_800_000_300)
+    message = replace(fair, **changes).text()
+    if not changes:
+        require_ours(message, node, address, 31337, 1_800_000_000)
+        with pytest.raises(InputError, match="something else"):
+            require_ours(message + "\n", node, address, 31337, 1_800_000_000)
+        return
+    with pytest.raises(InputError, match=says):
+        require_ours(message, node, address, 31337, 1_800_000_000)

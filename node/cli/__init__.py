@@ -15,6 +15,7 @@
 | `logs`     | `logs`                                                                  |
 | `push`     | `push`, `token new`: handing commits to nodes                           |
 | `private`  | `private grant`, `private revoke`, `private list`, `private check`      |
+| `sign_in`  | `private sign-in`                                                       |
 | `asking`   | one request to a node, and its answer                                   |
 
 `define` is called by `dkg.client.cli.parser` whenever a command is not one of its own, so it imports nothing heavy.
@@ -247,6 +248,15 @@ def _private(add: Add) -> None:
         _config(command)
     _config(add("private list", "node.cli.private:show", "print who may read which private parts"))
     _config(add("private check", "node.cli.private:check", "check every private part that the node keeps"))
+    command = add(
+        "private sign-in",
+        "node.cli.sign_in:sign_in",
+        "show a node whose key you have, and print a token to read with",
+        "The token is good for an hour, for what was granted to your address.",
+    )
+    command.add_argument("node", metavar="URL", help="the node, as http://127.0.0.1:8900")
+    command.add_argument("--password-file", metavar="FILE", help="file with the password (default: ask for it)")
+    _home(command)
 
 
 def _logs(add: Add) -> None:

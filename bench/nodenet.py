@@ -15,15 +15,15 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from bench.data import ROOT
+from dkg.car import car_blocks, car_header
 from dkg.chain.commit import ZERO_HASH, Commit, SignedCommit
 from dkg.chain.secp import address_of
 from dkg.chain.ual import Publisher
 from dkg.client.load import load_files
 from dkg.client.store import SqliteStore
 from dkg.dataset import update_dataset
-from dkg.page import CID_PREFIX, cid_text
+from dkg.page import CID_PREFIX, Inner
 from dkg.pages import StoredPages
-from node.cli.push import car_of_new
 from node.config import example
 from node.devnet.accounts import dev_accounts
 from node.home import Home
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dkg.client.settings import ChainSettings
+    from dkg.pages import Pages
     from dkg.terms import Quad
 
 LOOK_S: Final = 0.01
@@ -52,6 +53,8 @@ _UNLIMITED: Final[dict[str, Any]] = {
     "http.requests_per_s": 1e9,
     "http.requests_burst": 10**9,
     "http.client_requests_at_once": 128,
+    "http.request_seconds": SECONDS_MAX,
+    "http.body_seconds": SECONDS_MAX,
     "http.pages_bytes": 2**30,
     "http.uploads_bytes": 2**32,
     "workers.waiting_per_client": 128,
@@ -252,7 +255,7 @@ class Source:
         """Give the newest commit with its new pages to a node that brings it to the chain; the bytes of the pages."""
         assert self._last is not None  # noqa: S101 - there is one
         signed = SignedCommit.make(self._domain, self._last, self._key)
-        car = b"".join(car_of_new(StoredPages(self.store), self.root, self._before))
+        car = self._car()
         headers = {
             "DKG-Commit": urlsafe_b64encode(signed.encode()).decode().rstrip("="),
             "Content-Type": "application/vnd.ipld.car",
@@ -268,8 +271,23 @@ class Source:
         wait_for("the commit is on the chain", mined)
         return len(car)
 
-    def __str__(self) -> str:
-        return cid_text(self.root)
+    def _car(self) -> bytes:
+        """The dataset's root and what is new in its tree of spog, from which the node makes the other trees."""
+        pages = StoredPages(self.store)
+        before = set() if self._before is None else set(_below(pages, pages.root(self._before).trees[0], set()))
+        cids = [self.root, *_below(pages, pages.root(self.root).trees[0], before)]
+        return b"".join([car_header(self.root), *car_blocks((cid, pages.page(cid).encode()) for cid in cids)])
+
+
+def _below(pages: Pages, top: bytes, known: set[bytes]) -> Iterator[bytes]:
+    """The pages of a tree, parents first, but for those that are known and what is below them."""
+    waiting = [top]
+    while waiting:
+        cid = waiting.pop()
+        if cid not in known:
+            yield cid
+            page = pages.node(cid)
+            waiting += page.children[::-1] if isinstance(page, Inner) else ()
 
 
 @contextmanager

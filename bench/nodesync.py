@@ -80,7 +80,7 @@ def _squeezed(lines: Iterator[bytes]) -> int:
 
 def _warm(plan: Plan, source: Source, first: Node, second: Node, how: str) -> Json:
     """One change: half of its quads go, half come."""
-    gone, come = _change(plan, source, how)
+    gone, come = change(plan, source.prefix, how)
     seq, old = second.held(source.address) + 1, second.root()
     source.change(come, gone)
     before = second.traffic()
@@ -102,7 +102,7 @@ def _warm(plan: Plan, source: Source, first: Node, second: Node, how: str) -> Js
     }
 
 
-def _change(plan: Plan, source: Source, how: str) -> tuple[list[Quad], list[Quad]]:
+def change(plan: Plan, prefix: str, how: str) -> tuple[list[Quad], list[Quad]]:
     """Quads that go and as many that come: names of students of one department after the other, or all over."""
     name = f" <{UNIV}age> "
     named = ((triple, number) for triple, number in triples(plan) if name in triple)
@@ -113,7 +113,7 @@ def _change(plan: Plan, source: Source, how: str) -> tuple[list[Quad], list[Quad
     gone, come = [], []
     for triple, number in half:
         subject, predicate, value = (part.encode() for part in triple.split(" ", 2))
-        graph = f"<{source.prefix}dept{number}>".encode()
+        graph = f"<{prefix}dept{number}>".encode()
         gone.append((subject, predicate, value, graph))
         come.append((subject, predicate, value.replace(b'"', b'"1', 1), graph))
     return gone, come

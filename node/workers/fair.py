@@ -53,6 +53,7 @@ class FairQueue(Generic[T]):
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings = settings
+        self._runs, self._time = settings.client_runs, settings.client_time
         self._clock = clock
         self._clients: OrderedDict[str, _Client[T]] = OrderedDict()
         self._waiters: dict[str, _Client[T]] = {}
@@ -151,7 +152,7 @@ class FairQueue(Generic[T]):
 
     def _line_up(self, name: str, client: _Client[T]) -> None:
         """Give a client its place at the end of the line, if it may run something and has none."""
-        if client.waiting and client.running < self._settings.client_runs:
+        if client.waiting and client.running < self._runs:
             self._turns.setdefault(name)
 
     def _bump(self, own: int) -> T:
@@ -168,7 +169,7 @@ class FairQueue(Generic[T]):
         if client is None:
             self._forget()
             now = self._clock()
-            client = _Client(self._settings.client_time, self._settings.client_bytes, now)
+            client = _Client(self._time, self._settings.client_bytes, now)
             self._clients[name] = client
         self._clients.move_to_end(name)
         return client
@@ -190,12 +191,12 @@ class FairQueue(Generic[T]):
             raise self.overloaded(f"{len(self._clients)} clients are here already")
 
     def _is_full(self, client: _Client[T]) -> bool:
-        return client.seconds >= self._settings.client_time and client.bytes >= self._settings.client_bytes
+        return client.seconds >= self._time and client.bytes >= self._settings.client_bytes
 
     def _refill(self, client: _Client[T]) -> None:
         settings, now = self._settings, self._clock()
         share = max(0.0, now - client.at) / settings.window_seconds
-        client.seconds = min(settings.client_time, client.seconds + share * settings.client_time)
+        client.seconds = min(self._time, client.seconds + share * self._time)
         client.bytes = min(settings.client_bytes, client.bytes + share * settings.client_bytes)
         client.at = now
 
@@ -203,7 +204,7 @@ class FairQueue(Generic[T]):
         self._refill(client)
         settings = self._settings
         for left, whole, what in (
-            (client.seconds, settings.client_time, "seconds of workers' time"),
+            (client.seconds, self._time, "seconds of workers' time"),
             (client.bytes, settings.client_bytes, "bytes"),
         ):
             if left <= 0:

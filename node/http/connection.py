@@ -50,7 +50,9 @@ class Cycle(RequestResponseCycle):
 
     async def send(self, message: ASGISendEvent) -> None:
         """Take a part of an answer."""
-        if self.flow.write_paused or self.disconnected or self.response_complete:
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected or self.response_complete:
             await super().send(message)
         elif message["type"] == "http.response.start" and not self.response_started:
             self._head = self._head_of(message["status"], list(message.get("headers", ())))

@@ -19,12 +19,14 @@ from node.private.assets import committed_at
 from node.private.keeping import ORPHAN_S, Keeper
 from node.private.packed import private_dataset, private_quads
 from node.serving import Stage
-from node.storage import Operation
+from node.storage import Operation, backup
 from tests.node.http.conftest import bearer, walk
 from tests.node.http.world import DEPTH, address, ual
 from tests.node.private.site import CANARY, GRANTED, OTHER, PRIVATE, PUBLISHER, PrivateSite, graph_of, told
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
 
     from dkg.chain.ual import Ual
@@ -387,3 +389,30 @@ def test_what_was_taken_back_is_not_read_as_of_an_older_moment_either(own: Priva
         response = own.get("/sparql", params=fields | private, headers=shown)
         assert response.status_code == (200 if private == {"private": "all"} else 404)
         assert CANARY not in response.text
+
+
+def test_a_backup_has_nothing_private(shared: PrivateSite, tmp_path: Path) -> None:
+    secrets = [*shared.secrets(), CANARY.encode()]
+    copied = backup(shared.node.store.directory, tmp_path / "copy")
+    assert copied.roots
+    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == ["pages.db", "state.db"]
+    for path in (tmp_path / "copy").iterdir():
+        assert not [one for one in secrets if one in path.read_bytes()]
+
+
+def test_what_is_private_counts_nowhere(own: PrivateSite) -> None:
+    def figures() -> tuple[int, int]:
+        usage = own.node.store.usage()
+        return usage.other, usage.used - usage.pages - usage.logs - usage.state
+
+    before = figures()
+    many = "".join(f'<urn:s{number}> <urn:p> "{number}" .' for number in range(2_000))
+    own.vault.stage(AIR, private_dataset(AIR, private_quads(AIR, many.replace(" .", " .\n").encode())))
+    assert figures() == before
+
+
+def test_a_private_document_has_so_many_bytes_and_no_more(own: PrivateSite) -> None:
+    turtle = '<urn:s> <urn:p> "x" .'
+    assert own.made_with(document_bytes=len(turtle)).put("new", turtle).status_code == 202
+    refused = own.made_with(document_bytes=len(turtle) - 1).put("new", turtle)
+    assert (refused.status_code, refused.json()["code"]) == (413, "body-too-large")

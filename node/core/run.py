@@ -31,6 +31,7 @@ from node.core.bridge import Bridge, release
 from node.core.core import NodeCore
 from node.core.events import LEVELS, EventLog, LoggingHandler
 from node.core.makeview import make_view
+from node.core.memory import few_pools, give_back_now_and_then
 from node.core.nobody import Nobody
 from node.core.parts import Parts
 from node.core.statusfile import StatusFile
@@ -73,6 +74,7 @@ def run(config: Config, *, ready: Callable[[dict[str, Any]], None] | None = None
     `ready`: told where it answers, once it does. Raises `InputError` and `StoreError` if it cannot start.
     """
     with _logging(config) as log:
+        few_pools()
         log("starting", version=release(), pid=os.getpid(), directory=str(config.directory))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             process = Process(config, log, ready)
@@ -127,7 +129,9 @@ class Process:
         try:
             async with AsyncExitStack() as stack:
                 core = await self._start(stack)
+                trimming = asyncio.ensure_future(give_back_now_and_then())
                 failed = await self._until_stopped(core)
+                trimming.cancel()
                 self._halt.set()
                 deadline.start()
             return 1 if failed else 0

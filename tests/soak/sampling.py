@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -48,11 +49,12 @@ def look(node: NodeProcess) -> dict[str, float]:
 def disk(directory: Path) -> int:
     """Bytes of the files of a directory, as the disk holds them."""
     total = 0
-    for path in directory.rglob("*"):
-        try:
-            total += path.stat().st_blocks * 512
-        except FileNotFoundError:
-            continue
+    for folder, _, names in os.walk(directory):  # which passes over what goes meanwhile
+        for name in names:
+            try:
+                total += Path(folder, name).stat().st_blocks * 512
+            except FileNotFoundError:
+                continue
     return total
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 QUERY = "SELECT ?s ?p ?o WHERE { ?s ?p ?o } ORDER BY ?s ?p ?o"
 
+ALL_QUERY = "SELECT ?s ?p ?o ?g WHERE { GRAPH ?g { ?s ?p ?o } }"
+
 KEPT_MAX = 40
 """Roots that a node keeps under all names, with the retention of the simulation."""
 
@@ -74,10 +76,18 @@ class Checks:
         self.checked += 1
 
     def started(self, node: CoreNode) -> None:
-        """A node has started: what it acknowledged before is there (I1)."""
-        for other, name, _ in self.acknowledged:
-            if other is node and node.core.desk.get(name) is None:
+        """A node has started: what it acknowledged before is there, and what is left of it to do can be done (I1)."""
+        desk = node.core.desk
+        for other, name, signed in self.acknowledged:
+            if other is not node:
+                continue
+            found = desk.get(name)
+            if found is None:
                 raise BrokenError(f"I1: {node.name} has forgotten the operation {name}")
+            if not Stage(found.state).finished and (
+                not desk.has_content(name) or desk.content(name) != signed.encode()
+            ):
+                raise BrokenError(f"I1: {node.name} has lost the commit that it acknowledged as {name}")
 
     def _block(self, node: CoreNode, standing: Standing) -> dict[bytes, Committed]:
         """The publishers' latest commits as of the block that an answer names; the block is one of the chain (I3)."""
@@ -99,7 +109,8 @@ class Checks:
         for actor in self.actors:
             with suppress(UnknownPublisherError, UnknownMomentError):
                 standing = node.core.standing((actor.address,), At(block=number))
-                if standing.root != CID_PREFIX + latest[actor.address].commit.root:
+                then = latest.get(actor.address)
+                if then is None or standing.root != CID_PREFIX + then.commit.root:
                     raise BrokenError(f"I3: {node.name} has another root for {actor.number} as of block {number}")
         with suppress(UnknownMomentError):
             standing = node.core.standing(None, At(time=block.header.timestamp))
@@ -233,6 +244,9 @@ class Checks:
         if not standing.publishers:
             return
         runner = node.core.parts.runner
+        for actor in self.actors:
+            with suppress(UnknownPublisherError, UnknownMomentError):
+                self._proved(node, node.core.standing((actor.address,)).root, actor)
         made = runner.run_sync(Prove(root=standing.root, text=QUERY), client="check")
         try:
             answer = verify(made.body, QUERY, standing.root)
@@ -247,6 +261,16 @@ class Checks:
                 expected |= {quad[:3] for quad in quads if quad[3].startswith(low)}
         if len(answer) != len(expected):
             raise BrokenError(f"I4: {node.name} answers {len(answer)} rows of {len(expected)}")
+
+    def _proved(self, node: CoreNode, root: bytes, actor: Actor) -> None:
+        """One publisher's answer verifies, and has what the publisher put there (I4)."""
+        made = node.core.parts.runner.run_sync(Prove(root=root, text=ALL_QUERY), client="check")
+        try:
+            rows = len(verify(made.body, ALL_QUERY, root))
+        except ProofError as error:
+            raise BrokenError(f"I4: {node.name}: its proof for {actor.number} does not hold: {error}") from error
+        if rows != len(actor.quads[root]):
+            raise BrokenError(f"I4: {node.name} answers {rows} rows for {actor.number}, of {len(actor.quads[root])}")
 
     def _kept_promises(self) -> None:
         """What was acknowledged is final, or was reported as failed (I1)."""

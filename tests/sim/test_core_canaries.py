@@ -6,14 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dkg.car import read_car, write_car
+from dkg.errors import StoreError
 from node.core.core import NodeCore
 from node.core.desk import Desk
 from node.core.shelf import Shelf
 from node.core.standings import Standings
 from node.core.unions import Unions
 from node.core.uploads import Uploads
+from node.core.view import LogView
 from node.replication.replicate import Replication, Report
-from node.serving import NOW, State
+from node.serving import NOW, State, UnknownPublisherError
 from node.workers.inprocess import InProcess
 from node.workers.jobs import Prove
 from tests.sim.actors import key_of
@@ -21,11 +23,12 @@ from tests.sim.checks import BrokenError
 from tests.sim.history import CoreHistory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pytest
 
-    from node.core.view import LogView
+    from dkg.chain.ual import Publisher
     from node.replication.messages import Anchored
     from node.serving import At, Standing
     from node.storage import Kept, Operation
@@ -59,6 +62,20 @@ def test_canary_i1_an_operation_that_is_acknowledged_and_not_written_down(
     check_seen(folder, "I1:", range(20))
 
 
+def test_canary_i1_an_operation_whose_commit_is_not_written_down(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory: dict[tuple[int, str], bytes] = {}
+
+    def content(self: Desk, name: str) -> bytes:
+        if (id(self), name) not in memory:
+            raise StoreError(f"{name} is gone")
+        return memory[id(self), name]
+
+    monkeypatch.setattr(Desk, "put_content", lambda self, name, data: memory.update({(id(self), name): data}))
+    monkeypatch.setattr(Desk, "has_content", lambda self, name: (id(self), name) in memory)
+    monkeypatch.setattr(Desk, "content", content)
+    check_seen(folder, "I1:", range(10))
+
+
 def test_canary_i2_a_dataset_that_is_kept_and_was_not_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run(self: Replication, head: Anchored, old: bytes | None) -> Report:
         root = await self._root_page(self._transport.peers()[0], head)
@@ -87,6 +104,24 @@ def test_canary_i3_a_node_that_says_it_is_not_behind(folder: Path, monkeypatch: 
     check_seen(folder, "I3:", range(10))
 
 
+def test_canary_i3_a_moment_that_is_a_block_too_late(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = LogView.at_block
+    monkeypatch.setattr(LogView, "at_block", lambda self, number: honest(self, number + 1))
+    check_seen(folder, "I3:", range(5), faults=False)
+
+
+def test_canary_i3_a_union_of_some_publishers_that_stays_as_it_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Unions._union
+
+    def union(self: Unions, old: Kept | None, datasets: Mapping[Publisher, bytes]) -> bytes:
+        return old.root if old is not None else honest(self, old, datasets)
+
+    monkeypatch.setattr(Unions, "_union", union)
+    check_seen(folder, "I3:", range(5), faults=False)
+
+
 def test_canary_i4_a_proof_without_its_last_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = InProcess.run_sync
 
@@ -110,6 +145,19 @@ def test_canary_i5_a_head_that_goes_back(folder: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Standings, "_newest", newest)
     check_seen(folder, "I5:", range(10), faults=False, commits=6)
+
+
+def test_canary_i5_a_node_that_forgets_a_publisher(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Standings.find
+
+    def find(self: Standings, publishers: tuple[bytes, ...] | None, at: At = NOW) -> Standing:
+        made = honest(self, publishers, at)
+        if made.seq is not None and made.seq > 2 and at == NOW:
+            raise UnknownPublisherError("never heard of it")
+        return made
+
+    monkeypatch.setattr(Standings, "find", find)
+    check_seen(folder, "I5:", range(5), faults=False, commits=5)
 
 
 def test_canary_i6_what_is_not_buried_is_shown_as_final(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,16 +136,15 @@ class History:
                 assert peer.startswith("liar") or "did not answer" in why, (node.name, peer, why)
 
 
-@pytest.mark.parametrize("seed", range(48))
+@pytest.mark.parametrize("seed", range(24))
 def test_three_to_six_nodes_and_a_liar_converge_after_every_fault(seed: int) -> None:
     history = History(seed, nodes=3 + seed % 4, liars=1)
     history.run()
     history.check()
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_ten_nodes_with_liars_of_every_kind_converge_after_every_fault(seed: int) -> None:
-    history = History(1000 + seed, nodes=10, liars=len(KINDS), commits=2)
+def test_ten_nodes_with_liars_of_every_kind_converge_after_every_fault() -> None:
+    history = History(1000, nodes=10, liars=len(KINDS), commits=2)
     history.run()
     history.check()
 

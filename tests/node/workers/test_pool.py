@@ -291,10 +291,9 @@ def _held() -> tuple[int, int, int]:
     return len(list(Path("/proc/self/fd").iterdir())), threading.active_count(), len(me.children(recursive=True))
 
 
-@pytest.mark.slow
-def test_fifty_pools_leave_no_file_no_thread_and_no_process(data: Data) -> None:
+def test_pools_leave_no_file_no_thread_and_no_process(data: Data) -> None:
     before = None
-    for number in range(50):
+    for number in range(15):
         with Pool(data.directory, Settings(workers=1 + number % 3), module=HOSTILE) as pool:
             if number % 5 == 0:
                 pool.start(FOR_EVER)

@@ -25,6 +25,7 @@ PAYER = KEYS[5]
 
 SETTINGS: dict[str, Any] = {
     "http.trusted_proxies": ["127.0.0.1"],  # so that the load comes from many clients
+    "http.remembered_bytes": 1024 * 1024,  # which is full before it is warm
     "storage.keep_days": 0,
     "storage.collect_s": 20.0,
     "storage.view_quads_min": 500,

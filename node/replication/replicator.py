@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from node.replication.transport import Directory, Transport
 
 
+LOOK_UP_AFTER_S: Final = 1.0
+"""How long a peer at hand may take to be known to have a dataset before the directory is asked, in seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How eager a node is."""
@@ -133,6 +137,7 @@ class Replicator:
         )
         self._running: dict[bytes, Anchored] = {}
         self._trouble: dict[bytes, _Trouble] = {}
+        self._looking_up: set[bytes] = set()
         self._missing = False
         self._changed: Event = runtime.event()
         transport.on_announce(self._gossip.hear)
@@ -206,8 +211,8 @@ class Replicator:
         return found
 
     async def _bring(self, nursery: Nursery, head: Anchored, old: bytes | None) -> None:
+        nursery.start_soon(self._look_up, head)
         try:
-            await self._look_up(head)
             report = await self._replication.run(head, old)
             await self._runtime.blocking(LANE, lambda: self._hooks.inspect(old, head))
             if not await self._runtime.blocking(LANE, lambda: self._accept(head)):
@@ -250,11 +255,21 @@ class Replicator:
         self._trouble[head.publisher] = _Trouble(head, failures, next_at, str(error))
 
     async def _look_up(self, head: Anchored) -> None:
-        """Ask the directory when none of the peers at hand is known to have a dataset."""
-        if self._directory is None or self._acquaintances.providers(head.root, self._transport.peers()):
+        """Ask the directory if none of the peers at hand comes to have a dataset that is being brought over.
+
+        It may take long, and nobody waits for it: what it finds is asked when it is there.
+        """
+        if self._directory is None or head.publisher in self._looking_up:
             return
-        for peer in await self._directory.find(head.root):
-            self._acquaintances.has(peer, head.root)
+        self._looking_up.add(head.publisher)
+        try:
+            await self._runtime.sleep(LOOK_UP_AFTER_S)
+            known = self._acquaintances.providers(head.root, self._transport.peers())
+            if self._running.get(head.publisher) == head and not known:
+                for peer in await self._directory.find(head.root):
+                    self._acquaintances.has(peer, head.root)
+        finally:
+            self._looking_up.discard(head.publisher)
 
     # --- anti-entropy ------------------------------------------------------------------------------------------------
 

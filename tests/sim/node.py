@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dkg.pages import PageStore
     from dkg.terms import Quad
     from node.replication.replicate import Report
+    from node.replication.transport import Directory
 
 CHAIN_ID = 31337
 REGISTRY = bytes.fromhex("5fbdb2315678afecb367f032d93f642f64180aa3")
@@ -139,6 +140,7 @@ class SimNode:
         links: list[str] | None = None,
         settings: Settings = SETTINGS,
         quotas: Quotas | None = None,
+        directory: Directory | None = None,
     ) -> None:
         self.name = name
         self.runtime = SimRuntime(net.loop, name)
@@ -151,7 +153,7 @@ class SimNode:
         self.transport.on_request(self.server.handle)
         self.replicator = Replicator(
             self.runtime,
-            Network(self.transport, HELLO),
+            Network(self.transport, HELLO, directory),
             self.chain,
             self.heads,
             self.store,

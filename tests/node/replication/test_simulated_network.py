@@ -18,7 +18,7 @@ from node.replication.replicator import Settings
 from node.replication.serve import Quotas
 from tests.datasets import university
 from tests.sim.liars import KINDS, liar
-from tests.sim.loop import SimEvent, StuckError
+from tests.sim.loop import SimEvent, SimRuntime, StuckError
 from tests.sim.node import (
     HeadMovedBackError,
     IncompleteHeadError,
@@ -283,6 +283,57 @@ def test_a_dataset_that_is_too_large_for_this_node_is_not_fetched_and_says_so() 
     assert nodes[0].heads.held(publisher.address) == log[0]
     assert nodes[1].heads.held(publisher.address) is None
     assert f"this node takes {most - 1} at most" in nodes[1].replicator.trouble[publisher.address]
+
+
+class SlowDirectory:
+    """A directory that takes as long as Kademlia may, and connects a node with whom it finds."""
+
+    def __init__(self, loop: Loop, found: list[str], links: list[str]) -> None:
+        self.runtime = SimRuntime(loop, "directory")
+        self.found = found
+        self.links = links
+        self.asked: list[bytes] = []
+
+    async def provide(self, root: bytes) -> None:
+        """Told."""
+
+    async def find(self, root: bytes) -> list[str]:
+        self.asked.append(root)
+        await self.runtime.sleep(25.0)
+        self.links += self.found
+        return self.found
+
+
+def test_nobody_waits_for_the_directory_when_a_peer_at_hand_has_the_dataset() -> None:
+    loop, net = network(1)
+    log: list[Anchored] = []
+    directory = SlowDirectory(loop, [], [])
+    home, node = SimNode(net, "home", log), SimNode(net, "node", log, directory=directory)
+    publisher = Publisher(1)
+    log.append(publisher.commit(QUADS[:50], [], 0))
+    node.see(1)  # before anybody has it
+    loop.call_later(0.5, lambda: home.publish(publisher, log[0]))
+    settle(loop, [home, node], 5.0)
+    assert node.up_to_date()
+    assert directory.asked == []
+
+
+def test_a_dataset_that_only_the_directory_knows_of_is_found_through_it() -> None:
+    loop, net = network(1)
+    log: list[Anchored] = []
+    links = ["crowd"]
+    directory = SlowDirectory(loop, ["home"], links)
+    home, crowd = SimNode(net, "home", log), SimNode(net, "crowd", log)
+    node = SimNode(net, "node", log, links=links, directory=directory)
+    publisher = Publisher(1)
+    log.append(publisher.commit(QUADS[:50], [], 0))
+    home.store.put_many(publisher.store.pages.items())
+    home.see(1)
+    home.heads.accept(log[0])
+    node.see(1)
+    settle(loop, [home, crowd, node], 60.0)
+    assert node.up_to_date()
+    assert directory.asked[0] == log[0].root
 
 
 # --- floods ----------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ PROVED: Final = "application/vnd.ipld.car"
 LEAST: Final = {"plain": 0.7, "proved": 0.35}
 """The least queries per second, as a part of oxigraph's."""
 
-REMEMBERED: Final = 500
+REMEMBERED: Final = 100
 """Queries that are asked again and again where answers are remembered."""
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from node.workers.jobs import Result
 
-ANSWER_BYTES_MAX: Final = 64 * 1024
+ANSWER_BYTES_MAX: Final = 256 * 1024
 """Longest body that is remembered, in bytes."""
 
 _ABOUT_BYTES: Final = 512  # what an answer takes besides its body

@@ -1,4 +1,4 @@
-"""Landlock: this process and its children may read some directories, and nothing else of the file system.
+"""Landlock: this process and its children may read some files and directories, and no others of the file system.
 
 It needs no privilege but `no_new_privs`, and Linux 5.13. Newer kernels also keep processes in it from signals to those
 outside and from abstract sockets (6.12), and from TCP (6.7).

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
+from dkg.client.database import PAGES
 from dkg.errors import LimitError, StoreError
 from node.workers.codec import encode_job
 from node.workers.crew import Crew
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 GRACE_SECONDS: Final = 0.1
 """What a job may still take, in seconds, when nobody waits for it any more. Killing a worker costs about as much as a
 few small jobs, so that small ones are let finish."""
+
+_DATABASE: Final = ("", "-wal", "-shm")  # what the names of a database's files end with, while a writer has it open
 
 
 @dataclass(slots=True, eq=False)
@@ -71,9 +74,10 @@ class State:
 class Workers:
     """Runs jobs in worker processes. An async context manager; see `Runner` for what `run` raises.
 
-    `store`: the directory of pages, which must be there, and which a writer should have open (without one, and with
-    nothing but reading allowed, the database cannot be read while a log of it is left). `readable`: what else workers
-    may read, such as the directory of views. `clock`: seconds that never go back; deadlines are the event loop's.
+    `store`: the directory of pages, which must be there. Whoever writes to it should have it open from before `start`
+    on: workers may read the files that the database has then, and nothing else there, as a node has its secrets and
+    what is private beside it. `readable`: what else they may read, such as the directory of views. `clock`: seconds
+    that never go back; deadlines are the event loop's.
     """
 
     isolated = True
@@ -89,7 +93,7 @@ class Workers:
     ) -> None:
         self.settings = settings or Settings()
         self._store = store
-        self._readable = [*([store] if store else []), *readable]
+        self._readable = list(readable)
         self._module = module
         self._clock = clock
         self._queue: FairQueue[_Ticket] = FairQueue(self.settings, clock)
@@ -103,7 +107,7 @@ class Workers:
         """Start the workers. Raises `SandboxError`, and `StoreError` for a directory that is not there."""
         if self._loop is not None:
             raise RuntimeError("these workers were started before")
-        for path in self._readable:
+        for path in (*([self._store] if self._store else []), *self._readable):
             if not path.is_dir():
                 raise StoreError(f"workers are to read {path}, and there is no such directory")
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
@@ -170,7 +174,8 @@ class Workers:
     # --- below ---------------------------------------------------------------------------------------------
 
     def _make_spawner(self, listener: Listener) -> Spawner:
-        return Spawner(listener, self._store, self.settings, self._readable, self._module)
+        own = [] if self._store is None else [self._store / f"{PAGES.file}{end}" for end in _DATABASE]
+        return Spawner(listener, self._store, self.settings, [*own, *self._readable], self._module)
 
     def _frame(self, job: Job) -> bytes:
         check_size(job, self.settings)

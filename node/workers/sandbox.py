@@ -4,7 +4,7 @@
 |-----------|------------------------------------------------------------------------|---------------------------------|
 | limits    | memory, processor time, files, writing of files, core dumps            | nothing                         |
 | network   | every network: a namespace of its own with nothing in it               | root, or user namespaces        |
-| landlock  | files other than programs and the node's store and views; writing them | Linux 5.13                      |
+| landlock  | files other than programs, the database of pages and views; writing    | Linux 5.13                      |
 | seccomp   | sockets, programs, processes, signals, changing files                  | x86_64 or aarch64               |
 
 Besides: no privileges and no way to new ones, no environment, no open files but the pipe, a session of its own, and

@@ -55,7 +55,7 @@ class Listener(Protocol):
 
 
 class Spawner:
-    """One zygote. `readable`: directories that workers may read."""
+    """One zygote. `readable`: files and directories that workers may read."""
 
     def __init__(
         self, listener: Listener, store: Path | None, settings: Settings, readable: list[Path], module: str

@@ -98,18 +98,26 @@ def test_a_job_does_not_wait_for_ever(data: Data) -> None:
 # --- the store -------------------------------------------------------------------------------------------------
 
 
-def test_workers_that_were_there_before_the_writer_see_what_it_writes(tmp_path: Path) -> None:
-    """With nobody writing there is no log, and they read the database as it is; then it changes below them."""
-    quads = university(50)
+def test_workers_see_what_is_written_while_they_run(tmp_path: Path) -> None:
+    """The log may be empty when they start, and the database changes below them; so it may when the log is emptied."""
     with SqliteStore(tmp_path / "store") as store:
-        root = dkg.build([quads], store)
-    with Pool(tmp_path / "store", Settings(workers=1)) as pool:
+        root = dkg.build([university(50)], store)
+    with SqliteStore(tmp_path / "store") as store, Pool(tmp_path / "store", Settings(workers=1)) as pool:
         ask = "SELECT ?o WHERE { <urn:new> <urn:p> ?o }"
         assert pool.run(Query(root=root, text=ask)).facts.rows == 0
-        with SqliteStore(tmp_path / "store") as store:
-            for number in range(20):
-                root = dkg.update(store, root, [(b"<urn:new>", b"<urn:p>", b'"%d"' % number, b"<urn:g>")], [])
-                assert pool.run(Query(root=root, text=ask)).facts.rows == number + 1
+        for number in range(20):
+            root = dkg.update(store, root, [(b"<urn:new>", b"<urn:p>", b'"%d"' % number, b"<urn:g>")], [])
+            assert pool.run(Query(root=root, text=ask)).facts.rows == number + 1
+            store.database.fold()
+
+
+def test_workers_read_a_store_that_nobody_writes_to(tmp_path: Path) -> None:
+    """There is no log then, and nothing is made beside the database."""
+    with SqliteStore(tmp_path / "store") as store:
+        root = dkg.build([university(50)], store)
+    with Pool(tmp_path / "store", Settings(workers=1)) as pool:
+        assert pool.run(Query(root=root, text="ASK { ?s ?p ?o }")).facts.rows == 1
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["pages.db"]
 
 
 # --- fairness --------------------------------------------------------------------------------------------------

@@ -188,6 +188,15 @@ def test_a_worker_reads_the_store_and_views_and_nothing_beside_them(hostile: Poo
         assert hostile.attempt(f"list {path}") == f"PermissionError: {NO_ACCESS}"
 
 
+def test_a_worker_reads_nothing_that_the_node_keeps_beside_its_pages(hostile: Pool, data: Data) -> None:
+    for name in ("private/private.db", "private/00.part", "tokens.json", "state.db", "peers/key", "inbox/x"):
+        secret = data.directory / name
+        secret.parent.mkdir(exist_ok=True)
+        secret.write_text("secret", encoding="utf-8")
+        assert hostile.attempt(f"read {secret}") == f"PermissionError: {NO_ACCESS}"
+        assert hostile.attempt(f"list {secret.parent}") == f"PermissionError: {NO_ACCESS}"
+
+
 def test_a_worker_writes_nothing(hostile: Pool, data: Data) -> None:
     before = (data.directory / "pages.db").read_bytes()
     for name in ("pages.db", "pages.db-wal", "pages.db-shm"):

@@ -203,9 +203,13 @@ class Outlet:
         """Wait until there is something to write; False at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._dropped or self._is_closing)
-            self._changed.wait_for(lambda: self._flushing or self._is_closing, GATHER_S)
+            self._changed.wait_for(self._has_gathered, GATHER_S)
             self._is_busy = bool(self._lines or self._dropped)
             return self._is_busy
+
+    def _has_gathered(self) -> bool:
+        """Whether there is enough to write at once, or somebody waits for it."""
+        return self._flushing > 0 or self._is_closing or self._bytes >= _TOGETHER_BYTES
 
     def _next(self) -> tuple[bytes, int]:
         """The next lines, and how many are lost if they cannot be written."""

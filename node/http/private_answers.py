@@ -10,9 +10,9 @@ one that does not exist.
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dkg.evaluate import ALL_GRAPHS
@@ -23,6 +23,7 @@ from node.http.moments import standing_for, state_headers
 from node.http.problems import Code, Problem
 from node.http.readers import UNSHARED, discreet, private_side, reader_of
 from node.http.sparql import content_type, wanted_of
+from node.http.turns import Turns
 from node.http.watch import Watched
 from node.private.assets import committed_at, require_few
 from node.workers.jobs import Plain, Prove
@@ -42,10 +43,7 @@ if TYPE_CHECKING:
     from node.http.sparql import Sparql
     from node.private.assets import Readable
     from node.serving import Service, Standing
-    from node.workers.jobs import Job, Result
-
-AT_ONCE: Final = 1
-"""Private datasets that are made at a time: while one is, the event loop has half of a processor."""
+    from node.workers.jobs import Job
 
 SHOWN: Final = 16
 """Most assets that `DKG-Private` names."""
@@ -61,7 +59,7 @@ class PrivateAnswers:
     def __init__(self, context: Context, sparql: Sparql) -> None:
         self._context = context
         self._sparql = sparql
-        self._making = asyncio.Semaphore(AT_ONCE)
+        self._turns = Turns()  # while a private dataset is made, the event loop has half of a processor
 
     async def answer(self, request: Request, asked: Asked, extra: dict[str, str]) -> Response:
         """Answer a query that asks private parts. Raises `Problem` and what evaluation raises.
@@ -85,7 +83,9 @@ class PrivateAnswers:
             standing = standing_for(context.service, asked.moment, context.clock)
             with context.service.reading(standing.root):
                 found = await self._found(standing, reader, private)  # 3
-                result = await self._evaluated(request, standing, asked, wanted, found)  # 4
+                job = await self._job(standing, reader, asked, wanted, found)
+                with Watched(request) if context.runner.isolated else nullcontext():
+                    result = await context.runner.run(job, client=exchange_of(request).client)  # 4
         if not assets.still(reader, found):  # 5
             raise unknown(private.uals or ())
         headers = {**state_headers(standing, context.clock()), **extra, **UNSHARED, **_told(found)}
@@ -108,14 +108,14 @@ class PrivateAnswers:
         """The private parts that are asked for. Raises `Problem` if one is not there for this caller."""
         assets, uals = private_side(self._context).assets, private.uals
         if uals is None:
-            found = await self._thread(lambda pages: assets.all(pages, standing.root, reader))
-            return [one for one in found if await self._stands(one.ual)]
-        named = await self._thread(lambda pages: assets.named(pages, standing.root, reader, uals))
-        if named is None or not all([await self._stands(ual) for ual in uals]):
+            found = await self._read(reader, lambda pages: assets.all(pages, standing.root, reader))
+            return [one for one in found if await self._stands(reader, one.ual)]
+        named = await self._read(reader, lambda pages: assets.named(pages, standing.root, reader, uals))
+        if named is None or not all([await self._stands(reader, ual) for ual in uals]):
             raise unknown(uals)
         return named
 
-    async def _stands(self, ual: Ual) -> bool:
+    async def _stands(self, reader: bytes, ual: Ual) -> bool:
         """Whether the publisher's newest dataset here still has a private part of an asset.
 
         What was taken back is not read as of an older moment either, nor while the union waits for somebody else.
@@ -123,17 +123,11 @@ class PrivateAnswers:
         service = self._context.service
         root = service.standing((ual.publisher.address,)).root
         with service.reading(root):
-            return await self._thread(lambda pages: committed_at(pages, root, ual) is not None)
+            return await self._read(reader, lambda pages: committed_at(pages, root, ual) is not None)
 
-    async def _evaluated(
-        self, request: Request, standing: Standing, asked: Asked, wanted: Wanted, found: Sequence[Readable]
-    ) -> Result:
-        context = self._context
-        job = await self._job(standing, asked, wanted, found)
-        with Watched(request) if context.runner.isolated else nullcontext():
-            return await context.runner.run(job, client=exchange_of(request).client)
-
-    async def _job(self, standing: Standing, asked: Asked, wanted: Wanted, found: Sequence[Readable]) -> Job:
+    async def _job(
+        self, standing: Standing, reader: bytes, asked: Asked, wanted: Wanted, found: Sequence[Readable]
+    ) -> Job:
         """What is to be done, with all that the worker is handed for it."""
         assets, private = private_side(self._context).assets, asked.private
         assert private is not None  # noqa: S101 - what this is for
@@ -158,31 +152,24 @@ class PrivateAnswers:
                 "public part without `private`, and the private part of one asset with private=UAL and scope=private",
             )
         parts = [one.dataset for one in found]
-        audience = await self._thread(lambda pages: assets.audiences.made(pages, standing.root, parts))
-        allowed = granted | await self._public_graphs(standing.root, asked, granted)
+        audience = await self._read(reader, lambda pages: assets.audiences.made(pages, standing.root, parts))
+        allowed = granted | await self._public_graphs(standing.root, reader, asked, granted)
         question |= {"root": audience.root, "overlay": audience.car}
         return Plain(**question, table=table, graph=graph, allowed=allowed, view=None)
 
-    async def _public_graphs(self, root: bytes, asked: Asked, granted: frozenset[bytes]) -> frozenset[bytes]:
+    async def _public_graphs(
+        self, root: bytes, reader: bytes, asked: Asked, granted: frozenset[bytes]
+    ) -> frozenset[bytes]:
         """The public graphs that a query may see: those that the request names, or all."""
         if asked.dataset != ALL_GRAPHS:
             named = (*(asked.dataset.default_graphs or ()), *(asked.dataset.named_graphs or ()))
             return frozenset(graph for graph in named if not graph.endswith(b"#private>") or graph in granted)
         audiences = private_side(self._context).assets.audiences
-        return await self._thread(lambda pages: audiences.public_graphs(pages, root))
+        return await self._read(reader, lambda pages: audiences.public_graphs(pages, root))
 
-    async def _thread(self, work: Callable[[Pages], T]) -> T:
-        """What a function gives that reads public pages, in a thread of its own; few at a time, waited for or not."""
-        pages = StoredPages(_Served(self._context.service), _CACHED_PAGES)
-        await self._making.acquire()
-        running = asyncio.ensure_future(asyncio.to_thread(lambda: work(pages)))
-        running.add_done_callback(self._done)
-        return await asyncio.shield(running)
-
-    def _done(self, running: asyncio.Future[Any]) -> None:
-        self._making.release()
-        if not running.cancelled():
-            running.exception()  # told to whoever waits, if anybody does
+    async def _read(self, reader: bytes, work: Callable[[Pages], T]) -> T:
+        """What a function gives that reads public pages, in a thread; readers take turns."""
+        return await self._turns.run(reader, partial(work, StoredPages(_Served(self._context.service), _CACHED_PAGES)))
 
 
 class _Served:

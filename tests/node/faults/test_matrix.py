@@ -30,5 +30,12 @@ def test_a_row_has_the_cases_that_were_asked_for(row: Row) -> None:
     assert row.cases >= row.wanted
 
 
-def test_the_table_is_that_of_the_document() -> None:
-    assert table() in (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+def test_the_document_has_every_row_and_promises_no_more_cases_than_there_are() -> None:
+    """Tests that try more than the document says are no reason to change it."""
+    lines = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8").splitlines()
+    said = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    for made in table().splitlines()[2:]:
+        *words, cases, wanted = (cell.strip() for cell in made.strip("|").split("|"))
+        (told,) = (cells for cells in said if cells[: len(words)] == words)
+        assert int(told[-2].replace(",", "")) <= int(cases.replace(",", ""))
+        assert told[-1] == wanted

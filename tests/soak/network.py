@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
     "storage.collect_s": 20.0,
     "storage.view_quads_min": 500,
     "workers.workers": 2,
-    "workers.wall_seconds": 3.0,
+    "workers.wall_seconds": 6.0,
     "chain.poll_s": 0.5,
 }
 """What the nodes are told: old roots go soon, small datasets have views, and a query that is too long is seen to be."""

@@ -172,7 +172,7 @@ def _held_root(pages: Pages, held: Any) -> bytes | None:  # noqa: ANN401 - JSON
 
 
 def car_of_new(pages: Pages, root: bytes, old: bytes | None) -> Iterator[bytes]:
-    """A CAR of the pages below `root` that are not below `old`, parents before children."""
+    """A CAR of the pages of `root` that `old` lacks, parents before children: of one tree. A node makes the others."""
     there = set() if old is None else set(_below(pages, old, set()))
     yield car_header(root)
     for cid in _below(pages, root, there):
@@ -180,7 +180,7 @@ def car_of_new(pages: Pages, root: bytes, old: bytes | None) -> Iterator[bytes]:
 
 
 def _below(pages: Pages, root: bytes, there: set[bytes]) -> Iterator[bytes]:
-    """The CIDs of a dataset's pages, each once, but for those in `there`."""
+    """The CIDs of a dataset's root and of the pages of its first tree, each once, but for those in `there`."""
     waiting, seen = [root], there | {root}
     while waiting:
         cid = waiting.pop()
@@ -188,7 +188,7 @@ def _below(pages: Pages, root: bytes, there: set[bytes]) -> Iterator[bytes]:
         page = pages.page(cid)
         if isinstance(page, Leaf):
             continue
-        links = page.trees if isinstance(page, DatasetRoot) else page.children
+        links = page.trees[:1] if isinstance(page, DatasetRoot) else page.children
         fresh = [link for link in dict.fromkeys(links) if link not in seen]
         seen.update(fresh)
         waiting += reversed(fresh)

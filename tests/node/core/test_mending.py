@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 
 def damage(node: CoreNode) -> int:
-    """Flip a bit of each second pack; how many were."""
+    """Flip a bit of two packs of each three; how many were."""
     pages = node.core.parts.store.pages
-    packs = pages._db.execute("SELECT id, data FROM packs ORDER BY id DESC").fetchall()[::2]
+    packs = pages._db.execute("SELECT id, data FROM packs ORDER BY id DESC").fetchall()
+    packs = [pack for at, pack in enumerate(packs) if at % 3 != 0]
     for number, data in packs:
         bent = bytes([*data[:-1], data[-1] ^ 1])
         pages._db.execute("UPDATE packs SET data=? WHERE id=?", (bent, number))

@@ -1,4 +1,4 @@
-"""How long simulated peers take: from a block to one union, in virtual time, so that every machine comes to the same."""
+"""How long simulated peers take from a block to one union: in virtual time, the same on every machine."""
 
 from __future__ import annotations
 

@@ -116,6 +116,7 @@ def _of_known(plan: Plan) -> str:
         for question, proof in proofs.items():
             text, car = question.text, proof.car
             times: tuple[list[float], list[float], list[float]] = ([], [], [])
+            dkg.verify(car, text, root)  # so that the query's reading and its terms are known to all
             for _ in range(jobs.ROUNDS_MIN):
                 known = dkg.KnownPages()
                 for other, seen in proofs.items():

@@ -33,6 +33,7 @@ _TOGETHER_BYTES: Final = 64 * 1024
 
 _UNFIT: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _FRAMING: Final = frozenset({b"connection", b"transfer-encoding"})
+_LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 _MORE_BYTES: Final = 4 * 1024  # of a request line and of what separates header fields
 _NO_REQUEST: Final = "-"  # the id of a request that never was one
@@ -127,6 +128,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._complete = True
         """Whether all of the newest request has arrived."""
+        self._is_again = False
+        """Whether what the parser is given is a header that was read before (`_again`)."""
         self._stalled_since: float | None = None
         self._closing_since: float | None = None
 
@@ -164,7 +167,7 @@ class Connection(HttpToolsProtocol):
         if not self._in_head and self._is_idle():
             self._begin_head()
         was_in_head = self._in_head
-        super().data_received(data)
+        self._parse(data)
         if was_in_head and self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self._guard.head_bytes:
@@ -172,6 +175,37 @@ class Connection(HttpToolsProtocol):
                 self._refuse(
                     Problem(Code.HEADERS_TOO_LARGE, f"the header has more than {self._guard.head_bytes} bytes")
                 )
+
+    def _parse(self, data: bytes) -> None:
+        """Have the parser read some bytes. Nobody is offered another protocol here, whatever `Upgrade` asks for."""
+        self._unset_keepalive_if_required()
+        try:
+            while data:
+                try:
+                    self.parser.feed_data(data)
+                    data = b""
+                except httptools.HttpParserUpgrade as upgrade:
+                    data = data[upgrade.args[0] :]
+                    self._again()
+        except httptools.HttpParserError:
+            self.logger.warning("what came is no HTTP request")
+            self.send_400_response("this is no HTTP request")
+
+    def _again(self) -> None:
+        """Go on behind the header of a request for another protocol.
+
+        The parser takes it for all of the request. What follows would be the next one, though it may be the body.
+        """
+        if self._complete:
+            return
+        head = b"".join(b"%b: %b\r\n" % field for field in self._lengths())
+        self.parser, self._is_again = httptools.HttpRequestParser(self), True
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % head)
+
+    def _lengths(self) -> list[tuple[bytes, bytes]]:
+        """What the header of the newest request says of the length of its body."""
+        return [field for field in self.headers if field[0] in _LENGTHS]
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
@@ -187,9 +221,16 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        if self._is_again:
+            return
         super().on_message_begin()
         self._begin_head()
         self._complete = False
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the URL."""
+        if not self._is_again:
+            super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header field; what comes after a body is none."""
@@ -198,6 +239,9 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The header is there."""
+        if self._is_again:
+            self._is_again = False
+            return
         self._in_head = False
         self._begin_answer()
         if len(self.pipeline) > PIPELINED_MAX:
@@ -238,6 +282,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """All of a request is there."""
+        if self.parser.should_upgrade() and self._lengths():
+            return  # but for its body: see `_again`
         self._complete = True
         super().on_message_complete()
 

@@ -178,6 +178,8 @@ class Gate:
             raise Problem(Code.HEADERS_TOO_LARGE, f"there are more than {settings.header_fields} header fields")
         if sum(map(len, chain.from_iterable(fields))) > settings.header_bytes:
             raise Problem(Code.HEADERS_TOO_LARGE, f"the header has more than {settings.header_bytes} bytes")
+        if len(known) < len(fields) and sum(name == b"host" for name, _ in fields) > 1:
+            raise Problem(Code.REQUEST_MALFORMED, "there are several Host headers, and others may go by another one")
         if scope["path"] in HEALTH:
             return  # those who look after machines know them by their addresses
         host = known.get(b"host", b"")

@@ -209,6 +209,79 @@ def test_header_fields_after_a_body_are_none(server: Served) -> None:
         assert answer.headers["x-request-id"] != "forged"
 
 
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAAA\r\n"
+
+
+def upgrading(length: bytes, method: bytes = b"POST") -> bytes:
+    return (
+        method + b" /sparql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/sparql-query\r\n"
+        b"Accept: text/csv\r\n" + UPGRADE + length + b"\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    ("length", "body"),
+    [(b"Content-Length: 6", b"ASK {}"), (b"Transfer-Encoding: chunked", b"3\r\nASK\r\n3\r\n {}\r\n0\r\n\r\n")],
+)
+def test_a_client_that_would_rather_speak_another_protocol_is_answered(
+    server: Served, length: bytes, body: bytes, *, together: bool
+) -> None:
+    """As Java's does, and with it Jena."""
+    with server.connect() as raw:
+        for _ in range(2):
+            if together:
+                raw.send(upgrading(length) + body + get(ASK))
+            else:
+                for part in (upgrading(length), body[:4], body[4:], get(ASK)):
+                    raw.send(part)
+                    time.sleep(0.02)
+            assert (raw.answer().status, raw.answer().status) == (200, 200)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_body_behind_an_upgrade_is_no_request(server: Served, *, together: bool) -> None:
+    """A proxy that hands `Upgrade` on would take the second answer for that to the next request, of somebody else."""
+    smuggled = get("/health/live")
+    head = upgrading(b"Content-Length: %d" % len(smuggled))
+    with server.connect() as raw:
+        for part in [head + smuggled] if together else [head, smuggled]:
+            raw.send(part)
+            time.sleep(0.02)
+        raw.send(get(ASK))
+        answer = raw.answer()
+        assert (answer.status, json.loads(answer.body)["code"]) == (400, "query-invalid")
+        assert b"boolean" in raw.answer().body
+
+
+def test_a_request_behind_one_that_asks_for_another_protocol_is_answered(server: Served) -> None:
+    with server.connect() as raw:
+        raw.send((b"GET /sparql?query=ASK%7B%7D HTTP/1.1\r\nHost: localhost\r\n" + UPGRADE + b"\r\n") * 3 + get(ASK))
+        assert [raw.answer().status for _ in range(4)] == [200] * 4
+
+
+def test_a_body_behind_an_upgrade_has_the_limits_of_any(server: Served) -> None:
+    with server.connect() as raw:
+        raw.send(upgrading(b"Content-Length: 1000000000"))
+        assert raw.answer().status == 413
+    for length in (b"Content-Length: 6\r\nTransfer-Encoding: chunked", b"Content-Length: 6\r\nContent-Length: 7"):
+        with server.connect() as raw:
+            raw.send(upgrading(length))
+            assert raw.answer().status == 400
+    with server.connect() as raw:
+        raw.send(upgrading(b"Content-Length: 6") + b"ASK")
+        answer = raw.answer()
+        assert (answer.status, json.loads(answer.body)["code"]) == (408, "request-timeout")
+
+
+@pytest.mark.parametrize("path", [ASK, "/health"])
+def test_two_names_of_the_host_are_refused(server: Served, path: str) -> None:
+    with server.connect() as raw:
+        raw.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nHost: elsewhere.example\r\n\r\n".encode())
+        answer = raw.answer()
+        assert (answer.status, json.loads(answer.body)["code"]) == (400, "request-malformed")
+
+
 def test_more_requests_at_once_than_anybody_needs(server: Served) -> None:
     with server.connect() as raw:
         raw.send(get(ASK) * 5_000)

@@ -164,6 +164,7 @@ def test_what_needs_a_token_says_so(site: Site) -> None:
     }
     for method, path in sorted(secured):
         made = re.sub(r"/\{authority\}/\{publisher\}/\{name\}", f"/{ual(0, 'air')}", path).replace("{id}", "x")
-        response = site.ask(method, made, params={"name": "x", "reader": f"0x{address(0).hex()}"}, headers={"DKG-Commit": "x"})
+        given = {"name": "x", "reader": f"0x{address(0).hex()}"}
+        response = site.ask(method, made, params=given, headers={"DKG-Commit": "x"})
         assert response.status_code == 401, (method, path)
     assert {("post", "/v1/commits"), ("post", "/v1/assets"), ("get", "/v1/operations"), ("get", "/metrics")} < secured

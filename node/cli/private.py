@@ -18,7 +18,7 @@ from dkg.client.cli.exits import Exit
 from dkg.client.files import read_input
 from dkg.client.load import format_of
 from dkg.client.store import SqliteStore
-from dkg.errors import DkgError, InputError
+from dkg.errors import DkgError, InputError, StoreError
 from dkg.pages import StoredPages
 from dkg.private import commitment_iri, private_graph
 from dkg.rdf import parse_quads
@@ -26,7 +26,7 @@ from node.cli.nodes import configured
 from node.home import Home
 from node.private.assets import committed_at
 from node.private.packed import private_dataset
-from node.private.vault import Vault
+from node.private.vault import Vault, has_vault
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +43,7 @@ def grant(args: argparse.Namespace, console: Console) -> int:
     """Let an address read."""
     config = configured(args)
     reader, whose = address_from_text(args.reader), _whose(config, args.asset)
-    with closing(_vault(config)) as vault:
+    with closing(_vault(config, makes=True)) as vault:
         made = vault.grant(reader, whose)
     _told(console, {"whose": made.whose, "reader": checksum(made.reader), "granted": True})
     console.say("it holds from the next request on")
@@ -105,7 +105,7 @@ def staged(args: argparse.Namespace, ual: Ual) -> Iterator[str | None]:
         yield None
         return
     dataset = private_dataset(ual, _read(args, ual))
-    with closing(_vault(configured(args))) as vault:
+    with closing(_vault(configured(args), makes=True)) as vault:
         known = [one for one in vault.versions() if one.ual == str(ual)]
         newest = max(known, key=lambda one: one.staged, default=None)
         stands = _standing(Home.find(args.home), ual)
@@ -138,7 +138,12 @@ def _read(args: argparse.Namespace, ual: Ual) -> Iterator[tuple[bytes, bytes, by
         raise type(error)(f"{name} cannot be read as {form}; on a terminal, what is wrong is told") from None
 
 
-def _vault(config: Config) -> Vault:
+def _vault(config: Config, *, makes: bool = False) -> Vault:
+    """The vault of a node. `makes`: if there is none, one is made."""
+    if not makes and not has_vault(config.directory):
+        raise StoreError(
+            f"there is no private store in {config.directory}: nothing was ever kept there, or it was lost"
+        )
     return Vault(config.directory, time.time)
 
 

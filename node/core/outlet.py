@@ -86,7 +86,8 @@ class FileSink:
             raise StoreError(f"the log {path} cannot be written: {error.strerror or error}") from error
 
     def _open(self) -> None:
-        self._file = self._path.open("ab", buffering=0)
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)  # who asks for what
+        self._file = os.fdopen(handle, "ab", buffering=0)
         self._size = self._path.stat().st_size
 
     def write(self, line: bytes, gives_up: Callable[[], bool]) -> None:

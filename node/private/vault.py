@@ -68,6 +68,11 @@ _FILE_BYTES_MAX: Final = 256 * 1024 * 1024
 _KEY: Final = "key"
 
 
+def has_vault(directory: Path) -> bool:
+    """Whether a node's directory has one."""
+    return (directory / PRIVATE / _KIND.file).exists()
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class PrivateVersion:
     """A version of an asset's private part. `staged`, `seen`: Unix seconds; `seen` is 0 until it counted once."""
@@ -315,9 +320,19 @@ class Vault:
             if rows:
                 found: bytes = rows[0][1]
                 return found
+            self._require_no_parts()
             made = self._chance(32)
             self._tables.put(_SECRETS, (_KEY, made))
             return made
+
+    def _require_no_parts(self) -> None:
+        """Raise `StoreError` if there are private parts, and what says what they are is new."""
+        left = sum(1 for _ in self.directory.glob("*.part"))
+        if left:
+            raise StoreError(
+                f"{self.directory} has {left} private parts, and {_KIND.file} knows of none: it was lost, with all "
+                f"grants and what opens commitments. {_ADVICE}. Or move the files away, and publish the private parts again"
+            )
 
     def _tidy(self) -> None:
         """Remove files that no row names: what was written when a process ended before its row was."""

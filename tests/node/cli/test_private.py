@@ -127,6 +127,17 @@ def test_private_parts_are_checked(desk: Desk, ready: tuple[str, str]) -> None:
     assert "canary-51ab" not in ran.err + ran.out
 
 
+def test_a_private_store_that_is_lost_is_not_called_clean(desk: Desk, ready: tuple[str, str]) -> None:
+    _, config = ready
+    at = ("--config", config)
+    for command in (("check",), ("list",), ("revoke", READER, READER)):
+        ran = desk.run("private", *command, *at)
+        assert (ran.code, "there is no private store" in ran.err) == (3, True)
+    assert not (Path(config).parent / "private").exists()
+    desk.ok("private", "grant", READER, READER, *at)
+    assert len(desk.ok("private", "list", *at)["grants"]) == 1
+
+
 def signed_in(desk: Desk, home: str, url: str) -> Any:  # noqa: ANN401 - JSON
     return desk.signed(home, "private", "sign-in", url)
 

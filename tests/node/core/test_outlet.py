@@ -154,3 +154,13 @@ def test_a_line_that_was_written_in_part_does_not_spoil_the_next(
         sink.write(b"third\n", lambda: False)
     sink.close()
     assert path.read_bytes() == b"fir\nsecond\nthird\n"
+
+
+def test_who_asked_for_what_is_read_by_the_owner_alone(tmp_path: Path) -> None:
+    sink = FileSink(tmp_path / "node.log", 10, 2)
+    for _ in range(3):
+        sink.write(b"12345678\n", lambda: False)
+    sink.close()
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("node.log", "node.log.1", "node.log.2"), 0o600
+    )

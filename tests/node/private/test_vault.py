@@ -179,6 +179,26 @@ def test_a_file_whose_row_never_came_is_removed_when_the_next_process_starts(
         assert again.load(version).count == 3
 
 
+def test_private_parts_are_not_thrown_away_because_what_names_them_was_lost(tmp_path: Path, clock: Clock) -> None:
+    with closing(Vault(tmp_path, clock)) as first:
+        version = first.stage(AIR, private_dataset(AIR, quads()))
+        part = first.directory / f"{version.commitment.hex()}.part"
+    before = part.read_bytes()
+    os.utime(part, (clock.now - 7_200, clock.now - 7_200))
+    moved = [path.rename(tmp_path / path.name) for path in part.parent.glob("private.db*")]
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"has 1 private parts, and private\.db knows of none: it was lost"):
+            Vault(tmp_path, clock)
+    assert part.read_bytes() == before
+    for path in moved:
+        path.rename(part.parent / path.name)
+    for path in part.parent.glob("private.db-*"):  # of the one that was made meanwhile
+        if path.name not in {one.name for one in moved}:
+            path.unlink()
+    with closing(Vault(tmp_path, clock)) as again:
+        assert again.load(version).count == 3
+
+
 # --- limits ------------------------------------------------------------------------------------------------------
 
 

@@ -330,8 +330,8 @@ class Vault:
         left = sum(1 for _ in self.directory.glob("*.part"))
         if left:
             raise StoreError(
-                f"{self.directory} has {left} private parts, and {_KIND.file} knows of none: it was lost, with all "
-                f"grants and what opens commitments. {_ADVICE}. Or move the files away, and publish the private parts again"
+                f"{self.directory} has {left} private parts, and {_KIND.file} knows of none: it was lost, and so were "
+                f"all grants and what opens commitments. {_ADVICE}. Or move the files away, and publish all of it again"
             )
 
     def _tidy(self) -> None:

@@ -18,6 +18,7 @@ from dkg.client.database import make_directory, sync_directory
 from dkg.errors import StoreError
 from node.serving import OperationConflictError, Stage, Ticket
 from node.storage import Operation
+from node.storage.operations import OPERATIONS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +30,8 @@ INBOX: Final = "inbox"
 INBOX_BYTES_MAX: Final = 1024 * 1024 * 1024
 """Longest file of the inbox that is read, in bytes."""
 
-REMEMBERED_MAX: Final = 10_000
-"""Operations that are read when the node starts, and looked up after that."""
+REMEMBERED_MAX: Final = OPERATIONS_MAX
+"""Operations that are remembered. Those that are not finished are not forgotten for others' sake."""
 
 ERROR_CHARACTERS_MAX: Final = 2_000
 """Longest sentence that is kept of what went wrong."""
@@ -108,10 +109,12 @@ class Desk:
         self._all = {name: one for name, one in self._all.items() if one.updated >= before}
 
     def _put(self, operation: Operation) -> Operation:
-        self._store.operations.put(operation)
         made = {name: one for name, one in self._all.items() if name != operation.id}
         if len(made) >= REMEMBERED_MAX:
-            del made[next(iter(made))]
+            oldest = next((name for name, one in made.items() if one.state in _FINISHED), next(iter(made)))
+            self._store.operations.remove(oldest)
+            del made[oldest]
+        self._store.operations.put(operation)
         self._all = made | {operation.id: operation}
         return operation
 

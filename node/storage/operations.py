@@ -60,6 +60,11 @@ class Operations:
             Operation(*row) for row in self._state.tables.rows(OPERATIONS, order=f"updated DESC, id LIMIT {most:d}")
         ]
 
+    def remove(self, name: str) -> None:
+        """Forget the operation with an id."""
+        with self._state.changing():
+            self._state.tables.remove(OPERATIONS, "id=?", (name,))
+
     def forget(self, before: int) -> int:
         """Forget what has not changed since a time, in Unix seconds; gives how many those were."""
         with self._state.changing():

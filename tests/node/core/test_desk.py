@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from node.core import desk as desk_module
 from node.core.desk import Desk
-from node.serving import Ticket
-from node.storage import NodeStore
+from node.serving import Stage, Ticket
+from node.storage import NodeStore, operations
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def test_operations_in_parts_those_that_changed_last_first(tmp_path: Path) -> None:
@@ -29,3 +32,20 @@ def test_operations_in_parts_those_that_changed_last_first(tmp_path: Path) -> No
             place = part[-1].updated, part[-1].id
         assert found == whole
         assert desk.recent(0) == desk.recent(-1) == []
+
+
+def test_what_was_accepted_and_is_not_done_is_not_forgotten_for_what_came_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "REMEMBERED_MAX", 5)
+    monkeypatch.setattr(operations, "OPERATIONS_MAX", 5)
+    with NodeStore(tmp_path) as store:
+        desk = Desk(store, lambda: 100)
+        desk.begin(Ticket("waits", "d"), "commit", {}, b"signed")
+        for number in range(12):
+            desk.move(desk.begin(Ticket(f"op{number}", "d"), "commit", {}, b"x"), Stage.FINAL)
+        kept = ["op10", "op11", "op8", "op9", "waits"]
+        for one in (desk, Desk(store, lambda: 100)):
+            assert sorted(found.id for found in one.recent(100)) == kept
+            assert [found.id for found in one.unfinished()] == ["waits"]
+            assert one.content("waits") == b"signed"

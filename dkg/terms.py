@@ -157,8 +157,11 @@ class _Normal:
         plain = [part for part in parts if part[:1] >= b" "]
         if len(plain) < len(parts) and not all(self._one(part) for part in parts if part[:1] < b" "):
             return False
+        text = b"\n".join([*plain, b""])
+        if text.count(b"\n") > len(plain):
+            return False  # a component that has a line break would pass for two
         try:
-            return self._lines.fullmatch(b"\n".join([*plain, b""]).decode()) is not None
+            return self._lines.fullmatch(text.decode()) is not None
         except UnicodeDecodeError:
             return False
 

@@ -173,6 +173,22 @@ def test_many_components_are_looked_at_as_one_by_one(monkeypatch: pytest.MonkeyP
             assert quads_only([*keys, key], "spog") == keys
 
 
+@pytest.mark.parametrize("known", [0, _FEW])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_component_with_a_line_break_is_none_however_much_is_known(
+    monkeypatch: pytest.MonkeyPatch, order: str, known: int
+) -> None:
+    for normal in (_IRIS, _OBJECTS):
+        monkeypatch.setattr(normal, "known", {b"%d" % at for at in range(known)})
+    for literal in (b'"a"\n"b"', b'"a"\n<s:b>', S + b"\n" + S, b'"a"\n', b'\n"a"', typed("1", "integer") + b'\n"b"'):
+        key = key_of((S, P, literal, G), order)
+        assert not keys_are_quads([key], order)
+        assert quads_only([key], order) == []
+    two = S + b"\n" + P
+    for quad in ((two, P, S, G), (S, two, S, G), (S, P, S, two)):
+        assert not keys_are_quads([key_of(quad, order)], order)
+
+
 def test_no_more_is_remembered_than_so_many_short_components() -> None:
     long = b"<s:%b>" % (b"l" * _CACHED_BYTES_MAX)
     assert keys_are_quads([key_of((long, P, S, G), "spog")], "spog")

@@ -135,7 +135,9 @@ class Desk:
         beside = path.with_name(path.name + _NEW)
         make_directory(self._inbox, "inbox")
         try:
-            with beside.open("wb") as file:
+            # What is not published yet is for nobody else to read.
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

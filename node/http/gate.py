@@ -97,7 +97,7 @@ class Gate:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         context, fields = self._context, first_of(scope["headers"])
-        exchange = Exchange(self._id(fields), self._client(scope, fields), context.ticks(), fields)
+        exchange = Exchange(self._id(fields), self._client(scope), context.ticks(), fields)
         scope = {**scope, KEY: exchange}  # the server looks at its own, which stays as it is
         if scope["method"] == "HEAD":
             # Routes are for GET; the body is dropped on its way out.
@@ -200,11 +200,13 @@ class Gate:
             self._ids = [drawn[at : at + 2 * _ID_BYTES] for at in range(0, len(drawn), 2 * _ID_BYTES)]
         return self._ids.pop()
 
-    def _client(self, scope: Scope, fields: Mapping[bytes, bytes]) -> str:
+    def _client(self, scope: Scope) -> str:
         peer = scope["client"][0] if scope.get("client") else ""
         if not self._proxies:
             return client_of(peer)
-        return client_of(asked_by(peer, fields.get(b"x-forwarded-for", b"").decode("latin-1"), self._proxies))
+        # All of them: some proxies put a field of their own behind that of the client.
+        forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        return client_of(asked_by(peer, forwarded.decode("latin-1"), self._proxies))
 
     # --- afterwards ------------------------------------------------------------------------------------------
 

@@ -49,3 +49,9 @@ def test_what_was_accepted_and_is_not_done_is_not_forgotten_for_what_came_after(
             assert sorted(found.id for found in one.recent(100)) == kept
             assert [found.id for found in one.unfinished()] == ["waits"]
             assert one.content("waits") == b"signed"
+
+
+def test_what_is_not_published_yet_is_read_by_the_owner_alone(tmp_path: Path) -> None:
+    with NodeStore(tmp_path) as store:
+        Desk(store, lambda: 100).begin(Ticket("op", "d"), "publish", {}, b"quads")
+    assert (tmp_path / "inbox" / "op").stat().st_mode & 0o777 == 0o600

@@ -113,6 +113,15 @@ def test_behind_a_proxy_clients_are_told_apart(site: Site) -> None:
     assert strict.events("http.request")[-1]["client"] == "203.0.113.2"
 
 
+def test_a_client_does_not_speak_for_a_proxy_that_adds_a_field_of_its_own(site: Site) -> None:
+    """As HAProxy does: the client's own field comes first, and the proxy's behind it."""
+    strict = site.made(requests_burst=1, requests_per_s=0.001, trusted_proxies=("192.0.2.0/24",))
+    for number, status in ((1, 200), (2, 429)):
+        forged = [("X-Forwarded-For", f"198.51.100.{number}"), ("X-Forwarded-For", "203.0.113.1")]
+        assert strict.get(ASK, headers=forged).status_code == status
+        assert strict.events("http.request")[-1]["client"] == "203.0.113.1"
+
+
 def test_without_a_proxy_nobody_says_who_asks(site: Site) -> None:
     strict = site.made(requests_burst=1, requests_per_s=0.001)
     assert strict.get(ASK, headers={"X-Forwarded-For": "203.0.113.1"}).status_code == 200

@@ -13,7 +13,6 @@ All of them check each page against its CID and its format when it is first read
 from __future__ import annotations
 
 from collections import OrderedDict
-from threading import Lock
 from typing import TYPE_CHECKING, Final, Protocol
 
 from dkg.errors import BudgetError, MissingPageError, PageError, StoreError
@@ -147,14 +146,14 @@ class KnownPages:
     """Pages of proofs that were verified, kept decoded, so that the next proof that has them is checked faster.
 
     A page is taken from here only when the bytes that the proof gives for it are those that were checked under this
-    CID. It is a memory, and no source: a page that a proof lacks is missing, whatever is known. Threads may share it.
+    CID. It is a memory, and no source: a page that a proof lacks is missing, whatever is known. For one thread at a
+    time: give each its own.
     """
 
     def __init__(self, bytes_max: int = KNOWN_BYTES_MAX) -> None:
         """`bytes_max`: most bytes of pages, as they are encoded; in memory they take about twice as much."""
         self._bytes_max = bytes_max
         self._pages: OrderedDict[bytes, tuple[Page, int]] = OrderedDict()
-        self._keeping = Lock()
         self.bytes = 0
         """Of the pages that are kept."""
 
@@ -164,13 +163,10 @@ class KnownPages:
         if known is not None and known[0].encode() == raw:
             return known[0]
         page = decode(cid, raw)
-        with self._keeping:
-            if cid in self._pages:  # another thread was faster
-                self.bytes -= self._pages.pop(cid)[1]
-            self._pages[cid] = page, len(raw)
-            self.bytes += len(raw)
-            while self.bytes > self._bytes_max:
-                self.bytes -= self._pages.popitem(last=False)[1][1]
+        self._pages[cid] = page, len(raw)
+        self.bytes += len(raw)
+        while self.bytes > self._bytes_max:
+            self.bytes -= self._pages.popitem(last=False)[1][1]
         return page
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
@@ -291,22 +289,6 @@ def test_what_is_known_gives_way_to_what_is_new() -> None:
         there = [pages.page(*block) is page for block, page in zip(blocks[::-1], first[::-1], strict=True)]
         assert there[: len(kept)] == [True] * len(kept)
         assert not any(there[len(kept) :])
-
-
-def test_a_page_that_two_threads_check_at_once_is_kept_and_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    cid, raw = blocks_of(proof_of(STAR).car)[0]
-    both = Barrier(2)
-
-    def decode_together(cid: bytes, raw: bytes) -> Leaf | Inner | DatasetRoot:
-        both.wait()  # neither has found the page known
-        return decode(cid, raw)
-
-    pages = KnownPages(len(raw))
-    monkeypatch.setattr("dkg.pages.decode", decode_together)
-    with ThreadPoolExecutor(2) as threads:
-        found = list(threads.map(lambda _: pages.page(cid, raw), range(2)))
-    assert pages.bytes == len(raw)
-    assert pages.page(cid, raw) in found
 
 
 def test_answer_larger_than_the_limits() -> None:

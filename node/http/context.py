@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from node.http.listing import Limited
 from node.http.problems import Code, Problem
 from node.http.tokens import Scope, find_token
+from node.http.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +35,12 @@ T = TypeVar("T")
 
 KEY: Final = "dkg.exchange"
 """Where a request's scope has its `Exchange`."""
+
+ASKING: Final[ContextVar[str]] = ContextVar("client", default="")
+"""The client whose request is being answered."""
+
+READS_AT_ONCE: Final = 4
+"""Clients for whom pages are read at a time. The service reads for one after the other; these do not wait for us."""
 
 
 class Log(Protocol):
@@ -86,6 +94,8 @@ class Context:
     """For long bodies of answers."""
     metrics: Metrics
     remembered: Remembered
+    turns: Turns = field(default_factory=lambda: Turns(READS_AT_ONCE))
+    """Of clients whose requests read many pages."""
     private: PrivateSide | None = None
     """What is private here, if anything may be."""
     entrance: ASGIApp | None = None
@@ -94,9 +104,9 @@ class Context:
     """Whether the node stops: it goes on answering, and says that it is not ready."""
 
     async def read(self, work: Callable[[Pages], T]) -> T:
-        """What a function gives that reads pages, but not too many."""
+        """What a function gives that reads pages, but not too many; clients take turns."""
         most = self.settings.read_pages
-        return await self.service.read(lambda pages: work(Limited(pages, most)))
+        return await self.turns.run(ASKING.get(), lambda: self.service.read(lambda pages: work(Limited(pages, most))))
 
     def base_url(self, request: Request) -> str:
         """How this node is reached, without a slash at the end."""

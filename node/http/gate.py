@@ -19,7 +19,7 @@ from starlette.requests import Request
 
 from dkg.errors import DkgError
 from node.http.clients import asked_by, client_of
-from node.http.context import KEY, PIECE_BYTES, Exchange
+from node.http.context import ASKING, KEY, PIECE_BYTES, Exchange
 from node.http.cors import Cors
 from node.http.problems import Code, Problem, problem_of
 from node.http.settings import host_name
@@ -98,6 +98,7 @@ class Gate:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         context, fields = self._context, first_of(scope["headers"])
         exchange = Exchange(self._id(fields), self._client(scope), context.ticks(), fields)
+        ASKING.set(exchange.client)
         scope = {**scope, KEY: exchange}  # the server looks at its own, which stays as it is
         if scope["method"] == "HEAD":
             # Routes are for GET; the body is dropped on its way out.

@@ -10,9 +10,9 @@ one that does not exist.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dkg.evaluate import ALL_GRAPHS
@@ -59,7 +59,7 @@ class PrivateAnswers:
     def __init__(self, context: Context, sparql: Sparql) -> None:
         self._context = context
         self._sparql = sparql
-        self._turns = Turns()  # while a private dataset is made, the event loop has half of a processor
+        self._turns = Turns(1)  # while a private dataset is made, the event loop has half of a processor
 
     async def answer(self, request: Request, asked: Asked, extra: dict[str, str]) -> Response:
         """Answer a query that asks private parts. Raises `Problem` and what evaluation raises.
@@ -169,7 +169,8 @@ class PrivateAnswers:
 
     async def _read(self, reader: bytes, work: Callable[[Pages], T]) -> T:
         """What a function gives that reads public pages, in a thread; readers take turns."""
-        return await self._turns.run(reader, partial(work, StoredPages(_Served(self._context.service), _CACHED_PAGES)))
+        pages = StoredPages(_Served(self._context.service), _CACHED_PAGES)
+        return await self._turns.run(reader.hex(), lambda: asyncio.to_thread(work, pages))
 
 
 class _Served:

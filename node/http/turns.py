@@ -1,4 +1,4 @@
-"""One piece of work at a time in a thread, and whoever waits takes turns: many requests of one are no more than one."""
+"""Little at a time, and whoever waits takes turns: many requests of one are no more than one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
 
@@ -16,15 +16,16 @@ T = TypeVar("T")
 class Turns:
     """See the module. Used on one event loop."""
 
-    def __init__(self) -> None:
-        self._all = asyncio.Semaphore()
-        self._own: WeakValueDictionary[bytes, asyncio.Semaphore] = WeakValueDictionary()
-        """Of those who wait or work."""
+    def __init__(self, at_once: int) -> None:
+        """`at_once`: of how many something is done at a time; of one it is one thing."""
+        self._all = asyncio.Semaphore(at_once)
+        self._own: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        """Of those who wait, or for whom something is done."""
 
-    async def run(self, name: bytes, work: Callable[[], T]) -> T:
-        """What a function gives, in a thread of its own. `name`: whose work it is.
+    async def run(self, name: str, begin: Callable[[], Awaitable[T]]) -> T:
+        """What comes of something that is begun when it is its turn. `name`: for whom it is.
 
-        Work that has begun goes on when nobody waits for it any more, and the next one waits for its end.
+        What has begun goes on when nobody waits for it any more, and the next one waits for its end.
         """
         own = self._own.setdefault(name, asyncio.Semaphore())
         await own.acquire()
@@ -33,7 +34,7 @@ class Turns:
         except BaseException:
             own.release()
             raise
-        running = asyncio.ensure_future(asyncio.to_thread(work))
+        running = asyncio.ensure_future(begin())
         running.add_done_callback(partial(self._done, own))
         return await asyncio.shield(running)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from node.http import HttpSettings, Scope
-from node.http.context import PIECE_BYTES, exchange_of
+from node.http.app import context_of
+from node.http.context import ASKING, PIECE_BYTES, READS_AT_ONCE, exchange_of
 from tests.node.http.conftest import bearer, site_of
 from tests.node.http.world import ual
 
@@ -126,6 +127,37 @@ def test_without_a_proxy_nobody_says_who_asks(site: Site) -> None:
     strict = site.made(requests_burst=1, requests_per_s=0.001)
     assert strict.get(ASK, headers={"X-Forwarded-For": "203.0.113.1"}).status_code == 200
     assert strict.get(ASK, headers={"X-Forwarded-For": "203.0.113.2"}).status_code == 429
+
+
+def test_a_client_that_has_much_read_keeps_nobody_else_waiting(site: Site) -> None:
+    """Histories and differences of large assets take seconds, and are read one after the other."""
+    known, done = context_of(site.app), []
+
+    async def asked(client: str) -> None:
+        ASKING.set(client)
+        await known.read(lambda _: done.append(client))
+
+    async def scenario() -> None:
+        greedy = [asyncio.create_task(asked("198.51.100.1")) for _ in range(60)]
+        await asyncio.sleep(0)
+        await asyncio.create_task(asked("203.0.113.1"))
+        await asyncio.gather(*greedy)
+
+    asyncio.run(scenario())
+    assert done.index("203.0.113.1") <= READS_AT_ONCE
+    assert len(done) == 61
+
+
+def test_the_client_of_a_request_is_whose_turn_it_is(site: Site) -> None:
+    seen: list[str] = []
+
+    @site.app.get("/whose")
+    async def whose() -> dict[str, str]:
+        seen.append(ASKING.get())
+        return {}
+
+    assert site.get("/whose").status_code == 200
+    assert seen == [site.events("http.request")[-1]["client"]]
 
 
 def test_requests_at_a_time(site: Site) -> None:

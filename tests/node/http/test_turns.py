@@ -5,22 +5,32 @@ from __future__ import annotations
 import asyncio
 import threading
 from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from node.http.turns import Turns
 
-A, B = b"a" * 20, b"b" * 20
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+A, B = "a", "b"
+
+
+def threaded(work: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+    return lambda: asyncio.to_thread(work)
 
 
 def test_a_reader_with_many_requests_keeps_nobody_else_waiting() -> None:
-    done: list[bytes] = []
+    done: list[str] = []
 
     async def scenario() -> None:
-        turns = Turns()
-        many = [asyncio.create_task(turns.run(A, partial(done.append, A))) for _ in range(64)]
+        turns = Turns(1)
+        many = [asyncio.create_task(turns.run(A, threaded(partial(done.append, A)))) for _ in range(64)]
         await asyncio.sleep(0)  # all of them wait
-        await turns.run(B, partial(done.append, B))
+        await turns.run(B, threaded(partial(done.append, B)))
         await asyncio.gather(*many)
 
     asyncio.run(scenario())
@@ -43,11 +53,11 @@ def test_one_works_at_a_time_also_after_somebody_waits_no_more() -> None:
         return "done"
 
     async def scenario() -> None:
-        turns = Turns()
-        first = asyncio.create_task(turns.run(A, work))
+        turns = Turns(1)
+        first = asyncio.create_task(turns.run(A, threaded(work)))
         await asyncio.to_thread(begun.wait)
-        waiting = [asyncio.create_task(turns.run(name, work)) for name in (A, B)]
-        gone = asyncio.create_task(turns.run(B, work))
+        waiting = [asyncio.create_task(turns.run(name, threaded(work))) for name in (A, B)]
+        gone = asyncio.create_task(turns.run(B, threaded(work)))
         await asyncio.sleep(0)
         for task in (first, gone):
             task.cancel()
@@ -67,9 +77,9 @@ def test_what_a_function_raises_is_told_and_the_next_one_has_its_turn() -> None:
         raise LookupError("not there")
 
     async def scenario() -> str:
-        turns = Turns()
+        turns = Turns(1)
         with pytest.raises(LookupError, match="not there"):
-            await turns.run(A, fail)
-        return await turns.run(A, lambda: "there")
+            await turns.run(A, threaded(fail))
+        return await turns.run(A, threaded(lambda: "there"))
 
     assert asyncio.run(scenario()) == "there"

@@ -38,12 +38,24 @@ class LineWorkers:
 
     def __call__(self, parse: Parse, blocks: Iterator[tuple[bytes, int]]) -> Iterator[Batch]:
         """See `LinesRunner`."""
-        first = list(islice(blocks, _PAYS_FROM))
-        every = chain(first, blocks)
-        if len(first) < _PAYS_FROM:
-            return parse_in_turn(parse, every)
-        processes = processes_allowed() if self._processes is None else self._processes
-        return _side_by_side(parse, every, processes) if processes > 1 else parse_in_turn(parse, every)
+        failed: list[Exception] = []
+        source = _until_failure(blocks, failed)
+        first = list(islice(source, _PAYS_FROM))
+        every = chain(first, source)
+        processes = 1
+        if len(first) == _PAYS_FROM:
+            processes = processes_allowed() if self._processes is None else self._processes
+        yield from _side_by_side(parse, every, processes) if processes > 1 else parse_in_turn(parse, every)
+        if failed:
+            raise failed[0]
+
+
+def _until_failure(blocks: Iterator[tuple[bytes, int]], failed: list[Exception]) -> Iterator[tuple[bytes, int]]:
+    """The blocks up to one that cannot be read. Why is left in `failed`: what is wrong before it is told first."""
+    try:
+        yield from blocks
+    except Exception as error:  # noqa: BLE001 - raised again, in its turn
+        failed.append(error)
 
 
 def _side_by_side(parse: Parse, blocks: Iterator[tuple[bytes, int]], processes: int) -> Iterator[Batch]:

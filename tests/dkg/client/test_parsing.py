@@ -72,6 +72,22 @@ def test_the_first_error_of_the_file_is_told_with_its_line() -> None:
         quads(b"\n".join(lines), 3)
 
 
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_an_error_before_a_block_that_cannot_be_read_is_told_first(
+    monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    monkeypatch.setattr("dkg._rdf_lines.LINE_BYTES_MAX", 3 * BLOCK)
+    lines = document(1_000).split(b"\n")
+    lines[700] = b"<urn:s> <urn:p> <urn:%b> ." % (b"o" * 5 * BLOCK)
+    with pytest.raises(LimitError, match="line 701 has over"):
+        quads(b"\n".join(lines), processes)
+    for at in (5, 690):
+        lines[at] = b"<urn:s> <urn:p> <no iri> ."
+        with pytest.raises(RdfError, match=f"at line {at + 1}:"):
+            quads(b"\n".join(lines), processes)
+        lines[at] = b""
+
+
 def test_short_files_start_no_process() -> None:
     batches = parse_quads(document(100), format="nt", graph=GRAPH, run=LineWorkers(4))
     assert next(batches)

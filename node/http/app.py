@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations
+from starlette.responses import JSONResponse, Response
 
 from node.http.asset_routes import AssetRoutes
 from node.http.clients import Admission
@@ -82,6 +83,7 @@ def make_app(
         exception_handlers={HTTPException: _routing_problem, RequestValidationError: _parameter_problem},
     )
     app.state.dkg = context
+    app.state.document = None
     sparql = Sparql(context)
     sparql.private = PrivateAnswers(context, sparql).answer
     for routes in (
@@ -108,10 +110,12 @@ def context_of(app: FastAPI) -> Context:
     return found
 
 
-async def _openapi(request: Request) -> dict[str, Any]:
+async def _openapi(request: Request) -> Response:
     """This document."""
-    found: dict[str, Any] = request.app.openapi()
-    return found
+    state = request.app.state
+    if state.document is None:  # written once: it is long, and whoever asks for it again and again holds up nobody
+        state.document = JSONResponse(request.app.openapi()).body
+    return Response(state.document, media_type="application/json")
 
 
 def _routing_problem(request: Request, error: Exception) -> NoReturn:

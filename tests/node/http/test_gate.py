@@ -149,15 +149,15 @@ def test_a_client_that_has_much_read_keeps_nobody_else_waiting(site: Site) -> No
 
 
 def test_the_client_of_a_request_is_whose_turn_it_is(site: Site) -> None:
-    seen: list[str] = []
+    own, seen = site.made(), []
 
-    @site.app.get("/whose")
+    @own.app.get("/whose")
     async def whose() -> dict[str, str]:
         seen.append(ASKING.get())
         return {}
 
-    assert site.get("/whose").status_code == 200
-    assert seen == [site.events("http.request")[-1]["client"]]
+    assert own.get("/whose").status_code == 200
+    assert seen == [own.events("http.request")[-1]["client"]]
 
 
 def test_requests_at_a_time(site: Site) -> None:

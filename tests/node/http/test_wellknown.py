@@ -114,6 +114,15 @@ def test_the_first_page_says_where_things_are(site: Site) -> None:
 # --- OpenAPI -----------------------------------------------------------------------------------------------------
 
 
+def test_the_document_is_written_once_however_often_it_is_asked_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = site.get("/openapi.json")
+    monkeypatch.setattr(site.app, "openapi", None)
+    again = site.get("/openapi.json")
+    assert (again.status_code, again.content, again.headers["content-type"]) == (200, first.content, "application/json")
+
+
 def test_the_document_is_whole(site: Site) -> None:
     document = site.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"

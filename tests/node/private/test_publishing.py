@@ -290,6 +290,16 @@ def test_a_private_part_is_taken_back_and_the_public_content_stays(own: PrivateS
 # --- requests ------------------------------------------------------------------------------------------------------
 
 
+def test_a_request_that_is_sent_again_asks_for_nothing(own: PrivateSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What asks for no private part any more is asked for in the same way: it is not to be mistaken for it."""
+    key = {"Idempotency-Key": "once"}
+    first = own.put("new", PRIVATE, headers=key)
+    monkeypatch.setattr(own.node, "commit_private", None)
+    again = own.put("new", PRIVATE, headers=key)
+    assert (again.status_code, again.json()["id"]) == (first.status_code, first.json()["id"])
+    assert own.put("new", PRIVATE + "<urn:a> <urn:b> 1 .", headers=key).json()["code"] == "operation-conflict"
+
+
 def test_an_idempotency_key_is_good_for_one_private_part_and_its_digest_is_keyed(own: PrivateSite) -> None:
     key = {"Idempotency-Key": "a-key"}
     first = own.put("new", PRIVATE, headers=key)

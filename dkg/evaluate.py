@@ -18,7 +18,7 @@ from dkg.gather import Gather
 from dkg.limits import DEFAULT_BUDGET, Budget
 from dkg.scan import LAST, prefix_end
 from dkg.sparql.algebra import Form, Group, InGraph, Query, TriplePattern, Triples, Var
-from dkg.sparql.analysis import names_of_select
+from dkg.sparql.analysis import leaves_a_choice, names_of_select
 from dkg.sparql.cover import Coverage
 from dkg.sparql.filters import Expressions
 from dkg.sparql.patterns import Lookup, Scope
@@ -206,7 +206,10 @@ class _Evaluation:
     def _may_stop_early(self, select: Select) -> bool:
         form = self._query.form
         limited = form is Form.ASK or (form is Form.SELECT and select.limit is not None)
-        return limited and not (select.ordered or select.aggregated or any(e.exists for e in select.expressions))
+        if select.ordered or select.aggregated or any(e.exists for e in select.expressions):
+            return False
+        # Where to stop hangs on how many rows the engine finds: that must be the same in every run.
+        return limited and not leaves_a_choice(select.where)
 
     def _streamed(self, select: Select) -> Answer:
         """ASK and LIMIT read until there is enough: each row found over what was covered so far is right."""

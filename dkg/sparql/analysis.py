@@ -178,24 +178,40 @@ def ranges_over_graphs(group: Group, *, inside: bool = False) -> bool:
 
 
 def _ranges_over_graphs(element: Element, *, inside: bool) -> bool:
+    if isinstance(element, InGraph):
+        graph, group = element.graph, element.group
+        if isinstance(graph, Var) and graph.name in assigned(group):
+            return True
+        return ranges_over_graphs(group, inside=isinstance(graph, Var))
+    return any(ranges_over_graphs(group, inside=inside) for group in _groups_in(element))
+
+
+def _groups_in(element: Element) -> tuple[Group, ...]:
     match element:
-        case InGraph(graph, group):
-            if isinstance(graph, Var) and graph.name in assigned(group):
-                return True
-            return ranges_over_graphs(group, inside=isinstance(graph, Var))
-        case Optional(group) | Minus(group):
-            groups: tuple[Group, ...] = (group,)
+        case Optional(group) | Minus(group) | InGraph(_, group):
+            return (group,)
         case Union(branches):
-            groups = branches
+            return branches
         case Group():
-            groups = (element,)
+            return (element,)
         case Bind(expression, _):
-            groups = expression.exists
+            return expression.exists
         case SubSelect(select):
-            groups = (select.where, *(group for expression in select.expressions for group in expression.exists))
+            return (select.where, *(group for expression in select.expressions for group in expression.exists))
         case _:
-            groups = ()
-    return any(ranges_over_graphs(group, inside=inside) for group in groups)
+            return ()
+
+
+def leaves_a_choice(group: Group) -> bool:
+    """Whether a sub-select with LIMIT, OFFSET or aggregates is anywhere in a group.
+
+    Its rows may hang on the order of rows, which the engine may change from run to run; and so may their number.
+    """
+    exists = (inner for expression in group.filters for inner in expression.exists)
+    return any(map(leaves_a_choice, exists)) or any(
+        (isinstance(element, SubSelect) and opaque(element.select)) or any(map(leaves_a_choice, _groups_in(element)))
+        for element in group.elements
+    )
 
 
 def hides_graph(group: Group) -> bool:

@@ -102,6 +102,7 @@ class NodeCore(Answers):
         )
         self.chain = CoreChain(self.shelf, self._follow, settings.publishers_max)
         self.chain.view = self.watch.view
+        self._drop_strays(self.chain.view)
         self.shelf.learn(self.chain.view)
         self.unions = Unions(parts, self.chain, self.shelf, lambda: parts.soon(self._wake_unions))
         self.heads = CoreHeads(self.shelf, self.chain, self._refused)
@@ -127,6 +128,14 @@ class NodeCore(Answers):
         if parts.views is not None:
             self.views = HeldViews(parts.views, parts.monotonic)
             self.housekeeping.release_views = self.views.release
+
+    def _drop_strays(self, view: LogView) -> None:
+        """Put right what is kept, where the node ended between writing down another log and `_put_right`."""
+        strays = self.shelf.strays(view) if view.head is not None else []
+        if strays:
+            position = min(max(one.position - 1, 0) for one in strays)
+            for one in self.shelf.roll_back(position, at=int(self.parts.clock())):
+                self.parts.log("dropped", name=one.name, position=one.position, root=cid_text(one.root))
 
     def _follows(self) -> tuple[bytes, ...] | None:
         """Whose datasets are brought over: those of the settings, those remembered, and this node's own."""

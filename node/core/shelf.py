@@ -255,6 +255,22 @@ class Shelf:
         ]
         return min([view.final_position, *(position - 1 for position in bad)])
 
+    def strays(self, view: LogView) -> list[Kept]:
+        """What is kept and is not of this log: the node ended after it wrote down another log, and before `roll_back`.
+
+        A dataset is kept from behind its commit on; a union of datasets, no sooner than all of them.
+        """
+        first: dict[tuple[bytes, bytes], int] = {}
+        for entry in view.log.entries:
+            first.setdefault((entry.publisher, dataset_root(entry)), entry.position)
+        return [
+            one
+            for name, rows in self.kept.items()
+            if not name.startswith(STAGED)
+            for one in rows
+            if one.position > view.length or not _fits(one, view, first)
+        ]
+
     def roll_back(self, position: int, *, at: int) -> list[Kept]:
         """Drop what counted only after a position, where the log is another one now; gives it. `at`: Unix seconds.
 
@@ -309,6 +325,14 @@ class _Marked(Collection[int]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _fits(one: Kept, view: LogView, first: Mapping[tuple[bytes, bytes], int]) -> bool:
+    """Whether the log has, before the position of what is kept, what it is of. `first`: positions of datasets."""
+    if one.name.startswith(_PUBLISHER):
+        entry = view.log.entries[one.position - 1] if one.position else None
+        return entry is not None and (entry.publisher, dataset_root(entry)) == (address_of(one.name), one.root)
+    return all(first.get((address_of(who), root), one.position) < one.position for who, root in one.inputs.items())
 
 
 def address_of(name: str) -> bytes:

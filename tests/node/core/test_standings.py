@@ -243,6 +243,36 @@ def test_while_the_endpoint_is_down_answers_grow_old_and_say_so(folder: Path) ->
     quiet.run(main)
 
 
+def test_a_node_that_ends_between_a_new_log_and_its_datasets_shows_none_at_another_place(folder: Path) -> None:
+    quiet = Quiet(folder)
+    one, two = quiet.actors
+
+    async def main() -> None:
+        first, _ = await quiet.publish(one)
+        await quiet.publish(two)
+        time = quiet.ledger.head.header.timestamp
+        gone = quiet.ledger.reorganise(2, [time] * 2, lambda sent: sent != first)
+        assert gone == [first]
+        quiet.ledger.send(first)
+        quiet.ledger.mine(time)  # the two commits have changed places
+        quiet.node.disk.crash_after = 0  # the log is no database: it is written, and then the machine stops
+        await quiet.wait(5)
+        assert not quiet.node.is_up
+        quiet.node.reader.down = True
+        quiet.node.start()
+        await quiet.wait(3)
+        assert quiet.node.core.chain.view.length == 2
+        for actor in (one, two):
+            with pytest.raises(UnknownMomentError, match="is being fetched"):
+                ask(quiet, actor)
+        quiet.node.reader.down = False
+        await quiet.wait(30)
+        assert [ask(quiet, actor).seq for actor in (one, two)] == [1, 1]
+        assert ask(quiet).root == union_root(quiet.actors, quiet.ledger.head.state.latest)
+
+    quiet.run(main)
+
+
 def test_a_reorganisation_takes_a_head_back_to_pending_and_tells(folder: Path) -> None:
     quiet = Quiet(folder)
 

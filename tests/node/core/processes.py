@@ -144,7 +144,8 @@ class NodeProcess:
         return self.process.returncode
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        found = [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+        lines = self.log.read_text().splitlines(keepends=True) if self.log.exists() else []
+        found = [json.loads(line) for line in lines if line.endswith("\n")]
         return [one for one in found if one["event"] == name]
 
     # --- asking ----------------------------------------------------------------------------------------------------

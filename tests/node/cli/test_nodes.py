@@ -94,14 +94,14 @@ def test_a_push_that_takes_longer_than_a_request_may_is_waited_for(desk: Desk) -
     token = desk.path / "token"
     token.write_text(desk.ok("token", "new", "me", "--scope", "publish", "--config", config)["token"])
     push = ("push", "--home", home, "--token-file", str(token), "--progress")
-    with started(config, DKG_NODE_HTTP_REQUEST_SECONDS="0.3") as url:
+    with started(config, DKG_NODE_HTTP_REQUEST_SECONDS="0.1") as url:
         ran = desk.run(*push, url, "--json")
         assert ran.code == 0, ran.err
         assert ran.json["operation"]["state"] in {"mined", "final"}
         assert desk.ok(*push, url)["bytes"] < ran.json["bytes"] / 100  # the node has it all
     said = [json.loads(line) for line in Path(config).with_name("node.log").read_text().splitlines()]
     posts = [one["status"] for one in said if one["event"] == "http.request" and one["path"] == "/v1/commits"]
-    assert posts[0] == 504
+    assert 504 in posts
     assert 200 in posts or 202 in posts
 
 

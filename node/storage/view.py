@@ -25,7 +25,7 @@ from dkg.page import FORMAT_VERSION, cid_bytes, cid_text
 from dkg.pages import StoredPages
 from node.storage.lock import FileLock
 from node.storage.viewdata import ViewError, copy_and_change, difference, fill
-from node.viewfiles import ENGINE_ERRORS, FILES, MARKER, marker_of, require_whole, sizes
+from node.viewfiles import ENGINE_ERRORS, FILES, MARKER, files_of, marker_of, require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from dkg.pages import Pages, PageStore
 
-VIEW_VERSION: Final = 2
+VIEW_VERSION: Final = 3
 """Of what a view holds; views of another version are made again."""
 
 BYTES_PER_QUAD: Final = 500
@@ -135,7 +135,7 @@ class Views:
 
     def _finish(self, building: Path, root: bytes) -> Path:
         (building / _LOCK).touch()
-        marker = _wanted(root) | {FILES: sizes(building / _STORE)}
+        marker = _wanted(root) | {FILES: files_of(building / _STORE)}
         (building / MARKER).write_text(json.dumps(marker), encoding="ascii")
         for folder, _, names in os.walk(building):
             for name in names:

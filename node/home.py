@@ -15,12 +15,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from dkg.chain.commit import SIGNED_COMMIT_BYTES_MAX, SignedCommit
 from dkg.chain.secp import checksum
+from dkg.client.database import put_file
 from dkg.client.settings import HEADS_FILE, SETTINGS_FILE, ChainSettings, check_settings, home_path, read_settings
 from dkg.errors import InputError, ProofError, StoreError
 
@@ -146,18 +146,8 @@ class Home:
 
     def _write(self, name: str, data: bytes) -> None:
         path = self.path / name
-        beside = path.with_name(path.name + ".new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-            handle = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            put_file(path, data)
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -5,9 +5,10 @@ A `Standing` is a dataset root with all that may be said of answers from it. Eve
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dkg.errors import InputError
 
@@ -104,6 +105,17 @@ class Ticket:
     """Of the operation: letters, digits and `-`, 64 at most."""
     digest: str
     """Of all that is asked for, in hexadecimal."""
+
+    def require(self, operation: Operation) -> None:
+        """Raise `OperationConflictError` unless an operation with this id is what is asked for."""
+        if body_of(operation).get("digest") != self.digest:
+            raise OperationConflictError(f"the operation {self.id} is something else that was asked for before")
+
+
+def body_of(operation: Operation) -> dict[str, Any]:
+    """The body of an operation (`Stage`)."""
+    found: dict[str, Any] = json.loads(operation.body or b"{}")
+    return found
 
 
 class Stage(StrEnum):

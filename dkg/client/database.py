@@ -298,6 +298,21 @@ def make_directory(directory: Path, what: str) -> None:
         raise StoreError(f"cannot create the {what} directory {directory}: {error.strerror}") from error
 
 
+def put_file(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Give a file this content: on the disk when this returns, and the old one stays if that fails. Raises `OSError`.
+
+    `mode`: of the file, if it is a new one. After a crash there may be one beside it whose name ends with `.new`.
+    """
+    beside = path.with_name(path.name + ".new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    sync_directory(path.parent)
+
+
 def sync_directory(directory: Path) -> None:
     """Make new names in a directory durable. Raises `OSError`."""
     handle = os.open(directory, os.O_RDONLY)

@@ -64,11 +64,6 @@ class Stop:
         self._event.set()
 
     @property
-    def is_asked(self) -> bool:
-        """Whether it was told so."""
-        return self._event.is_set()
-
-    @property
     def is_urgent(self) -> bool:
         """Whether it was told so more than once."""
         return self._count > 1

@@ -133,9 +133,12 @@ class NodeCore(Answers):
         """Put right what is kept, where the node ended between writing down another log and `_put_right`."""
         strays = self.shelf.strays(view) if view.head is not None else []
         if strays:
-            position = min(max(one.position - 1, 0) for one in strays)
-            for one in self.shelf.roll_back(position, at=int(self.parts.clock())):
-                self.parts.log("dropped", name=one.name, position=one.position, root=cid_text(one.root))
+            self._roll_back(min(max(one.position - 1, 0) for one in strays))
+
+    def _roll_back(self, position: int) -> None:
+        """Drop what counts only after a position of the log."""
+        for one in self.shelf.roll_back(position, at=int(self.parts.clock())):
+            self.parts.log("dropped", name=one.name, position=one.position, root=cid_text(one.root))
 
     def _follows(self) -> tuple[bytes, ...] | None:
         """Whose datasets are brought over: those of the settings, those remembered, and this node's own."""
@@ -298,9 +301,7 @@ class NodeCore(Answers):
         if not self._is_compared and not self.chain.view.length:
             common = self.shelf.common(view)
         if not self._is_compared or common < self.chain.view.length:
-            gone = self.shelf.roll_back(common, at=int(self.parts.clock()))
-            for one in gone:
-                self.parts.log("dropped", name=one.name, position=one.position, root=cid_text(one.root))
+            self._roll_back(common)
         self._is_compared = True
         self.chain.view = view
         self.shelf.learn(view)

@@ -7,16 +7,15 @@ file in `inbox/`, on the disk before the row is. A file without a row was never 
 from __future__ import annotations
 
 import json
-import os
 import re
 from contextlib import suppress
 from dataclasses import replace
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, Final
 
-from dkg.client.database import make_directory, sync_directory
+from dkg.client.database import make_directory, put_file
 from dkg.errors import StoreError
-from node.serving import OperationConflictError, Stage, Ticket
+from node.serving import Stage, Ticket, body_of
 from node.storage import Operation
 from node.storage.operations import OPERATIONS_MAX
 
@@ -38,7 +37,6 @@ ERROR_CHARACTERS_MAX: Final = 2_000
 
 _FINISHED: Final = {Stage.FINAL, Stage.FAILED}
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
-_NEW: Final = ".new"
 
 
 class Desk:
@@ -71,8 +69,8 @@ class Desk:
     def again(self, ticket: Ticket) -> Operation | None:
         """What was asked for with a ticket's id before. Raises `OperationConflictError` if it was something else."""
         found = self._all.get(ticket.id)
-        if found is not None and body_of(found).get("digest") != ticket.digest:
-            raise OperationConflictError(f"the operation {ticket.id} is something else that was asked for before")
+        if found is not None:
+            ticket.require(found)
         return found
 
     def begin(self, ticket: Ticket, kind: str, body: dict[str, Any], content: bytes) -> Operation:
@@ -132,17 +130,9 @@ class Desk:
     def put_content(self, name: str, content: bytes) -> None:
         """Keep it; on the disk when this returns. Raises `StoreError`."""
         path = self._path(name)
-        beside = path.with_name(path.name + _NEW)
         make_directory(self._inbox, "inbox")
         try:
-            # What is not published yet is for nobody else to read.
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-            sync_directory(self._inbox)
+            put_file(path, content, 0o600)  # what is not published yet is for nobody else to read
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -169,12 +159,6 @@ class Desk:
                 if path.name.removesuffix(".tx") not in wanted:
                     with suppress(OSError):
                         path.unlink(missing_ok=True)
-
-
-def body_of(operation: Operation) -> dict[str, Any]:
-    """The body of an operation (`node.serving.Stage`)."""
-    found: dict[str, Any] = json.loads(operation.body or b"{}")
-    return found
 
 
 def _json(body: dict[str, Any]) -> bytes:

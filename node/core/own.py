@@ -20,13 +20,12 @@ from dkg.page import cid_text
 from dkg.rdf import parse_quads
 from node.assets.edits import Details, commit_private, content, put, retract
 from node.assets.request import asset_of
-from node.core.desk import body_of
 from node.core.intake import take_in
 from node.core.retries import Retries
 from node.core.view import anchored, dataset_root
 from node.publish.published import Request
 from node.replication.fetch import LANE
-from node.serving import NoKeyError, Said, Stage
+from node.serving import NoKeyError, Said, Stage, body_of
 from node.union_keeper import publisher_name
 from node.workers.errors import OverloadedError
 from node.workers.jobs import Parse

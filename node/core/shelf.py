@@ -245,15 +245,8 @@ class Shelf:
 
         That is so when the file of the log was lost. Unions say less than datasets of what they are made of.
         """
-        bad = [
-            one.position
-            for publisher in self.publishers()
-            for one in self.rows(publisher_name(publisher))
-            if one.position > view.length
-            or (view.log.entries[one.position - 1].publisher, dataset_root(view.log.entries[one.position - 1]))
-            != (publisher, one.root)
-        ]
-        return min([view.final_position, *(position - 1 for position in bad)])
+        bad = [one for one in self.strays(view) if one.name.startswith(_PUBLISHER)]
+        return min([view.final_position, *(one.position - 1 for one in bad)])
 
     def strays(self, view: LogView) -> list[Kept]:
         """What is kept and is not of this log: the node ended after it wrote down another log, and before `roll_back`.

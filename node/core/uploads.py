@@ -22,7 +22,6 @@ from dkg.chain.evidence import encode_evidence
 from dkg.chain.secp import SignatureError, checksum
 from dkg.errors import DkgError, InputError, ProofError, StoreError
 from dkg.page import CID_PREFIX, cid_text
-from node.core.desk import body_of
 from node.core.intake import take_in, uploaded
 from node.core.retries import Retries
 from node.core.shelf import Staged
@@ -30,7 +29,7 @@ from node.core.view import dataset_root
 from node.publish.errors import RejectedError
 from node.publish.jobs import attempt_of, attempt_row
 from node.replication.fetch import LANE
-from node.serving import NoKeyError, Stage, UnknownPublisherError
+from node.serving import NoKeyError, Stage, UnknownPublisherError, body_of
 from node.union_keeper import publisher_name
 from node.workers.errors import OverloadedError
 

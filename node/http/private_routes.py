@@ -9,7 +9,6 @@ on to the publisher. No operation, log or problem has a byte of it.
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Query
@@ -35,7 +34,6 @@ from node.http.shapes import GrantShape, Listed
 from node.http.tokens import Scope
 from node.private.assets import committed_at
 from node.private.packed import private_dataset, private_quads
-from node.serving import OperationConflictError
 from node.workers.jobs import Parse
 
 if TYPE_CHECKING:
@@ -145,7 +143,8 @@ class PrivateRoutes:
             ticket = ticket_of(context, token, idempotency_key, digest)
             known = context.service.operation(ticket.id)
             if known is not None:
-                return accepted(_again(known, ticket))
+                ticket.require(known)
+                return accepted(known)
             with discreet(context, request):
                 dataset = await self._parsed(request, ual, data, RDF_TYPES[media_type])
                 return accepted(await self._published(ticket, ual, dataset))
@@ -251,13 +250,6 @@ class PrivateRoutes:
         if (ual.publisher.chain_id, ual.publisher.registry) != (domain.chain_id, domain.registry):
             raise wrong("asset", "it is of another chain or registry than this node")
         return str(ual)
-
-
-def _again(known: Operation, ticket: Ticket) -> Operation:
-    """What a request began that is the same as this one. Raises `OperationConflictError` if it is another."""
-    if json.loads(known.body or b"{}").get("digest") != ticket.digest:
-        raise OperationConflictError(f"the operation {ticket.id} is something else that was asked for before")
-    return known
 
 
 def _key(one: Grant) -> str:

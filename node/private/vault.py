@@ -26,7 +26,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from dkg.chain.ual import Ual
-from dkg.client.database import Database, Kind, sync_directory
+from dkg.client.database import Database, Kind, put_file
 from dkg.errors import LimitError, ProofError, StoreError
 from dkg.private import Opening, commitment
 from node.private.packed import PrivateDataset
@@ -290,16 +290,8 @@ class Vault:
         return self.directory / f"{committed.hex()}.part"
 
     def _write(self, committed: bytes, packed: bytes) -> None:
-        path = self._path(committed)
-        beside = path.with_suffix(".new")
         try:
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(packed)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-            sync_directory(self.directory)
+            put_file(self._path(committed), packed, 0o600)
         except OSError as error:
             raise StoreError(f"a private part cannot be written: {error.strerror or error}") from error
 

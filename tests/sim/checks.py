@@ -13,9 +13,9 @@ from dkg.chain.evidence import check_evidence
 from dkg.errors import DkgError, ProofError
 from dkg.page import CID_PREFIX, cid_text
 from dkg.proof import verify
-from node.core.desk import INBOX, body_of
+from node.core.desk import INBOX
 from node.core.uploads import EVIDENCE
-from node.serving import At, Claim, Stage, State, UnknownMomentError, UnknownPublisherError
+from node.serving import At, Claim, Stage, State, UnknownMomentError, UnknownPublisherError, body_of
 from node.storage import check_node
 from node.union_keeper import UNION
 from node.workers.errors import OverloadedError

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from node.keys import create
 from node.storage import NodeStore, check_node
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dkg.chain.commit import SignedCommit
     from tests.node.publish.world import World
@@ -186,3 +187,19 @@ class NodeProcess:
         """That its directory is whole, while it does not run."""
         with NodeStore(self.directory, read_only=True) as store:
             assert check_node(store, derive="newest").problems == []
+
+
+@contextmanager
+def two_nodes(folder: Path, here: World, key: bytes, **own: bool) -> Iterator[list[NodeProcess]]:
+    """Two nodes, of which the second knows where the first is, and the first has a key (`NodeProcess.with_key`)."""
+    first, second = (NodeProcess(folder / name, here) for name in ("first", "second"))
+    first.with_key(key, **own)
+    first.start()
+    second.settings["peers.bootstrap"] = first.facts["peers"]
+    second.start()
+    try:
+        yield [first, second]
+    finally:
+        for node in (first, second):
+            if node.process is not None and node.process.poll() is None:
+                node.kill()

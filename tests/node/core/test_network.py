@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.node.core.processes import NodeProcess
+from tests.node.core.processes import NodeProcess, two_nodes
 from tests.node.publish.conftest import development, here
 from tests.node.publish.world import KEYS, World
 from tests.sim.actors import Actor, key_of
@@ -25,15 +25,8 @@ __all__ = ["development", "here"]
 @pytest.fixture
 def network(folder: Path, here: World) -> Iterator[list[NodeProcess]]:
     """Two nodes, of which the second knows where the first is."""
-    first, second = (NodeProcess(folder / name, here) for name in ("first", "second"))
-    first.with_key(KEYS[5], own=False)
-    first.start()
-    second.settings["peers.bootstrap"] = first.facts["peers"]
-    second.start()
-    yield [first, second]
-    for node in (first, second):
-        if node.process is not None and node.process.poll() is None:
-            node.kill()
+    with two_nodes(folder, here, KEYS[5], own=False) as both:
+        yield both
 
 
 def held(node: NodeProcess, actor: Actor) -> int:

@@ -19,12 +19,11 @@ from dkg.dataset import build_dataset, quads
 from dkg.errors import InputError
 from dkg.page import CID_PREFIX
 from dkg.pages import MemoryPageStore, StoredPages
-from node.core.desk import body_of
 from node.core.paying import ChainPayer, HomePublisher
 from node.publish.errors import PublishError
 from node.publish.fees import FeePolicy
 from node.publish.wallet import Wallet
-from node.serving import OperationConflictError, Said, Stage, Ticket
+from node.serving import OperationConflictError, Said, Stage, Ticket, body_of
 from node.workers.errors import OverloadedError
 from tests.node.core.quiet import Quiet
 from tests.node.publish.conftest import development, here

@@ -16,9 +16,9 @@ from dkg.chain.secp import SignatureError
 from dkg.errors import LimitError, MissingPageError, ProofError
 from dkg.page import CID_PREFIX
 from node.core.core import CHAIN_LANE
-from node.core.desk import INBOX, body_of
+from node.core.desk import INBOX
 from node.core.uploads import EVIDENCE
-from node.serving import NoKeyError, OperationConflictError, Stage, State, Ticket, UnknownPublisherError
+from node.serving import NoKeyError, OperationConflictError, Stage, State, Ticket, UnknownPublisherError, body_of
 from node.storage import QuotaError
 from node.workers.errors import OverloadedError
 from tests.node.core.quiet import Quiet

@@ -20,7 +20,7 @@ from dkg.page import cid_text
 from dkg.private import Opening, commitment_query
 from node.private.vault import Vault
 from tests.node.core.conftest import folder
-from tests.node.core.processes import Answer, NodeProcess
+from tests.node.core.processes import Answer, NodeProcess, two_nodes
 from tests.node.private.site import CANARY, GRANTED, PRIVATE, personal
 from tests.node.publish.conftest import development, here
 from tests.node.publish.world import KEY, World
@@ -39,15 +39,8 @@ EVERYTHING = "SELECT * { ?s ?p ?o }"
 @pytest.fixture
 def network(folder: Path, here: World) -> Iterator[list[NodeProcess]]:
     """Two nodes: the first has a publisher's key, the second brings over what that publishes."""
-    first, second = (NodeProcess(folder / name, here) for name in ("first", "second"))
-    first.with_key(KEY, relay=False)
-    first.start()
-    second.settings["peers.bootstrap"] = first.facts["peers"]
-    second.start()
-    yield [first, second]
-    for node in (first, second):
-        if node.process is not None and node.process.poll() is None:
-            node.kill()
+    with two_nodes(folder, here, KEY, relay=False) as both:
+        yield both
 
 
 def done(node: NodeProcess, answer: Answer, *states: str) -> dict[str, Any]:

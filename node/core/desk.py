@@ -11,6 +11,7 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 from heapq import nsmallest
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg.client.database import make_directory, put_file
@@ -47,23 +48,29 @@ class Desk:
         self._store = store
         self._clock = clock
         self._inbox = store.directory / INBOX
+        # Changed in place: a copy for each change was most of what went up and down in a node's memory.
+        self._lock = Lock()
         self._all: dict[str, Operation] = {one.id: one for one in store.operations.recent(REMEMBERED_MAX)[::-1]}
+        self._open = {one.id: one for one in self._all.values() if one.state not in _FINISHED}
         self._tidy()
 
     def get(self, name: str) -> Operation | None:
         """An operation by its id."""
-        return self._all.get(name)
+        with self._lock:
+            return self._all.get(name)
 
     def recent(self, most: int, before: tuple[int, str] | None = None) -> list[Operation]:
         """The operations that were changed last, the latest first. `before`: see `Service.operations`."""
-        places = [(-one.updated, one.id) for one in self._all.values()]
+        with self._lock:
+            known = list(self._all.values())
         if before is not None:
-            places = [place for place in places if place > (-before[0], before[1])]
-        return [self._all[name] for _, name in nsmallest(max(0, most), places)]
+            known = [one for one in known if (-one.updated, one.id) > (-before[0], before[1])]
+        return nsmallest(max(0, most), known, key=lambda one: (-one.updated, one.id))
 
     def unfinished(self, kind: str | None = None) -> list[Operation]:
         """Those on which something is left to do, the oldest first."""
-        found = [one for one in self._all.values() if one.state not in _FINISHED and kind in {None, one.kind}]
+        with self._lock:
+            found = [one for one in self._open.values() if kind in {None, one.kind}]
         return sorted(found, key=lambda one: (one.created, one.id))
 
     def again(self, ticket: Ticket) -> Operation | None:
@@ -104,17 +111,29 @@ class Desk:
     def forget(self, before: int) -> None:
         """Forget what has not changed since a time, in Unix seconds."""
         self._store.operations.forget(before)
-        self._all = {name: one for name, one in self._all.items() if one.updated >= before}
+        with self._lock:
+            for name in [one.id for one in self._all.values() if one.updated < before]:
+                self._drop(name)
 
     def _put(self, operation: Operation) -> Operation:
-        made = {name: one for name, one in self._all.items() if name != operation.id}
-        if len(made) >= REMEMBERED_MAX:
-            oldest = next((name for name, one in made.items() if one.state in _FINISHED), next(iter(made)))
+        known = len(self._all) - (operation.id in self._all)
+        if known >= REMEMBERED_MAX:
+            others = [one for one in self._all.values() if one.id != operation.id]
+            oldest = next((one for one in others if one.state in _FINISHED), others[0]).id
             self._store.operations.remove(oldest)
-            del made[oldest]
+            with self._lock:
+                self._drop(oldest)
         self._store.operations.put(operation)
-        self._all = made | {operation.id: operation}
+        with self._lock:
+            self._drop(operation.id)  # so that it is the last, as it is in the store
+            self._all[operation.id] = operation
+            if operation.state not in _FINISHED:
+                self._open[operation.id] = operation
         return operation
+
+    def _drop(self, name: str) -> None:
+        self._all.pop(name, None)
+        self._open.pop(name, None)
 
     # --- what they are about ---------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ TABLE_GROUP_MAX: Final = 8
 PROVIDED_MAX: Final = 1_024
 """Most datasets that are told of again from time to time; those told of longest ago are left out."""
 
-RECORDS_MAX: Final = 20_000
+RECORDS_MAX: Final = 10_000
 """Most datasets of which it is remembered who has them; libp2p has no limit of its own."""
 
 STRANGERS_MAX: Final = 2_000
@@ -137,3 +137,7 @@ class KademliaDirectory:
             records = self._table.provider_store.providers
             for key in list(records)[: max(0, len(records) - RECORDS_MAX)]:
                 del records[key]
+            same: dict[PeerInfo, PeerInfo] = {}  # one peer's addresses once, not once for each of its datasets
+            for each in records.values():
+                for record in each.values():
+                    record.provider_info = same.setdefault(record.provider_info, record.provider_info)

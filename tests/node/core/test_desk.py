@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from node.core import desk as desk_module
@@ -55,3 +56,25 @@ def test_what_is_not_published_yet_is_read_by_the_owner_alone(tmp_path: Path) ->
     with NodeStore(tmp_path) as store:
         Desk(store, lambda: 100).begin(Ticket("op", "d"), "publish", {}, b"quads")
     assert (tmp_path / "inbox" / "op").stat().st_mode & 0o777 == 0o600
+
+
+def test_others_look_operations_up_while_they_change(tmp_path: Path) -> None:
+    wrong: list[str] = []
+    ended = Event()
+    with NodeStore(tmp_path) as store:
+        desk = Desk(store, lambda: 100)
+        one = desk.begin(Ticket("op", "d"), "commit", {}, b"x")
+
+        def look() -> None:
+            while not ended.is_set():
+                if desk.get("op") is None or not desk.recent(3) or [found.id for found in desk.unfinished()] != ["op"]:
+                    wrong.append("it was not there for a moment")
+                    return
+
+        watcher = Thread(target=look)
+        watcher.start()
+        for number in range(200):
+            desk.move(one, Stage.RUNNING, waiting=str(number))
+        ended.set()
+        watcher.join()
+    assert not wrong

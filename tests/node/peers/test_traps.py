@@ -18,9 +18,10 @@ from libp2p import new_host
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.exceptions import BaseLibp2pError
+from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
 from libp2p.network.config import ConnectionConfig
 from libp2p.peer.id import ID
-from libp2p.peer.peerinfo import info_from_p2p_addr
+from libp2p.peer.peerinfo import PeerInfo, info_from_p2p_addr
 from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pubsub import SUBSCRIPTION_CHANNEL_SIZE
 from libp2p.security.insecure.transport import PLAINTEXT_PROTOCOL_ID, InsecureTransport
@@ -31,6 +32,7 @@ from libp2p.stream_muxer.yamux.yamux import TYPE_DATA, YAMUX_HEADER_FORMAT
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from dkg.errors import StoreError
+from node.peers import directory as directory_module
 from node.peers import gossip, guards
 from node.peers.frames import header
 from node.peers.session import PROTOCOL
@@ -427,3 +429,28 @@ def test_a_never_reading_peer_costs_its_own_stream_and_nothing_else() -> None:
                 assert ours.restarts == 0
 
     trio.run(main)
+
+
+def test_who_has_what_is_remembered_of_so_many_datasets_and_a_peer_is_held_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(directory_module, "RECORDS_MAX", 5)
+    host = new_host(key_pair=create_new_key_pair())
+    table = KadDHT(host, DHTMode.SERVER, enable_values=False)
+    peer, address = ID.from_pubkey(create_new_key_pair().public_key), "/ip4/192.0.2.1/tcp/1"
+    for number in range(6):
+        table.provider_store.add_provider(b"%d" % number, PeerInfo(peer, [Multiaddr(address)]))
+        if number == 4:
+            _trimmed(host, table)
+            assert len(table.provider_store.providers) == 5  # at the limit
+    _trimmed(host, table)
+    kept = table.provider_store.providers
+    assert list(kept) == [b"1", b"2", b"3", b"4", b"5"]
+    assert len({id(record.provider_info) for each in kept.values() for record in each.values()}) == 1
+    assert table.provider_store.get_providers(b"5") == [PeerInfo(peer, [Multiaddr(address)])]
+
+
+def _trimmed(host: IHost, table: KadDHT) -> None:
+    directory = directory_module.KademliaDirectory(host)
+    directory._table = table
+    directory.trim(set())

@@ -13,7 +13,8 @@
 | `nodes`    | `init`, `start`, `status`, `backup`, `restore`: a peer node             |
 | `peers`    | `peers`                                                                 |
 | `logs`     | `logs`                                                                  |
-| `push`     | `push`, `token new`: handing commits to nodes                           |
+| `push`     | `push`: handing commits to nodes                                        |
+| `tokens`   | `token new`, `token list`, `token revoke`                               |
 | `private`  | `private grant`, `private revoke`, `private list`, `private check`      |
 | `sign_in`  | `private sign-in`                                                       |
 | `asking`   | one request to a node, and its answer                                   |
@@ -228,11 +229,15 @@ def _nodes(add: Add) -> None:
     command.add_argument("--token-file", metavar="FILE", required=True, help="file with a token of scope publish")
     command.add_argument("--progress", action="store_true", help="lines of progress where there is no terminal")
     _home(command)
-    command = add("token new", "node.cli.push:new", "make a bearer token for those who may write to your node")
+    command = add("token new", "node.cli.tokens:new", "make a bearer token for those who may write to your node")
     command.add_argument("name", metavar="NAME", help="whose it is")
     scopes = ("publish", "admin", "metrics", "grant")
     command.add_argument("--scope", choices=scopes, action="append", help="what for (repeatable)")
     command.add_argument("--reads", metavar="ADDRESS", help="read private parts as this address")
+    _config(command)
+    _config(add("token list", "node.cli.tokens:show", "print the names of your node's tokens, and what each is for"))
+    command = add("token revoke", "node.cli.tokens:revoke", "take tokens back, from your node's next start on")
+    command.add_argument("names", metavar="NAME", nargs="+", help="whose")
     _config(command)
     _private(add)
 

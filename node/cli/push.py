@@ -1,16 +1,14 @@
-"""`dkg push`: hand a publisher's newest commit, with the pages that the node lacks, to a peer node. `dkg token new`."""
+"""`dkg push`: hand a publisher's newest commit, with the pages that the node lacks, to a peer node."""
 
 from __future__ import annotations
 
-import secrets
 import time
 from base64 import urlsafe_b64encode
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg.car import car_blocks, car_header
-from dkg.chain.secp import address_from_text, checksum
+from dkg.chain.secp import checksum
 from dkg.client.cli.exits import Exit
 from dkg.client.progress import size
 from dkg.client.rpc import Waiting
@@ -20,10 +18,8 @@ from dkg.page import CID_PREFIX, DatasetRoot, Leaf, cid_text
 from dkg.pages import StoredPages
 from dkg.proof import root_bytes
 from node.cli.asking import NodeSilentError, call, token_in
-from node.cli.nodes import configured
 from node.cli.signing import Waiter
 from node.home import Home
-from node.http.tokens import Scope, new_token, read_tokens, write_tokens
 
 if TYPE_CHECKING:
     import argparse
@@ -192,24 +188,3 @@ def _below(pages: Pages, root: bytes, there: set[bytes]) -> Iterator[bytes]:
         fresh = [link for link in dict.fromkeys(links) if link not in seen]
         seen.update(fresh)
         waiting += reversed(fresh)
-
-
-def new(args: argparse.Namespace, console: Console) -> int:
-    """Make a token, and tell it once."""
-    config = configured(args)
-    path = Path(config["http.tokens_file"] or config.directory / "tokens.json").expanduser()
-    known = read_tokens(path)
-    if any(token.name == args.name for token in known):
-        raise InputError(f"there is a token {args.name!r} already; it was left alone")
-    if not args.scope and args.reads is None:
-        raise InputError("say what the token is for: --scope, or --reads")
-    reads = None if args.reads is None else address_from_text(args.reads)
-    text, token = new_token(args.name, [Scope(name) for name in args.scope or ()], secrets.token_bytes(32), reads)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_tokens(path, (*known, token))
-    if console.json:
-        console.object({"name": token.name, "scopes": sorted(token.scopes), "token": text})
-    else:
-        console.line(text)
-    console.say("this is told once; the node knows it from its next start on")
-    return Exit.OK

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import re
 from base64 import urlsafe_b64encode
 from collections import Counter
@@ -19,6 +18,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg.chain.secp import ADDRESS_BYTES, address_from_text, checksum
+from dkg.client.database import put_file
 from dkg.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -140,14 +140,9 @@ def write_tokens(path: Path, tokens: tuple[Token, ...]) -> None:
         | ({} if token.reads is None else {"reads": checksum(token.reads)})
         for token in tokens
     ]
-    beside = path.with_name(path.name + ".new")
+    text = json.dumps({"v": 1, "tokens": rows}, indent=1)
     try:
-        beside.unlink(missing_ok=True)
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            json.dump({"v": 1, "tokens": rows}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        path.with_name(path.name + ".new").unlink(missing_ok=True)  # whose mode may be another
+        put_file(path, text.encode("ascii"), 0o600)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error

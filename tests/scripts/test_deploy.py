@@ -148,7 +148,7 @@ def test_it_is_a_chain_a_registry_and_four_peers() -> None:
     ran = [parsed(shlex.split(command)[1:]) for text in scripts() for command in commands(text)]
     assert {*ran} == {
         "node.cli.keys:new", "node.cli.devnet:fund", "node.cli.chains:deploy", "node.cli.nodes:init",
-        "node.cli.push:new", "node.cli.nodes:start",
+        "node.cli.tokens:new", "node.cli.nodes:start",
     }  # fmt: skip
 
 

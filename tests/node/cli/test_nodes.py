@@ -138,3 +138,20 @@ def test_a_token_is_made_once_for_each_name_and_kept_as_a_hash(desk: Desk) -> No
     assert (ran.code, "left alone" in ran.err) == (1, True)
     ran = desk.run("token", "new", "you", "--config", config)
     assert (ran.code, "say what the token is for" in ran.err) == (1, True)
+
+
+def test_tokens_are_listed_and_taken_back_all_that_are_named_or_none(desk: Desk) -> None:
+    _, config = configured(desk)
+    for name in ("me", "you", "they"):
+        desk.ok("token", "new", name, "--scope", "publish", "--config", config)
+    path = Path(config).parent / "tokens.json"
+    assert desk.ok("token", "list", "--config", config) == {
+        "file": str(path),
+        "tokens": [{"name": name, "scopes": ["publish"], "reads": None} for name in ("me", "you", "they")],
+    }
+    before = path.read_bytes()
+    ran = desk.run("token", "revoke", "me", "nobody", "--config", config)
+    assert (ran.code, "no token 'nobody'" in ran.err, path.read_bytes() == before) == (1, True, True)
+    assert desk.ok("token", "revoke", "me", "they", "--config", config) == {"revoked": ["me", "they"]}
+    assert [one["name"] for one in desk.ok("token", "list", "--config", config)["tokens"]] == ["you"]
+    assert path.stat().st_mode & 0o777 == 0o600

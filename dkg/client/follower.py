@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dkg.chain.log import Block, LogError, Mark, RegistryLog
+from dkg.chain.log import Block, LogError, Mark, PublisherState, RegistryLog
 from dkg.chain.registry import LOG_STATE_SLOT, Head, LogState, decode_event, entry_slot, head_slot, nonce_slot
 from dkg.chain.secp import checksum
 from dkg.client.chainread import FinalityError, UnprovableError
@@ -42,6 +42,9 @@ BLOCKS_AHEAD_MAX: Final = 2**32
 
 SLOTS_PER_PROOF: Final = 64
 """Storage slots that one eth_getProof is asked for."""
+
+DOUBTED_MAX: Final = 64
+"""Most publishers that wait to be compared though no event tells of them (`Follower.doubt`)."""
 
 
 class BehindError(ChainError):
@@ -116,6 +119,7 @@ class Follower:
         self._checked: Mark = self.log.mark()
         self._is_whole = False
         """Whether the log has all up to `head`: not while a reorganisation is being followed."""
+        self._doubted: dict[bytes, None] = {}
         self._known: dict[int, bytes] = {}
         """Hashes of blocks by number: heads, and as the lowest the highest block that is final."""
         if resumed is not None and resumed.final is not None:
@@ -154,6 +158,15 @@ class Follower:
         """
         return None if self.head is None else int(now) - self.head.timestamp
 
+    def doubt(self, publisher: bytes) -> None:
+        """Compare the keys of a publisher of whom no event tells with the contract's storage, once, in the next step.
+
+        A change of keys that an endpoint hid shows in nothing else before the first commit. In any thread.
+        `DOUBTED_MAX` wait at most, and more are left out.
+        """
+        if len(self._doubted) < DOUBTED_MAX:
+            self._doubted[publisher] = None
+
     def step(self, progress: Callable[[int, int], None] | None = None) -> Step:
         """Read what is new. `progress`: called with the block reached and the head's number.
 
@@ -163,7 +176,7 @@ class Follower:
         the log is as before the step, or as of a block that was read whole, and the next step goes on.
         """
         head = self._reader.header("latest")
-        if self._is_whole and head == self.head:
+        if self._is_whole and head == self.head and not self._doubted:
             return Step(head, 0, 0, self._proved)
         rolled_back = self._back_to_common(head)
         if self.head is not None and self._is_whole and head.number < self.head.number:
@@ -326,7 +339,8 @@ class Follower:
 
     def _compare(self, head: Header) -> None:
         length = LOG_STATE_SLOT.to_bytes(32)
-        states = self.log.publishers
+        doubted = list(self._doubted)
+        states = {who: PublisherState(Head.unpack(who, 0), 0, ()) for who in doubted} | self.log.publishers
         heads = {head_slot(publisher): publisher for publisher in states}
         nonces = {nonce_slot(publisher): publisher for publisher in states}
         for slot, value in self._stored([length, *heads, *nonces], head):
@@ -336,6 +350,8 @@ class Follower:
                 raise _KeysError(f"the signers that events tell of are not those of block {head.number}", who)
             if (who := nonces.get(slot)) is not None and value != states[who].nonce:
                 raise _KeysError(f"changes of keys up to block {head.number} are missing, or made up", who)
+        for publisher in doubted:
+            self._doubted.pop(publisher, None)
 
     def _stored(self, slots: list[bytes], head: Header) -> Iterable[tuple[bytes, int]]:
         """Slots with what is proved to be in them."""

@@ -17,6 +17,7 @@ What is told to others (`standing`, `publishers`, ...) is read from values that 
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -102,8 +103,11 @@ class NodeCore(Answers):
         )
         self.chain = CoreChain(self.shelf, self._follow, settings.publishers_max)
         self.chain.view = self.watch.view
-        self._drop_strays(self.chain.view)
-        self.shelf.learn(self.chain.view)
+        with ExitStack() as opened:  # this writes and reads the disk, which may fail
+            opened.callback(self._file.close)
+            self._drop_strays(self.chain.view)
+            self.shelf.learn(self.chain.view)
+            opened.pop_all()
         self.unions = Unions(parts, self.chain, self.shelf, lambda: parts.soon(self._wake_unions))
         self.heads = CoreHeads(self.shelf, self.chain, self._refused)
         self.uploads = Uploads(parts, self.chain, self.shelf, self.desk, wake=self._stir, look=self._look)
@@ -230,9 +234,13 @@ class NodeCore(Answers):
         self._is_stirred = True
         self._news.set()
 
-    async def _look(self) -> bool:
-        """Look at the chain, and whether that went well within a while. A look that is under way began too early."""
+    async def _look(self, publisher: bytes) -> bool:
+        """Look at the chain and at a publisher's keys, and whether that went well within a while.
+
+        A look that is under way began too early.
+        """
         runtime, wanted = self.parts.runtime, self._looks + 1
+        self.watch.doubt(publisher)
         until = runtime.now() + LOOK_S
         self._stir()
         while self._looked < wanted and (left := until - runtime.now()) > 0:

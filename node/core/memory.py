@@ -2,7 +2,7 @@
 
 The C library keeps what a program frees in as many pools as threads have asked at once, each with holes. Under mixed
 load the holes of a node came to 60 MB in five minutes beside 60 MB in use, and went on growing (docs/faults.md). With
-two pools, and what is free in them given back now and then, they stay small. Elsewhere than on glibc nothing is done.
+one pool, and what is free in it given back now and then, they stay small. Elsewhere than on glibc nothing is done.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import asyncio
 import ctypes
 from typing import Final
 
-POOLS: Final = 2
-"""Pools for all threads. Python's own lock lets few of them ask at once."""
+POOLS: Final = 1
+"""Pools for all threads. Python's own lock lets few of them ask at once. A thread that asked before has its own."""
 
 TRIM_S: Final = 30.0
 """Time between two givings back, in seconds."""
@@ -25,7 +25,7 @@ _M_MMAP_THRESHOLD: Final = -3
 
 
 def few_pools() -> bool:
-    """Have the C library make few pools from now on; whether it does."""
+    """Have the C library make few pools from now on; whether it does. Before the first thread is started."""
     try:
         library = ctypes.CDLL(None)
         return bool(library.mallopt(_M_ARENA_MAX, POOLS) and library.mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES))

@@ -73,8 +73,8 @@ def run(config: Config, *, ready: Callable[[dict[str, Any]], None] | None = None
 
     `ready`: told where it answers, once it does. Raises `InputError` and `StoreError` if it cannot start.
     """
+    few_pools()  # before there is a second thread, which would have one of its own
     with _logging(config) as log:
-        few_pools()
         log("starting", version=release(), pid=os.getpid(), directory=str(config.directory))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             process = Process(config, log, ready)

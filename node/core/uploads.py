@@ -92,9 +92,12 @@ class Uploads:
         desk: Desk,
         *,
         wake: Callable[[], None],
-        look: Callable[[], Awaitable[bool]],
+        look: Callable[[bytes], Awaitable[bool]],
     ) -> None:
-        """`wake`: called when something was kept, or came to the chain. `look`: looks at the chain, if it can."""
+        """`wake`: called when something was kept, or came to the chain.
+
+        `look`: looks at the chain and at a publisher's keys; whether it could.
+        """
         self._parts = parts
         self._chain = chain
         self._shelf = shelf
@@ -118,7 +121,7 @@ class Uploads:
         try:
             self._check(signed)
         except ProofError as error:  # the chain may have gone on since this node looked last
-            if not await self._look():
+            if not await self._look(signed.commit.publisher):
                 raise OverloadedError(f"{error}; and it does not answer now", _CHAIN_RETRY_S) from error
             self._check(signed)
         made = await self._parts.runtime.blocking(LANE, lambda: self._keep(ticket, signed, car, relay=relay))
@@ -176,12 +179,16 @@ class Uploads:
         return self._desk.begin(ticket, KIND, {**body, "relay": relay}, signed.encode())
 
     def _compare(self, signed: SignedCommit, waiting: list[Operation]) -> None:
-        """Step 4."""
+        """Step 4. One by a key that may not sign any more stands in nobody's way: the registry will not take it."""
+        domain = self._parts.domain
         for one in waiting:
             other = self._signed(one)
             if (other.commit.publisher, other.commit.seq) != (signed.commit.publisher, signed.commit.seq):
                 continue
             if other.commit != signed.commit:
+                if other.commit.signed_by(domain, other.signature) != signed.commit.signed_by(domain, signed.signature):
+                    self._desk.fail(one, "another key signs for the publisher by now: sign it anew")
+                    continue
                 path = self._accuse(other, signed)
                 self._parts.log("equivocation", publisher=checksum(signed.commit.publisher), evidence=path)
                 raise ProofError(
@@ -191,10 +198,7 @@ class Uploads:
 
     def _accuse(self, first: SignedCommit, second: SignedCommit) -> str:
         """Keep two signed commits as evidence; gives the name of the file."""
-        try:
-            evidence = encode_evidence(first, second)
-        except ProofError:
-            return ""  # the signer changed between the two: no lie
+        evidence = encode_evidence(first, second)
         folder = self._parts.store.directory / EVIDENCE
         name = f"{first.commit.publisher.hex()}-{first.commit.seq}-{sha256(evidence).hexdigest()[:16]}.cbor"
         try:

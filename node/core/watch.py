@@ -129,6 +129,10 @@ class Watch:
             self._write(head)
         return self.view
 
+    def doubt(self, publisher: bytes) -> None:
+        """See `Follower.doubt`. In any thread."""
+        self._follower.doubt(publisher)
+
     def _following(self, resumed: Resumed) -> Follower:
         return Follower(
             self._reader,

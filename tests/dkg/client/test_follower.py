@@ -381,6 +381,45 @@ def test_a_change_of_keys_before_the_first_commit_that_was_hidden_is_proved_when
     assert anew.log.signer_at(who, 1) == hot
 
 
+def test_a_change_of_keys_of_a_publisher_without_commits_that_was_hidden_is_found_out_when_it_is_doubted(
+    here: World,
+) -> None:
+    who, hot, other = here.registry.accounts[2], here.registry.accounts[1], here.registry.accounts[3]
+    here.registry.commit(here.publisher)
+    rotate(here, who, hot)
+    follower = here.follower()
+    here.proxy.rule = without((ROTATED,))
+    assert follower.step().proved
+    here.proxy.rule = lambda _request, response: response
+    follower.doubt(other)  # of whom there is nothing
+    assert follower.step().proved
+    follower.doubt(who)
+    for _ in range(2):  # it stays in doubt until it is settled
+        with pytest.raises(ForgedPastError, match=r"a change of keys of 0x.* was left out before: begin anew"):
+            follower.step()
+    anew = here.follower()
+    anew.doubt(who)
+    assert anew.step().proved
+    assert anew.log.signer_at(who, 1) == hot
+
+
+def test_so_many_publishers_are_doubted_at_once_and_no_more(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DOUBTED_MAX", 2)
+    who, hot = here.registry.accounts[2], here.registry.accounts[1]
+    rotate(here, who, hot)
+    follower = here.follower()
+    here.proxy.rule = without((ROTATED,))
+    follower.step()
+    here.proxy.rule = lambda _request, response: response
+    for one in (here.registry.accounts[3], here.registry.accounts[4], who):
+        follower.doubt(one)
+    assert follower.step().proved  # the third was left out
+    follower.doubt(here.registry.accounts[3])
+    follower.doubt(who)
+    with pytest.raises(ForgedPastError):
+        follower.step()
+
+
 def test_a_change_of_keys_that_is_hidden_with_the_first_commit_blames_nothing_that_was_read_before(
     here: World,
 ) -> None:

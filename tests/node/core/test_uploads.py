@@ -201,6 +201,32 @@ def test_whoever_may_sign_is_what_the_log_says(folder: Path) -> None:
         with pytest.raises(SignatureError, match="revoked"):
             await quiet.upload(third, car, name="third")
 
+    quiet.run(main)
+
+
+def test_what_was_signed_with_a_key_that_was_changed_since_stands_in_nobodys_way(folder: Path) -> None:
+    quiet = Quiet(folder)
+    quiet.ledger.mine(1)
+
+    async def main() -> None:
+        actor, desk = quiet.actors[0], quiet.node.core.desk
+        old, car = quiet.next(actor)  # by its owner, or by whoever stole the key
+        await quiet.upload(old, car, name="old", relay=False)
+        actor.rotations = 1
+        quiet.ledger.send(RotateTo(actor.address, [*actor.keys()][-1]))
+        await quiet.mine()
+        new, car = quiet.next(actor)
+        assert new.commit.seq == old.commit.seq
+        await quiet.upload(new, car, name="new")
+        assert not (quiet.node.directory / EVIDENCE).exists()
+        assert not quiet.logged("equivocation")
+        failed = desk.get("old")
+        assert failed is not None
+        assert (failed.state, "sign it anew" in failed.body.decode()) == ("failed", True)
+        assert [one.id for one in desk.unfinished()] == ["new"]
+
+    quiet.run(main)
+
 
 def test_a_commit_that_comes_before_this_node_has_seen_the_one_before_is_taken(folder: Path) -> None:
     quiet = Quiet(folder, poll_s=60.0, poll_max_s=60.0)

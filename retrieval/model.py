@@ -1,12 +1,12 @@
 """The values that the parts of retrieval pass to each other, and which of them are verified.
 
-| value       | verified? | made by                     | what it is                                                    |
-|-------------|-----------|-----------------------------|---------------------------------------------------------------|
-| `Candidate` | no        | an index                    | a triple that may be worth reading; a hint, from an untrusted cache |
-| `Fact`      | yes       | `retrieval.reading` alone   | a triple that was read from checked pages, with who says it   |
-| `Absent`    | yes       | `retrieval.reading` alone   | a triple that was looked for, and is provably not there       |
-| `Dropped`   | -         | every step                  | what does not go into the context, and why                    |
-| `Context`   | yes       | `retrieval.pipeline`        | what a prompt is made of                                      |
+| value       | verified? | made by                   | what it is                                                          |
+|-------------|-----------|---------------------------|---------------------------------------------------------------------|
+| `Candidate` | no        | an index                  | a triple that may be worth reading; a hint, from an untrusted cache |
+| `Fact`      | yes       | `retrieval.reading` alone | a triple that was read from checked pages, with who says it         |
+| `Absent`    | yes       | `retrieval.reading` alone | a triple that was looked for, and is provably not there             |
+| `Dropped`   | -         | every step                | what does not go into the context, and why                          |
+| `Context`   | yes       | `retrieval.pipeline`      | what a prompt is made of                                            |
 
 A test holds the tree to the third column. Terms are N-Triples in normal form, as bytes (docs/formats.md, section 2).
 """
@@ -67,6 +67,9 @@ class Snapshot:
     """When that block was made, in seconds since 1970. Dates that publishers write into data are not this."""
     committed: int | None = None
     """When the publisher's commit was anchored, in seconds since 1970: by the chain's clock, not the publisher's."""
+    only: bytes | None = None
+    """What the names of the publisher's own graphs begin with, as terms, where its dataset has quads in others too:
+    these others are not read (DESIGN, section 5). None where all graphs count."""
 
 
 @dataclass(frozen=True, slots=True)

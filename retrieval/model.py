@@ -1,12 +1,12 @@
 """The values that the parts of retrieval pass to each other, and which of them are verified.
 
-| value       | verified? | made by                   | what it is                                                          |
-|-------------|-----------|---------------------------|---------------------------------------------------------------------|
-| `Candidate` | no        | an index                  | a triple that may be worth reading; a hint, from an untrusted cache |
-| `Fact`      | yes       | `retrieval.reading` alone | a triple that was read from checked pages, with who says it         |
-| `Absent`    | yes       | `retrieval.reading` alone | a triple that was looked for, and is provably not there             |
-| `Dropped`   | -         | every step                | what does not go into the context, and why                          |
-| `Context`   | yes       | `retrieval.pipeline`      | what a prompt is made of                                            |
+| value       | verified? | made by                   | what it is                                                  |
+|-------------|-----------|---------------------------|-------------------------------------------------------------|
+| `Candidate` | no        | an index                  | a triple that may be worth reading: a hint, and no more     |
+| `Fact`      | yes       | `retrieval.reading` alone | a triple that was read from checked pages, with who says it |
+| `Absent`    | yes       | `retrieval.reading` alone | a triple that was looked for, and is provably not there     |
+| `Dropped`   | -         | every step                | what does not go into the context, and why                  |
+| `Context`   | yes       | `retrieval.pipeline`      | what a prompt is made of                                    |
 
 A test holds the tree to the third column. Terms are N-Triples in normal form, as bytes (docs/formats.md, section 2).
 """

@@ -2,7 +2,7 @@
 
 `dkg verify PROOF.car --root ROOT QUERY` checks one of them anywhere, without this package, a store or an index:
 
-- All facts of a dataset are one SELECT; a row is `?n`, the number of a fact in the context, and `?g`, a graph that has it.
+- All facts of a dataset are one SELECT: `?n` is the number of a fact in the context, `?g` a graph that has it.
 - What is provably not there is an ASK, which is false.
 - A list or a count that a query answered is that query (`Context.query`).
 """
@@ -69,10 +69,10 @@ def claims(context: Context) -> list[Claimed]:
     for snapshot in context.snapshots:
         numbered = [(n, fact) for n, fact in enumerate(context.facts[:FACTS_MAX], 1) if _is_of(fact, snapshot)]
         if numbered:
-            found.append(Claimed(snapshot, _rows(numbered), facts=tuple(n for n, _ in numbered)))
+            found.append(Claimed(snapshot, _rows(numbered, snapshot), facts=tuple(n for n, _ in numbered)))
         for number, absent in enumerate(context.absent[:ABSENT_MAX], 1):
             if absent.kind is AbsentKind.EMPTY and _looked(absent, snapshot):
-                found.append(Claimed(snapshot, _ask(absent), absent=(number,)))
+                found.append(Claimed(snapshot, _ask(absent, snapshot), absent=(number,)))
         if context.query is not None and len(context.snapshots) == 1:
             found.append(Claimed(snapshot, context.query))
     return found
@@ -102,16 +102,38 @@ def _looked(absent: Absent, snapshot: Snapshot) -> bool:
     return not absent.publishers or snapshot.publisher in absent.publishers
 
 
-def _rows(numbered: list[tuple[int, Fact]]) -> str:
+def _rows(numbered: list[tuple[int, Fact]], snapshot: Snapshot) -> str:
     """Terms in N-Triples are terms in SPARQL as they stand: normal form escapes what could end them early."""
     values = " ".join(
         f"({n} {b' '.join(fact.statement).decode()})"  # the three terms, between spaces
         for n, fact in numbered
     )
-    return f"SELECT ?n ?g ?s ?p ?o {{ VALUES (?n ?s ?p ?o) {{ {values} }} GRAPH ?g {{ ?s ?p ?o }} }}"
+    return f"SELECT ?n ?g ?s ?p ?o {{ VALUES (?n ?s ?p ?o) {{ {values} }} GRAPH ?g {{ ?s ?p ?o }}{_own(snapshot)} }}"
 
 
-def _ask(absent: Absent) -> str:
-    """Whether there is what was looked for, in any graph."""
+def _ask(absent: Absent, snapshot: Snapshot) -> str:
+    """Whether there is what was looked for, in any graph that counts."""
     parts = zip(("?s", "?p", "?o"), (absent.subject, absent.predicate, absent.object), strict=True)
-    return f"ASK {{ GRAPH ?g {{ {' '.join(name if term is None else term.decode() for name, term in parts)} }} }}"
+    pattern = " ".join(name if term is None else term.decode() for name, term in parts)
+    return f"ASK {{ GRAPH ?g {{ {pattern} }}{_own(snapshot)} }}"
+
+
+def _own(snapshot: Snapshot) -> str:
+    """The condition that a graph is the publisher's own, where its dataset has others."""
+    if snapshot.only is None:
+        return ""
+    return f' FILTER (STRSTARTS(STR(?g), "{snapshot.only[1:].decode()}"))'
+
+
+def describe(claimed: Claimed, number: int) -> dict[str, object]:
+    """What a proof shows and how to check it, as JSON. `number`: which one of its answer's it is, from 1."""
+    return {
+        "number": number,
+        "publisher": claimed.snapshot.publisher,
+        "root": root_of(claimed),
+        "claim": str(claimed.snapshot.claim),
+        "block": claimed.snapshot.block,
+        "query": claimed.query,
+        "facts": list(claimed.facts),
+        "absent": list(claimed.absent),
+    }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from dkg.errors import QueryError, StoreError
 from dkg.evaluate import evaluate_gathering
@@ -22,7 +22,7 @@ from dkg.sparql.syntax import parse
 from dkg.terms import quad_of
 from retrieval.model import Absent, AbsentKind, Candidate, Claim, Dropped, Fact, Reason, Snapshot, Statement
 from retrieval.reading_ranges import FAULTS, Ranges, index_for, is_triple
-from retrieval.reading_union import gather_of
+from retrieval.reading_union import PartError, gather_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SELECT_BUDGET: Final = Budget(pages=20_000, quads=200_000, rows=10_000)
 """What one query of `Reader.select` may use where nobody says otherwise."""
+
+T = TypeVar("T")
 
 _ANY: Final = b"<urn:any:graph>"
 
@@ -43,16 +45,32 @@ class Rows:
     variables: tuple[str, ...]
     rows: tuple[tuple[bytes | None, ...], ...]
     """One term a variable, in normal form; None where it is unbound."""
+    publishers: tuple[str, ...]
+    """Whose datasets were looked through."""
+    block: int | None
+    """The oldest block of them, None if one of them has none or all are local."""
+
+
+class Fault(NamedTuple):
+    """That pages of a publisher's dataset are wrong or missing."""
+
+    publisher: str
+    error: Exception
 
 
 class Reader:
-    """Reads what a question needs from some snapshots, and nothing else. It keeps no state of its own.
+    """Reads what a question needs from some snapshots, and nothing else. Make one for each question.
+
+    Where pages of a snapshot are wrong or missing, the others are still read, `faults` says so, and what is told of
+    absence names only the publishers whose datasets were read. Where none of them can be read, the error is raised.
 
     Pages that were read stay decoded in the snapshots' `pages`. As many threads may use a reader as its pages allow.
     """
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
         self.snapshots = tuple(snapshots)
+        self.faults: dict[str, str] = {}
+        """What could not be read so far: publisher -> the first reason, a sentence for people."""
         self._ranges = tuple(map(Ranges, snapshots))
 
     # --- facts -------------------------------------------------------------------------------------------------
@@ -60,22 +78,22 @@ class Reader:
     def facts(self, candidates: Iterable[Candidate]) -> tuple[list[Fact], list[Dropped]]:
         """The proposed triples that some snapshot holds, in the order of the proposals, and those that none holds.
 
-        A triple that is proposed twice comes once, with the higher score and the reasons of both. Where pages of a
-        snapshot are wrong or missing, the facts that hang on them are dropped, and the others stay. Raises
-        `StoreError` where nothing at all can be read because the environment fails.
+        A triple that is proposed twice comes once, with the higher score and the reasons of both. A fact has all its
+        origins, of `GRAPHS_MAX` graphs a snapshot at most; what is dropped because of a fault says so. Raises
+        `StoreError` where the environment fails at every single lookup.
         """
         proposed = _distinct(candidates)
         prefixes = {index_for(*one)[1]: one for one in proposed if is_triple(*one)}
         ascending = sorted(prefixes)
         origins: dict[Statement, list[Origin]] = {one: [] for one in prefixes.values()}
-        faults: dict[Statement, list[tuple[str, Exception]]] = {}
+        faults: dict[Statement, list[Fault]] = {}
         for ranges in self._ranges:
             for prefix, found in zip(ascending, ranges.each(ascending), strict=True):
                 if isinstance(found, Exception):
-                    faults.setdefault(prefixes[prefix], []).append((ranges.snapshot.publisher, found))
+                    faults.setdefault(prefixes[prefix], []).append(Fault(ranges.snapshot.publisher, found))
                 else:
                     origins[prefixes[prefix]] += map(ranges.origin, found)
-        _raise_if_all_failed(len(ascending) * len(self._ranges), faults)
+        self._note_lookups([fault for found in faults.values() for fault in found], len(ascending) * len(self._ranges))
         facts: list[Fact] = []
         dropped: list[Dropped] = []
         for statement, candidate in proposed.items():
@@ -96,16 +114,17 @@ class Reader:
     ) -> list[Fact]:
         """The first `most` triples with these terms, in the order of an index; a term that is None is any.
 
-        Each comes with all its origins. Raises `NormalFormError` for a term off its normal form, and what the pages
-        raise: a list that misses triples without saying so is never given.
+        Raises `NormalFormError` for a term off its normal form.
         """
         order, prefix = _range(subject, predicate, object)
-        streams = [_numbered(ranges, order, prefix, at) for at, ranges in enumerate(self._ranges)]
+        faults: list[Fault] = []
+        streams = [_numbered(ranges, order, prefix, at, faults) for at, ranges in enumerate(self._ranges)]
         facts = []
         for triple, found in islice(groupby(merge(*streams), key=itemgetter(0)), most):
             origins = [self._ranges[at].origin(graph) for _, at, graphs in found for graph in graphs]
             s, p, o, _ = quad_of(triple + _ANY + b"\0", order)
             facts.append(_fact(Statement(s, p, o), origins))
+        self._note(faults, of=len(self._ranges))
         return facts
 
     def count(
@@ -114,19 +133,15 @@ class Reader:
         predicate: bytes | None = None,
         object: bytes | None = None,  # noqa: A002 - the name of the place
     ) -> int:
-        """How many quads have these terms, by the counts in the pages: fast however many they are.
+        """About how many triples have these terms, by the counts in the pages: fast however many they are.
 
-        A triple counts once for each graph and snapshot that has it, so this is never less than the number of
-        triples. Raises what `about` raises.
+        A triple counts once for each graph and snapshot that has it, so of what can be read this is never less than
+        the number of triples. Raises what `about` raises.
         """
         order, prefix = _range(subject, predicate, object)
-        total = 0
-        for ranges in self._ranges:
-            with _naming(ranges):
-                total += ranges.count(order, prefix)
-        return total
+        return sum(self._of_each(lambda ranges: ranges.count(order, prefix))[1])
 
-    # --- what is not there -----------------------------------------------------------------------------------------
+    # --- what is not there -------------------------------------------------------------------------------------
 
     def absent(
         self,
@@ -136,15 +151,13 @@ class Reader:
     ) -> Absent | None:
         """That no snapshot has a triple with these terms; None if one has. A term that is None is any.
 
-        Without snapshots nothing was looked through, and the kind says so. Raises what `about` raises: what cannot be
-        read is not absent.
+        It says whose datasets were looked through: what cannot be read is not absent. Without snapshots nothing was
+        looked through, and the kind says so. Raises what `about` raises.
         """
-        order, prefix = _range(subject, predicate, object)
-        if not self._ranges:
+        snapshots, found = self._any(subject, predicate, object)
+        if not snapshots:
             return self.not_asked(subject, predicate, object)
-        if any(_first(ranges, order, prefix) for ranges in self._ranges):
-            return None
-        return self._absent(AbsentKind.EMPTY, subject, predicate, object)
+        return None if found else Absent(AbsentKind.EMPTY, subject, predicate, object, *_looked_through(snapshots))
 
     def cut(
         self,
@@ -153,10 +166,8 @@ class Reader:
         object: bytes | None = None,  # noqa: A002 - the name of the place
     ) -> Absent | None:
         """That there is a triple with these terms which the context leaves out; None if there is none."""
-        order, prefix = _range(subject, predicate, object)
-        if not any(_first(ranges, order, prefix) for ranges in self._ranges):
-            return None
-        return self._absent(AbsentKind.CUT, subject, predicate, object)
+        snapshots, found = self._any(subject, predicate, object)
+        return Absent(AbsentKind.CUT, subject, predicate, object, *_looked_through(snapshots)) if found else None
 
     def not_asked(
         self,
@@ -168,31 +179,66 @@ class Reader:
         _range(subject, predicate, object)
         return Absent(AbsentKind.NOT_ASKED, subject, predicate, object)
 
-    def _absent(
-        self, kind: AbsentKind, subject: bytes | None, predicate: bytes | None, object_: bytes | None
-    ) -> Absent:
-        anchored = [one.block for one in self.snapshots if one.claim is not Claim.LOCAL]
-        blocks = [block for block in anchored if block is not None]
-        oldest = min(blocks) if blocks and len(blocks) == len(anchored) else None
-        publishers = tuple(sorted({one.publisher for one in self.snapshots}))
-        return Absent(kind, subject, predicate, object_, publishers, oldest)
+    def _any(
+        self, subject: bytes | None, predicate: bytes | None, object_: bytes | None
+    ) -> tuple[list[Snapshot], bool]:
+        """The snapshots that could be read, and whether one of them has a triple with these terms."""
+        order, prefix = _range(subject, predicate, object_)
+        read, found = self._of_each(lambda ranges: next(ranges.triples(order, prefix), None) is not None)
+        return read, any(found)
 
     # --- queries -----------------------------------------------------------------------------------------------
 
     def select(self, query: str, *, budget: Budget = SELECT_BUDGET, now: str | None = None) -> Rows:
         """The solutions of a SPARQL SELECT over the union of all snapshots, as sets of quads.
 
-        `now`: what NOW() gives, as for `dkg.query`. Raises `QueryError` for another form and for what is refused,
-        `BudgetError` over the budget, and what the pages raise.
+        `now`: what NOW() gives, as for `dkg.query`. A snapshot that cannot be read is left out: `Rows.publishers`.
+        Raises `QueryError` for another form and for what is refused, and `BudgetError` over the budget.
         """
         parsed = parse(query, now=now)
         if parsed.form is not Form.SELECT:
             raise QueryError(f"only SELECT has rows, and this is {parsed.form.value}")
-        if not self.snapshots:
-            raise QueryError("there is no snapshot to ask: no publisher is known, or all are excluded")
-        answer = evaluate_gathering(gather_of(self.snapshots, budget), parsed, budget=budget)
-        rows = tuple(tuple(map(_normal, row)) for row in answer.rows)
-        return Rows(answer.variables, rows)
+        snapshots = list(self.snapshots)
+        faults: list[Fault] = []
+        while snapshots:
+            try:
+                answer = evaluate_gathering(gather_of(snapshots, budget), parsed, budget=budget)
+            except PartError as error:
+                faults.append(Fault(snapshots.pop(error.at).publisher, error.reason))
+            else:
+                self._note(faults, of=len(self.snapshots))
+                rows = tuple(tuple(map(_normal, row)) for row in answer.rows)
+                return Rows(answer.variables, rows, *_looked_through(_without(snapshots, faults)))
+        self._note(faults, of=len(self.snapshots))
+        raise QueryError("there is no dataset to ask: no publisher is known, or all are excluded")
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _of_each(self, ask: Callable[[Ranges], T]) -> tuple[list[Snapshot], list[T]]:
+        """The snapshots of publishers all of whose snapshots could be read, and what each snapshot gives."""
+        snapshots, found = [], []
+        faults: list[Fault] = []
+        for ranges in self._ranges:
+            try:
+                found.append(ask(ranges))
+            except FAULTS as error:
+                faults.append(Fault(ranges.snapshot.publisher, error))
+            else:
+                snapshots.append(ranges.snapshot)
+        self._note(faults, of=len(self._ranges))
+        return _without(snapshots, faults), found
+
+    def _note(self, faults: Sequence[Fault], *, of: int) -> None:
+        """Remember faults; if all of so many readings failed, the first is raised."""
+        for fault in faults:
+            self.faults.setdefault(fault.publisher, f"the dataset of {fault.publisher} cannot be read: {fault.error}")
+        if faults and len(faults) == of:
+            raise faults[0].error
+
+    def _note_lookups(self, faults: Sequence[Fault], lookups: int) -> None:
+        """The same for lookups of single triples: a page that is wrong is no reason to raise, it makes facts fewer."""
+        environment = all(isinstance(fault.error, StoreError) for fault in faults)
+        self._note(faults, of=lookups if environment else lookups + 1)
 
 
 # --- changing facts without making any --------------------------------------------------------------------------
@@ -217,6 +263,20 @@ def narrowed(fact: Fact, keep: Callable[[Origin], bool]) -> Fact | None:
 # --- inside ------------------------------------------------------------------------------------------------------
 
 
+def _looked_through(snapshots: Sequence[Snapshot]) -> tuple[tuple[str, ...], int | None]:
+    """The publishers of snapshots, and their oldest block if all that are not local have one."""
+    anchored = [one.block for one in snapshots if one.claim is not Claim.LOCAL]
+    blocks = [block for block in anchored if block is not None]
+    oldest = min(blocks) if blocks and len(blocks) == len(anchored) else None
+    return tuple(sorted({one.publisher for one in snapshots})), oldest
+
+
+def _without(snapshots: list[Snapshot], faults: list[Fault]) -> list[Snapshot]:
+    """The snapshots of publishers of whom none could not be read."""
+    failed = {fault.publisher for fault in faults}
+    return [one for one in snapshots if one.publisher not in failed]
+
+
 def _distinct(candidates: Iterable[Candidate]) -> dict[Statement, Candidate]:
     """One candidate for each statement, in order of first appearance."""
     found: dict[Statement, Candidate] = {}
@@ -235,19 +295,13 @@ def _fact(statement: Statement, origins: list[Origin], candidate: Candidate | No
     return Fact(statement, ordered, candidate.score, candidate.why, candidate.path)
 
 
-def _unverified(statement: Statement, faults: list[tuple[str, Exception]], *, known: bool) -> Dropped:
+def _unverified(statement: Statement, faults: list[Fault], *, known: bool) -> Dropped:
     if faults:
-        publishers = tuple(dict.fromkeys(publisher for publisher, _ in faults))
-        detail = f"the pages that would show it cannot be read: {faults[0][1]}"
+        publishers = tuple(dict.fromkeys(fault.publisher for fault in faults))
+        detail = f"the pages that would show it cannot be read: {faults[0].error}"
         return Dropped(statement, Reason.UNVERIFIED, detail, publishers)
     detail = "no snapshot holds it" if known else "it is no triple in normal form"
     return Dropped(statement, Reason.UNVERIFIED, detail)
-
-
-def _raise_if_all_failed(lookups: int, faults: dict[Statement, list[tuple[str, Exception]]]) -> None:
-    errors = [error for found in faults.values() for _, error in found]
-    if lookups and len(errors) == lookups and all(isinstance(error, StoreError) for error in errors):
-        raise errors[0]
 
 
 def _range(subject: bytes | None, predicate: bytes | None, object_: bytes | None) -> tuple[str, bytes]:
@@ -255,31 +309,15 @@ def _range(subject: bytes | None, predicate: bytes | None, object_: bytes | None
     return index_for(subject, predicate, object_)
 
 
-class _naming:  # noqa: N801 - used as a statement
-    """Says of an error in reading whose dataset it was."""
-
-    def __init__(self, ranges: Ranges) -> None:
-        self._publisher = ranges.snapshot.publisher
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        family = next((family for family in FAULTS if isinstance(error, family)), None)
-        if family is not None:
-            raise family(f"the dataset of {self._publisher} cannot be read: {error}") from error
-
-
-def _first(ranges: Ranges, order: str, prefix: bytes) -> bool:
-    """Whether a range has a triple."""
-    with _naming(ranges):
-        return next(ranges.triples(order, prefix), None) is not None
-
-
-def _numbered(ranges: Ranges, order: str, prefix: bytes, at: int) -> Iterator[tuple[bytes, int, list[bytes]]]:
-    with _naming(ranges):
+def _numbered(
+    ranges: Ranges, order: str, prefix: bytes, at: int, faults: list[Fault]
+) -> Iterator[tuple[bytes, int, list[bytes]]]:
+    """The triples of a range with the snapshot's number, up to where its pages cannot be read."""
+    try:
         for triple, graphs in ranges.triples(order, prefix):
             yield triple, at, graphs
+    except FAULTS as error:
+        faults.append(Fault(ranges.snapshot.publisher, error))
 
 
 def _normal(term: Term | None) -> bytes | None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 GRAPHS_MAX: Final = 32
 """Most graphs of one snapshot that are named as origins of one triple: the first in byte order."""
 
-NO_QUADS_MAX: Final = 10_000
-"""Most keys that are no quads which are passed over while one range is read."""
+IGNORED_MAX: Final = 10_000
+"""Most keys in one range that are passed over: those that are no quads, or in graphs that do not count."""
 
 FAULTS: Final = (ProofError, StoreError, BudgetError)
 """What reading pages raises when pages are wrong, missing, or more than may be read."""
@@ -65,7 +65,7 @@ class Ranges:
         for prefix in prefixes:
             try:
                 cursor = cursor or self.cursor("spog")
-                _, graphs = next(triples(cursor, "spog", prefix), (b"", []))
+                _, graphs = next(triples(cursor, "spog", prefix, self.snapshot.only), (b"", []))
             except FAULTS as error:
                 yield error
             else:
@@ -73,7 +73,7 @@ class Ranges:
 
     def triples(self, order: str, prefix: bytes) -> Iterator[Found]:
         """The triples whose keys start with a prefix, in the order of the index, read as far as consumed."""
-        return triples(self.cursor(order), order, prefix)
+        return triples(self.cursor(order), order, prefix, self.snapshot.only)
 
     def origin(self, graph: bytes) -> Origin:
         """What is said of a triple that this snapshot has in a graph."""
@@ -81,26 +81,33 @@ class Ranges:
         return Origin(of.publisher, graph, of.root, of.claim, of.state, of.sequence, of.block, of.time, of.committed)
 
 
-def triples(cursor: Cursor, order: str, prefix: bytes) -> Iterator[Found]:
-    """The triples of a range of an index whose last place is the graph. Graphs beyond the limit are passed over."""
+def triples(cursor: Cursor, order: str, prefix: bytes, only: bytes | None = None) -> Iterator[Found]:
+    """The triples of a range of an index whose last place is the graph. Graphs beyond the limit are passed over.
+
+    `only`: what the names of the graphs that count begin with; None if all count.
+    """
     at: bytes | None = prefix
     while at is not None:
-        at = yield from _until_full(cursor, order, at, prefix_end(prefix))
+        at = yield from _until_full(cursor, order, (at, prefix_end(prefix)), only)
 
 
-def _until_full(cursor: Cursor, order: str, low: bytes, high: bytes) -> Generator[Found, None, bytes | None]:
-    """The triples from `low` up to one that has too many graphs, and where to go on after it; None at the end."""
+def _until_full(
+    cursor: Cursor, order: str, bounds: tuple[bytes, bytes], only: bytes | None
+) -> Generator[Found, None, bytes | None]:
+    """The triples of a range up to one that has too many graphs, and where to go on after it; None at the end."""
     triple, graphs, ignored = b"", list[bytes](), 0
-    for keys in cursor.batches(low, high):
+    for keys in cursor.batches(*bounds):
         good = keys if keys_are_quads(keys, order) else quads_only(keys, order)
+        if only is not None:
+            good = [key for key in good if key.startswith(only, _graph_at(key))]
         ignored += len(keys) - len(good)
-        if ignored > NO_QUADS_MAX:
-            raise PageError(f"index {order} has more than {NO_QUADS_MAX} keys in one range that are no quads")
+        if ignored > IGNORED_MAX:
+            raise PageError(f"index {order} has more than {IGNORED_MAX} keys in one range that do not count")
         for key in good:
             if not (graphs and key.startswith(triple)):
                 if graphs:
                     yield triple, graphs
-                triple, graphs = key[: key.rindex(b"\0", 0, -1) + 1], []
+                triple, graphs = key[: _graph_at(key)], []
             graphs.append(key[len(triple) : -1])
             if len(graphs) == GRAPHS_MAX:
                 yield triple, graphs
@@ -108,6 +115,11 @@ def _until_full(cursor: Cursor, order: str, low: bytes, high: bytes) -> Generato
     if graphs:
         yield triple, graphs
     return None
+
+
+def _graph_at(key: bytes) -> int:
+    """Where the graph begins in the key of a quad, of an index that has it last."""
+    return key.rindex(b"\0", 0, -1) + 1
 
 
 def index_for(subject: bytes | None, predicate: bytes | None, object_: bytes | None) -> tuple[str, bytes]:

@@ -68,8 +68,8 @@ class Snapshot:
     committed: int | None = None
     """When the publisher's commit was anchored, in seconds since 1970: by the chain's clock, not the publisher's."""
     only: bytes | None = None
-    """What the names of the publisher's own graphs begin with, as terms, where its dataset has quads in others too:
-    these others are not read (DESIGN, section 5). None where all graphs count."""
+    """What the names of the publisher's own graphs begin with, as terms. Quads in other graphs are not read: nobody
+    speaks in another's name (DESIGN, section 5). None where all graphs count."""
 
 
 @dataclass(frozen=True, slots=True)

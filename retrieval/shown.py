@@ -204,3 +204,31 @@ def dataset_shown(snapshot: Snapshot) -> ShownDataset:
 def as_json(value: object) -> Any:  # noqa: ANN401 - JSON
     """One of the above as JSON."""
     return asdict(value)  # type: ignore[call-overload]  # dataclasses only
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCitation:
+    """A part of an answer, and the fact that it comes from."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
+    n: int
+    """Number of the fact."""
+    start: int
+    """Where the part begins, in characters."""
+    end: int
+    asset: str
+    """IRI of the asset or graph that says it."""
+    publisher: str
+    block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAnswer:
+    """An answer that a language model wrote from verified facts. The facts are proved; the answer is the model's."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
+    answer: str
+    citations: list[ShownCitation]
+    """Put in by this program, by what the answer has of the facts; an answer without any is not from the facts."""
+    model: str
+    found: Found

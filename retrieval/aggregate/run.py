@@ -1,0 +1,113 @@
+"""Running a filled template: its query, and the rows that are the answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dkg.errors import QueryError
+from dkg.values import value_of
+from retrieval.aggregate.schema import NUMERIC, TEMPORAL, edge_value, sample
+from retrieval.aggregate.templates import TIES_MAX, Compare, Extreme, MostBy
+from retrieval.words import literal_text
+
+if TYPE_CHECKING:
+    from dkg.limits import Budget
+    from retrieval.aggregate.result import Row
+    from retrieval.aggregate.templates import Template
+    from retrieval.reading import Reader
+
+EDGES: Final = (64, 1_024, 16_384)
+"""How many values from the end of the order are read first, then, then, before all are."""
+
+_EXACT: Final = frozenset({
+    "http://www.w3.org/2001/XMLSchema#integer",
+    "http://www.w3.org/2001/XMLSchema#decimal",
+})  # fmt: skip
+
+
+class Outcome(NamedTuple):
+    """What was asked in the end, and the whole answer."""
+
+    template: Template
+    query: str
+    variables: tuple[str, ...]
+    rows: tuple[Row, ...]
+    exact: bool = True
+    """Whether `rows` is all of them, or only as many as were asked for."""
+
+
+def run(template: Template, reader: Reader, work: Budget) -> Outcome:
+    """The answer of a template. Raises what `Reader.select` raises."""
+    if isinstance(template, Extreme):
+        return _extreme(template, reader, work)
+    found = _asked(template, reader, work)
+    if isinstance(template, MostBy):
+        return _tied(found)
+    if isinstance(template, Compare) and template.by_value:
+        return _one_value_each(found, template)
+    return found
+
+
+def _asked(template: Template, reader: Reader, work: Budget) -> Outcome:
+    query = template.query()
+    answer = reader.select(query, budget=work)
+    return Outcome(template, query, answer.variables, answer.rows)
+
+
+def _tied(found: Outcome) -> Outcome:
+    """The first row, and those that are not behind it."""
+    rows = tuple(row for row in found.rows if _same(row[1], found.rows[0][1]))
+    return found._replace(rows=rows, exact=len(rows) < TIES_MAX)
+
+
+def _one_value_each(found: Outcome, template: Compare) -> Outcome:
+    """An entity with several values counts with the first in the order that was asked for."""
+    firsts = {row[0]: row for row in reversed(found.rows)}
+    return found._replace(rows=tuple(firsts[row[0]] for row in found.rows if firsts[row[0]] is row), template=template)
+
+
+def _extreme(template: Extreme, reader: Reader, work: Budget) -> Outcome:
+    """Values beyond an edge first: the sorted index has them side by side. Then a wider edge, at last all values."""
+    typed = _typed(template, reader)
+    tag = NUMERIC if typed.datatype is None else TEMPORAL
+    for at in EDGES:
+        ends = [
+            edge_value(snapshot, template.predicate, tag, at, largest=template.largest) for snapshot in reader.snapshots
+        ]
+        edges = sorted(
+            (value for value in ends if value is not None), key=lambda value: (value_of(value) or (b"", 0.0))[1]
+        )
+        if edges:
+            found = _asked(replace(typed, edge=edges[0] if template.largest else edges[-1]), reader, work)
+            if found.rows:
+                return _tied(found)
+    return _tied(_asked(typed, reader, work))
+
+
+def _typed(template: Extreme, reader: Reader) -> Extreme:
+    """Numbers compare with each other whatever their datatype; times only with those of their own.
+
+    Raises `QueryError` for a property whose times are of several datatypes: then there is no first.
+    """
+    samples = [object_ for snapshot in reader.snapshots for _, object_ in sample(snapshot, template.predicate, NUMERIC)]
+    if samples:
+        return replace(template, datatype=None)
+    times = [object_ for snapshot in reader.snapshots for _, object_ in sample(snapshot, template.predicate, TEMPORAL)]
+    datatypes = {literal_text(object_)[2] for object_ in times}
+    if len(datatypes) != 1:
+        raise QueryError(f"its values are of {len(datatypes)} datatypes, which do not compare with each other")
+    return replace(template, datatype=f"<{datatypes.pop()}>".encode())
+
+
+def _same(left: bytes | None, right: bytes | None) -> bool:
+    """Whether two numbers or times are equal."""
+    if left == right:
+        return True
+    if left is None or right is None:
+        return False
+    (a, _, of_a), (b, _, of_b) = literal_text(left), literal_text(right)
+    if of_a in _EXACT and of_b in _EXACT:
+        return Decimal(a) == Decimal(b)
+    return value_of(left) == value_of(right)

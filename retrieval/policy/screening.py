@@ -1,0 +1,260 @@
+"""What a policy does to the facts of one question, step by step.
+
+1. Who: origins of publishers that are denied or not allowed, and those that are too old, are taken off.
+2. What: IRIs, classes and texts that are unwanted, and texts that look like instructions.
+3. Shape: values of the wrong type or out of range.
+4. Corroboration: what too few publishers say.
+5. Conflicts: of a functional property one value stays, or both sides with a note, or none. All values that any
+   publisher states are weighed, each after steps 1 to 4.
+6. Quotas: what a publisher has over its share.
+
+Whatever is dropped comes out as `Dropped`, with a sentence that does not quote it.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from retrieval.model import Claim, Dropped, Fact, Reason, Why
+from retrieval.policy.conflicts import Conflicts
+from retrieval.policy.patterns import found
+from retrieval.policy.shapes import TYPE, violated
+from retrieval.reading import narrowed, noted, scored
+from retrieval.safety import clean, looks_like_instruction
+from retrieval.safety.terms import texts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from retrieval.model import Origin, Snapshot
+    from retrieval.policy.conflicts import Side
+    from retrieval.policy.document import Document
+    from retrieval.policy.functional import Functional
+    from retrieval.policy.shapes import Shape
+    from retrieval.reading import Reader
+
+FUTURE_SECONDS: Final = 900
+"""How far the chain's clock may be ahead of ours before a time is taken for wrong, in seconds."""
+
+SIDES_MAX: Final = 4
+"""Most values of a conflict that are shown side by side; of more, none is."""
+
+_ONE: Final = Fraction(1)
+
+UNWANTED_CHARS_MAX: Final = 2_000
+"""How much of a text the patterns of unwanted texts look at, in characters: more than ever comes into a prompt."""
+
+
+class Screening:
+    """One policy, one reader, one question."""
+
+    def __init__(self, document: Document, functional: Functional | None, reader: Reader, now: int) -> None:
+        self._document = document
+        self._functional = functional
+        self._reader = reader
+        self._now = now
+        self._snapshots = [one for one in reader.snapshots if self._counts(one)]
+        self._types: dict[tuple[bytes, bytes], bool] = {}
+        self._is_functional: dict[bytes, bool] = {}
+        self._conflicts = Conflicts(reader, self.weight, self._allowed, self._snapshots)
+
+    def weight(self, publisher: str) -> Fraction:
+        """A publisher's weight."""
+        return weight_of(self._document, publisher)
+
+    def run(self, facts: Iterable[Fact]) -> tuple[list[Fact], list[Dropped]]:
+        """Steps 1 to 5."""
+        kept: dict[object, Fact] = {}
+        dropped: list[Dropped] = []
+        settled: dict[tuple[bytes, bytes], list[Fact]] = {}
+        for fact in facts:
+            one = self.checked(fact)
+            if isinstance(one, Dropped):
+                dropped.append(one)
+                continue
+            subject, predicate, _ = one.statement
+            if not self._at_most_one(predicate):
+                kept.setdefault(one.statement, one)
+                continue
+            if (subject, predicate) not in settled:
+                settled[subject, predicate] = self._settled(one, dropped)
+            for stays in settled[subject, predicate]:
+                if stays.statement == one.statement:
+                    kept[one.statement] = noted(one, stays.note)
+                elif stays.statement not in kept:
+                    kept[stays.statement] = scored(stays, one.score, [_WHY], one.path)
+        return list(kept.values()), dropped
+
+    # --- steps 1 to 4 ----------------------------------------------------------------------------------------------
+
+    def checked(self, fact: Fact) -> Fact | Dropped:
+        """A fact with the origins that count, or why it goes."""
+        recent = narrowed(fact, self._recent)
+        ours = narrowed(fact, self._heard)
+        drop = partial(Dropped, fact.statement, publishers=fact.publishers)
+        if ours is None:
+            return drop(Reason.PUBLISHER, "the policy does not let its publishers through")
+        both = narrowed(ours, self._recent) if recent else None
+        if both is None:
+            return drop(
+                Reason.RECENCY, "it was anchored too long ago, its head is too old, or the time is unknown or to come"
+            )
+        for check in (self._unwanted, self._instruction, self._shape, self._corroboration):
+            problem = check(both)
+            if problem is not None:
+                return drop(*problem)
+        return both
+
+    def _allowed(self, fact: Fact) -> Fact | None:
+        one = self.checked(fact)
+        return None if isinstance(one, Dropped) else one
+
+    def _heard(self, origin: Origin) -> bool:
+        return heard(self._document, origin.publisher)
+
+    def _recent(self, origin: Origin) -> bool:
+        return recent(self._document, origin, self._now)
+
+    def _counts(self, snapshot: Snapshot) -> bool:
+        return heard(self._document, snapshot.publisher) and recent(self._document, snapshot, self._now)
+
+    def _unwanted(self, fact: Fact) -> tuple[Reason, str] | None:
+        document = self._document
+        if not document.unwanted_iris.isdisjoint(fact.statement):
+            return Reason.UNWANTED, "the policy lists one of its terms as unwanted"
+        subject, _, object_ = fact.statement
+        nodes = {subject, object_} if object_[:1] == b"<" else {subject}
+        for one in document.unwanted_classes:
+            if one in nodes or any(self.has_type(node, one) for node in nodes):
+                return Reason.UNWANTED, f"it is about something of the class {one.decode()}, which is unwanted"
+        if document.unwanted_patterns:
+            for text in (text for term in fact.statement for text in texts_of(term)):
+                at = found(clean(text, UNWANTED_CHARS_MAX), document.unwanted_patterns)
+                if at is not None:
+                    return Reason.UNWANTED, f"a text in it matches unwanted.patterns[{at}]"
+        return None
+
+    def _instruction(self, fact: Fact) -> tuple[Reason, str] | None:
+        if self._document.instructions:
+            for place, term in zip(("subject", "predicate", "object"), fact.statement, strict=True):
+                for text in texts_of(term):
+                    finding = looks_like_instruction(text)
+                    if finding is not None:
+                        return Reason.INSTRUCTION, f"its {place} looks like an instruction to a model ({finding.kind})"
+        return None
+
+    def _shape(self, fact: Fact) -> tuple[Reason, str] | None:
+        subject, predicate, object_ = fact.statement
+        for shape in self._document.shapes:
+            if shape.path == predicate and self._targets(shape, subject):
+                constraint = violated(shape, object_, self.has_type)
+                if constraint is not None:
+                    return Reason.SHAPE, f"its value violates {constraint} of the shape for {predicate.decode()}"
+        return None
+
+    def _targets(self, shape: Shape, subject: bytes) -> bool:
+        if (
+            subject in shape.nodes
+            or shape.path in shape.subjects_of
+            or any(self.has_type(subject, one) for one in shape.classes)
+        ):
+            return True
+        return any(self._reader.about(subject, one, most=1) for one in shape.subjects_of)
+
+    def _corroboration(self, fact: Fact) -> tuple[Reason, str] | None:
+        k = max((rule.k for rule in self._document.corroboration if rule.asks(fact.statement.predicate)), default=0)
+        said = sum(self.weight(one) > 0 for one in fact.publishers)
+        if said < k:
+            return Reason.CORROBORATION, f"{said} independent publishers say it, and the policy asks for {k}"
+        return None
+
+    def has_type(self, node: bytes, kind: bytes) -> bool:
+        """Whether a publisher of weight above 0 says that a node is of a class."""
+        key = node, kind
+        if key not in self._types:
+            facts = self._reader.about(node, TYPE, kind, most=1)
+            said = [origin for fact in facts for origin in fact.origins if self._heard(origin) and self._recent(origin)]
+            self._types[key] = any(self.weight(one.publisher) > 0 for one in said)
+        return self._types[key]
+
+    # --- step 5 ----------------------------------------------------------------------------------------------------
+
+    def _at_most_one(self, predicate: bytes) -> bool:
+        if predicate in self._document.functional:
+            return True
+        if self._functional is None:
+            return False
+        if predicate not in self._is_functional:
+            self._is_functional[predicate] = self._functional.holds(predicate, self._snapshots, self.weight)
+        return self._is_functional[predicate]
+
+    def _settled(self, fact: Fact, dropped: list[Dropped]) -> list[Fact]:
+        """What stays of the values that a fact's property has; the others go to `dropped`."""
+        sides = self._conflicts.sides(fact.statement.subject, fact.statement.predicate)
+        if len(sides) == 1:
+            return list(sides[0].facts)
+        rule = self._document.conflicts
+        if rule == "weigh" and sides[0].weight > sides[1].weight:
+            winner, *others = sides
+            for side in others:
+                dropped += _lost(
+                    side, f"publishers of more weight ({_number(winner)} against {_number(side)}) say otherwise"
+                )
+            return list(winner.facts)
+        both = rule == "both" or (rule == "weigh" and self._document.ties == "both")
+        if both and len(sides) <= SIDES_MAX:
+            return [noted(one, _both_sides(side, sides)) for side in sides for one in side.facts]
+        why = f"the publishers say {len(sides)} different things of what can have one value, and "
+        why += "the policy abstains" if rule == "abstain" else "nothing decides between them"
+        for side in sides:
+            dropped += _lost(side, why)
+        return []
+
+
+_WHY: Final = Why("conflict", "better supported than what was proposed")
+
+
+def _lost(side: Side, why: str) -> list[Dropped]:
+    return [Dropped(one.statement, Reason.CONFLICT, why, one.publishers) for one in side.facts]
+
+
+def _number(side: Side) -> str:
+    return f"{float(side.weight):g}"
+
+
+def _both_sides(side: Side, sides: list[Side]) -> str:
+    others = dict.fromkeys(one for other in sides if other is not side for one in other.publishers)
+    return f"disputed: said by {_names(side.publishers)}; {_names(tuple(others))} says otherwise"
+
+
+def _names(publishers: tuple[str, ...]) -> str:
+    return ", ".join(map(short, publishers))
+
+
+def short(publisher: str) -> str:
+    """A publisher's name for a prompt: the first and last digits of its address."""
+    address = clean(publisher).rpartition(":")[2]
+    return address if len(address) <= 12 else f"{address[:6]}..{address[-4:]}"  # noqa: PLR2004
+
+
+def weight_of(document: Document, publisher: str) -> Fraction:
+    """A publisher's weight: its own, that of all others, or 1."""
+    weights = document.weights
+    return weights.get(publisher, weights.get("*", _ONE))
+
+
+def heard(document: Document, publisher: str) -> bool:
+    """Whether a publisher counts at all."""
+    return publisher not in document.deny and (document.allow is None or publisher in document.allow)
+
+
+def recent(document: Document, one: Origin | Snapshot, now: int) -> bool:
+    """Whether a dataset is as recent as the policy asks, by the chain's clock alone. One's own data always is."""
+    if one.claim is Claim.LOCAL:
+        return True
+    limits = ((document.max_age, one.committed), (document.max_behind, one.time))
+    return all(
+        limit is None or (time is not None and now - limit <= time <= now + FUTURE_SECONDS) for limit, time in limits
+    )

@@ -1,0 +1,163 @@
+"""The relations of a graph, and how well the words of a question fit each: by word, by stem, by concept, by vector."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from retrieval.index.names import kind_of
+from retrieval.lexicon import INVERSE, WORDS
+from retrieval.words import STOP, stem, words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+FORWARD_ONLY: Final = 0.85
+"""How well a word fits a relation that is read from its object, beside how well it fits the relation itself."""
+
+STEM_FIT: Final = 0.95
+PREFIX_FIT: Final = 0.8
+"""How well words fit that have a stem in common, or a long beginning."""
+
+_PREFIX_LETTERS_MIN: Final = 5
+_CACHED: Final = 4096
+
+BY_VECTOR: Final = "~"
+"""The feature of a unit that was matched by its vector."""
+
+NEAR_LOW: Final = 0.30
+NEAR_SPAN: Final = 0.45
+NEAR_FIT_MAX: Final = 0.75
+NEAR_BEHIND: Final = 0.06
+"""Vectors: a cosine of `NEAR_LOW` says nothing, `NEAR_SPAN` above it is as good as it gets; a relation that is this
+far behind the nearest one is not meant."""
+
+
+class Unit(NamedTuple):
+    """One or more words of a question that stand for one thing."""
+
+    text: str
+    concepts: tuple[str, ...]
+    weight: float
+
+
+class Relations:
+    """The relations of a graph. Row r of a fit is relation r read forward, row `count + r` read from its object."""
+
+    def __init__(
+        self,
+        terms: Mapping[int, bytes],
+        texts: Mapping[int, Sequence[str]],
+        embed: Callable[[list[str]], Floats] | None,
+    ) -> None:
+        """`texts`: what each relation is called, the best first. `embed`: rows of length one for texts."""
+        self.terms = dict(terms)
+        self.texts = {relation: tuple(texts[relation]) for relation in terms}
+        self.count = max(terms, default=-1) + 1
+        self.naming = {relation for relation, term in terms.items() if kind_of(term) is not None}
+        """Those whose values are names: what a thing is called is no step of a path."""
+        self._features: dict[str, list[tuple[int, float]]] = {}
+        self._stems: dict[str, set[str]] = {}
+        self._prefixes: dict[str, set[str]] = {}
+        self._embed = embed
+        self._vectors: tuple[list[int], Floats] | None = None
+        self._fits: dict[str, list[tuple[str, Floats]]] = {}
+        self._build()
+
+    def _build(self) -> None:
+        described = {r: [_features(text) for text in self.texts[r]] for r in self.terms if r not in self.naming}
+        seen: dict[str, int] = {}
+        for lists in described.values():
+            for feature in {feature for some in lists for feature in some}:
+                seen[feature] = seen.get(feature, 0) + 1
+        for relation, lists in described.items():
+            for some in lists:
+                mass = {feature: math.log(1 + len(described) / seen[feature]) for feature in some}
+                whole = sum(mass.values())
+                for feature, share in mass.items():
+                    self._features.setdefault(feature, []).append((relation, math.sqrt(share / whole)))
+        for feature in self._features:
+            if not feature.startswith("="):
+                self._stems.setdefault(stem(feature), set()).add(feature)
+                if len(feature) >= _PREFIX_LETTERS_MIN:
+                    self._prefixes.setdefault(feature[:_PREFIX_LETTERS_MIN], set()).add(feature)
+
+    def knows(self, word: str) -> bool:
+        """Whether a word is of a relation's label, or has its stem."""
+        return stem(word) in self._stems
+
+    def fits(self, unit: Unit) -> list[tuple[str, Floats]]:
+        """How well a unit fits the relations: (feature, fit of each relation, forward and back) for each feature met.
+
+        A fit is from 0 to 1. Two units that meet a relation by the same feature say the same thing of it.
+        """
+        found = self._fits.get(unit.text)
+        if found is None:
+            found = self._by_words(unit)
+            if self._embed is not None and all(fit.max(initial=0.0) < PREFIX_FIT / 2 for _, fit in found):
+                found += self._by_vector(unit.text)
+            if len(self._fits) >= _CACHED:
+                self._fits.clear()
+            self._fits[unit.text] = found
+        return found
+
+    def _by_words(self, unit: Unit) -> list[tuple[str, Floats]]:
+        met: dict[str, float] = {f"={concept}": 1.0 for concept in unit.concepts}
+        for word in unit.text.split():
+            for feature in self._stems.get(stem(word), ()):
+                met[feature] = max(met.get(feature, 0.0), 1.0 if feature == word else STEM_FIT)
+            for feature in self._prefixes.get(word[:_PREFIX_LETTERS_MIN], ()):
+                if feature.startswith(word) or word.startswith(feature):
+                    met[feature] = max(met.get(feature, 0.0), PREFIX_FIT)
+        found = []
+        for feature, fit in met.items():
+            row = self._row(feature, fit)
+            if row is not None:
+                found.append((feature, row))
+        return found
+
+    def _row(self, feature: str, fit: float) -> Floats | None:
+        held = self._features.get(feature, ())
+        other = INVERSE.get(feature[1:]) if feature[:1] == "=" else None
+        back = self._features.get(f"={other}", ()) if other else held
+        if not held and not back:
+            return None
+        row = np.zeros(2 * self.count, dtype=np.float32)
+        for relation, share in held:
+            row[relation] = max(row[relation], fit * share)
+        for relation, share in back:
+            row[self.count + relation] = max(row[self.count + relation], fit * share * FORWARD_ONLY)
+        return row
+
+    def _by_vector(self, text: str) -> list[tuple[str, Floats]]:
+        if self._vectors is None:
+            steps = [relation for relation in self.terms if relation not in self.naming]
+            rows = self._embed([self.texts[r][0] for r in steps]) if self._embed and steps else None
+            self._vectors = (steps, np.zeros((0, 1), np.float32) if rows is None else rows)
+        steps, rows = self._vectors
+        if not steps or self._embed is None:
+            return []
+        near = rows @ self._embed([text])[0]
+        fit = np.clip((near - NEAR_LOW) / NEAR_SPAN, 0.0, 1.0) * NEAR_FIT_MAX
+        fit[near < near.max() - NEAR_BEHIND] = 0.0
+        row = np.zeros(2 * self.count, dtype=np.float32)
+        row[steps] = fit
+        row[[self.count + relation for relation in steps]] = fit * FORWARD_ONLY
+        return [(BY_VECTOR, row)] if fit.any() else []
+
+
+def _features(text: str) -> list[str]:
+    """What a relation's label says: concepts (`=birth`) for words that have one, and the words themselves otherwise."""
+    found: list[str] = []
+    for word in words(text):
+        if word in STOP:
+            continue
+        concepts = WORDS.get(word)
+        found += [f"={concept}" for concept in concepts[:2]] if concepts else [word]
+    return list(dict.fromkeys(found)) or words(text)

@@ -17,9 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dkg.errors import InputError, LimitError
+from retrieval.ask import to_json
 from retrieval.limits import TOKENS, TOKENS_MAX, TOKENS_MIN
 from retrieval.proofs import describe
-from retrieval.shown import Found, ShownAnswer, as_json
+from retrieval.shown import Found, ShownAnswer, ShownProof, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,24 +56,6 @@ class Host(Protocol):
 
     async def run(self, request: Request, work: Callable[[], T]) -> T:
         """What slow work gives, done aside, when it is the turn of whoever asks."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownProof:
-    """A query whose proof shows part of an answer: `dkg verify PROOF.car --root ROOT QUERY`."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
-    number: int
-    publisher: str
-    root: str
-    """CID of the dataset: trust it if the chain says that it is the publisher's."""
-    claim: str
-    block: int | None
-    query: str
-    facts: list[int]
-    """Numbers of the facts that its rows are."""
-    absent: list[int]
-    """Numbers of the absences that it shows, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +104,14 @@ class RetrievalRoutes:
         knowledge = self._host.knowledge()
         question, tokens = await self._asked(request)
         found = await self._host.run(request, lambda: knowledge.retrieve(question, tokens))
-        return _json(found.shown())
+        return _json(as_json(found.shown()))
 
     async def answer(self, request: Request) -> Response:
         """Have this server's language model answer a question from verified facts, with citations."""
         knowledge = self._host.knowledge()
         question, tokens = await self._asked(request)
         answered = await self._host.run(request, lambda: knowledge.answer(question, tokens))
-        return _json(answered.shown())
+        return _json(to_json(answered))
 
     async def proofs(self, id: Id) -> ShownProofs:  # noqa: A002 - as the path has it
         """List what proves an answer: queries, and the roots that they are asked of."""
@@ -166,8 +149,8 @@ def asked(data: bytes) -> tuple[str, int]:
     return question, tokens
 
 
-def _json(value: object) -> Response:
-    text = json.dumps(as_json(value), ensure_ascii=False)
+def _json(value: dict[str, Any]) -> Response:
+    text = json.dumps(value, ensure_ascii=False)
     return Response(text.encode(errors="replace"), media_type="application/json")
 
 

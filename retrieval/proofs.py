@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dkg.page import cid_text
 from dkg.proof import prove
@@ -125,7 +125,7 @@ def _own(snapshot: Snapshot) -> str:
     return f' FILTER (STRSTARTS(STR(?g), "{snapshot.only[1:].decode()}"))'
 
 
-def describe(claimed: Claimed, number: int) -> dict[str, object]:
+def describe(claimed: Claimed, number: int) -> dict[str, Any]:
     """What a proof shows and how to check it, as JSON. `number`: which one of its answer's it is, from 1."""
     return {
         "number": number,

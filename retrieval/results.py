@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from retrieval.prompt.citing import cite
 from retrieval.shown import Found, shown
 
 if TYPE_CHECKING:
     from retrieval.model import Absent, Context, Dropped, Fact
+    from retrieval.prompt.citing import Citation
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,16 @@ class Result:
     """A sentence for each fact, cleaned for prompts."""
     proof: str
     """Name of its proofs."""
+    found: str = ""
+    """Facts, rows and absence as they stand in a prompt, where one was asked for (`Knowledge.chat`)."""
 
     def shown(self) -> Found:
         """The same for programs."""
         return shown(self.context, self.texts, self.proof)
+
+    def cited(self, answer: str) -> tuple[Citation, ...]:
+        """The citations of an answer that somebody's model wrote from this."""
+        return cite(answer, self.context, self.texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,11 @@ from dkg.errors import InputError, StoreError
 from dkg.normal import normalize
 from retrieval.following import Following, roots_of
 from retrieval.limits import TOKENS, TOKENS_MAX, TOKENS_MIN
+from retrieval.llm.model import DEADLINE_S
 from retrieval.model import Candidate, Context
 from retrieval.policy import Policy
+from retrieval.prompt.packing import pack, question_text
+from retrieval.prompt.profiles import profile_of
 from retrieval.prompt.sentences import sentences, templates_of
 from retrieval.proofs import claims, proof_id, prove_claim
 from retrieval.reading import Reader
@@ -33,17 +36,16 @@ from retrieval.words import literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from retrieval.ask import Answer
     from retrieval.embed import Embedder
     from retrieval.index import KnowledgeIndex
     from retrieval.llm.model import Model
     from retrieval.model import Dropped, Fact, Snapshot
     from retrieval.proofs import Claimed, Proved
     from retrieval.sources import Excluded
-
-WAIT_S: Final = 30.0
-"""How long a question waits for those before it, in seconds."""
 
 KEPT: Final = 256
 """Answers whose proofs can still be asked for."""
@@ -54,8 +56,8 @@ OTHERS: Final = 5
 DROPPED_KEPT: Final = 100
 """Of what an answer left out, how much is remembered with it."""
 
-CATCH_UP_S: Final = 2.0
-"""How long a question waits for an index that is behind, in seconds."""
+CHAT: Final = "generic-large"
+"""The profile of prompts for models that are somebody else's."""
 
 RETRY_S: Final = 5
 """After how many seconds it makes sense to try again what was not ready."""
@@ -81,6 +83,21 @@ class UnknownProofError(InputError):
     """No answer with this proof is remembered."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long a question waits, in seconds."""
+
+    turn_s: float = 30.0
+    """For those before it."""
+    index_s: float = 2.0
+    """For an index that is behind."""
+    model_s: float = DEADLINE_S
+    """For the model."""
+
+
+_WAITS: Final = Waits()
+
+
 class Knowledge:
     """See the module. Close it after use; what it is given is closed by whoever gave it."""
 
@@ -93,13 +110,13 @@ class Knowledge:
         model: Model | None = None,
         directory: Path | None = None,
         follows: bool = False,
-        wait_s: float = WAIT_S,
+        waits: Waits = _WAITS,
         now: Callable[[], float] = time.time,
     ) -> None:
         """`heads`: the verified snapshots now, and who has none (`retrieval.sources.current`). `policy`: that of now.
 
         `directory`: where the index is kept; None: in memory. `follows`: whether `follow` runs in a thread, so that no
-        question builds an index. `wait_s`: how long a question waits for those before it. `now`: Unix seconds.
+        question builds an index. `now`: Unix seconds.
         """
         self._heads = heads
         self._policy = policy
@@ -107,7 +124,7 @@ class Knowledge:
         self.model = model
         self._following = Following(embedder, directory)
         self._follows = follows
-        self._wait_s = wait_s
+        self._waits = waits
         self._now = now
         self._turns = threading.Lock()
         self._news = threading.Condition()
@@ -133,15 +150,40 @@ class Knowledge:
 
         Raises `BusyError`, `NotReadyError`, and what reading pages raises.
         """
-        from retrieval.pipeline import Budget, Retriever  # noqa: PLC0415 - numpy, which is not needed to start
-
-        if not TOKENS_MIN <= tokens <= TOKENS_MAX:
-            raise InputError(f"a budget is {TOKENS_MIN} to {TOKENS_MAX} tokens, not {tokens}")
         with self._turn() as state:
-            retriever = Retriever(state.reader, state.index, policy=state.policy, embedder=self._embedder)
-            context = retriever.retrieve(question, budget=Budget(tokens=tokens))
-            context = replace(context, notes=(*context.notes, *state.notes))
-            return self._remembered(context, state)
+            context = self._found(state, question, tokens)
+            return self._remembered(context, state.texts(context.facts, context.labels))
+
+    def chat(self, question: str, tokens: int = TOKENS) -> Result:
+        """As `retrieve`, also as text for the prompt of somebody's model (`Result.found`)."""
+        with self._turn() as state:
+            context = self._found(state, question, tokens)
+            templates = templates_of(state.reader, context.facts)
+        packed = pack(context, profile_of(CHAT), budget=tokens, templates=templates)
+        given = replace(
+            context,
+            facts=packed.facts,
+            dropped=(*context.dropped, *packed.dropped),
+            notes=(*context.notes, *packed.notes),
+        )
+        return replace(self._remembered(given, packed.sentences), found=packed.text)
+
+    def answer(self, question: str, tokens: int = TOKENS) -> Answer:
+        """What the language model answers, from facts of so many tokens. Raises `NoModelError` if there is none.
+
+        Raises `ModelError`, and what `retrieve` raises. Others may ask while the model writes.
+        """
+        from retrieval.ask import answer_from  # noqa: PLC0415 - not needed by those who bring their own model
+
+        model = self.model
+        if model is None:
+            raise NoModelError("there is no language model here: ask for the facts, or name a model")
+        with self._turn() as state:
+            context = self._found(state, question, tokens)
+        reader = _TakingTurns(context.snapshots, self._reading)
+        answer = answer_from(context, model=model, reader=reader, budget=tokens, deadline_s=self._waits.model_s)
+        self._keep(Result(answer.context, answer.sentences, answer.proof))
+        return answer
 
     def result(self, proof: str) -> Result:
         """What was found before. Raises `UnknownProofError` when it is not remembered any more."""
@@ -202,7 +244,7 @@ class Knowledge:
                 absent=() if absent is None else (absent,),
                 snapshots=state.reader.snapshots,
             )
-            proof = self._remembered(context, state).proof
+            proof = self._remembered(context, state.texts(mine)).proof
             dropped = list(dict.fromkeys([*dropped, *more]))
             return Checked(next(iter(mine), None), absent, tuple(others), state.texts(others), tuple(dropped), proof)
 
@@ -232,8 +274,9 @@ class Knowledge:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        if not self._turns.acquire(timeout=self._wait_s):
-            raise BusyError(f"other questions have taken more than {self._wait_s:g} s: try again in {RETRY_S} s")
+        wait_s = self._waits.turn_s
+        if not self._turns.acquire(timeout=wait_s):
+            raise BusyError(f"other questions have taken more than {wait_s:g} s: try again in {RETRY_S} s")
         try:
             yield
         finally:
@@ -266,17 +309,49 @@ class Knowledge:
             if self._following.roots != wanted:
                 self._wanted = True
                 self._news.notify_all()
-                self._news.wait_for(lambda: self._following.roots == wanted, CATCH_UP_S)
+                self._news.wait_for(lambda: self._following.roots == wanted, self._waits.index_s)
 
-    def _remembered(self, context: Context, state: State) -> Result:
-        result = Result(context, state.texts(context.facts, context.labels), proof_id(context))
-        kept = replace(result, context=replace(context, dropped=context.dropped[:DROPPED_KEPT]))
+    def _found(self, state: State, question: str, tokens: int) -> Context:
+        from retrieval.pipeline import Budget, Retriever  # noqa: PLC0415 - numpy, which is not needed to start
+
+        if not TOKENS_MIN <= tokens <= TOKENS_MAX:
+            raise InputError(f"a budget is {TOKENS_MIN} to {TOKENS_MAX} tokens, not {tokens}")
+        retriever = Retriever(state.reader, state.index, policy=state.policy, embedder=self._embedder)
+        context = retriever.retrieve(question_text(question), budget=Budget(tokens=tokens))
+        return replace(context, notes=(*context.notes, *state.notes))
+
+    def _remembered(self, context: Context, texts: tuple[str, ...]) -> Result:
+        result = Result(context, texts, proof_id(context))
+        self._keep(result)
+        return result
+
+    def _keep(self, result: Result) -> None:
+        kept = replace(result, context=replace(result.context, dropped=result.context.dropped[:DROPPED_KEPT]))
         with self._remembering:
             self._results[result.proof] = kept
             self._results.move_to_end(result.proof)
             while len(self._results) > KEPT:
                 self._results.popitem(last=False)
-        return result
+
+
+class _TakingTurns(Reader):
+    """A reader for whoever has no turn: it takes one for each list that it reads."""
+
+    def __init__(self, snapshots: Sequence[Snapshot], turn: Callable[[], AbstractContextManager[None]]) -> None:
+        super().__init__(snapshots)
+        self._turn = turn
+
+    def about(
+        self,
+        subject: bytes | None = None,
+        predicate: bytes | None = None,
+        object: bytes | None = None,  # noqa: A002 - as above it
+        *,
+        most: int,
+    ) -> list[Fact]:
+        """See `Reader.about`."""
+        with self._turn():
+            return super().about(subject, predicate, object, most=most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,70 @@ class Found:
     """Name of the proofs of all this (`get_proof`, `/v1/proofs/{id}`)."""
 
 
+@dataclass(frozen=True, slots=True)
+class ShownProof:
+    """A query whose proof shows part of what was found: `dkg verify PROOF.car --root ROOT QUERY`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
+    number: int
+    publisher: str
+    root: str
+    """CID of the dataset: trust it if the chain says that it is the publisher's."""
+    claim: str
+    block: int | None
+    query: str
+    facts: list[int]
+    """Numbers of the facts that its rows are."""
+    absent: list[int]
+    """Numbers of the absences that it shows, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCitation:
+    """Words of an answer, and the fact that says them."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
+    start: int
+    """Where the words begin, in characters."""
+    end: int
+    text: str
+    fact: int | None
+    """Number of the fact; null for an answer of the verified query."""
+    role: str
+    """Which part of the fact the words are: `object`, `subject` or `row`."""
+    url: str
+    """IRI of the graph that says it: the UAL of an asset."""
+    title: str
+    """The fact as a sentence."""
+    publishers: list[str]
+    block: int | None
+    root: str
+    path: list[int]
+    """Numbers of the other facts that lead to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAnswer(Found):
+    """An answer that a language model wrote from verified facts. The facts are proved; the answer is the model's."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
+    answer: str
+    supported: bool
+    """Whether words of the answer are those of a verified fact. It does not say that the answer is right."""
+    by: str
+    """`model`; `absence`: what was asked for is provably not there; `nothing`: nothing was found."""
+    citations: list[ShownCitation]
+    """Put in by this program and not by the model."""
+    absences: list[str]
+    """What is not there, in sentences."""
+    proofs: list[ShownProof]
+    model: str
+    tokens: int
+    """Tokens of the facts, as they stand in the prompt."""
+    prompt_tokens: int
+    answer_tokens: int | None
+
+
 def shown(context: Context, texts: Sequence[str], proof: str) -> Found:
     """A context. `texts`: a sentence for each fact; `proof`: the name of its proofs."""
     return Found(
@@ -204,31 +268,3 @@ def dataset_shown(snapshot: Snapshot) -> ShownDataset:
 def as_json(value: object) -> Any:  # noqa: ANN401 - JSON
     """One of the above as JSON."""
     return asdict(value)  # type: ignore[call-overload]  # dataclasses only
-
-
-@dataclass(frozen=True, slots=True)
-class ShownCitation:
-    """A part of an answer, and the fact that it comes from."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
-    n: int
-    """Number of the fact."""
-    start: int
-    """Where the part begins, in characters."""
-    end: int
-    asset: str
-    """IRI of the asset or graph that says it."""
-    publisher: str
-    block: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ShownAnswer:
-    """An answer that a language model wrote from verified facts. The facts are proved; the answer is the model's."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
-    answer: str
-    citations: list[ShownCitation]
-    """Put in by this program, by what the answer has of the facts; an answer without any is not from the facts."""
-    model: str
-    found: Found

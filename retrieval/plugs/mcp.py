@@ -17,13 +17,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, ParamSpec, Typ
 import anyio.to_thread
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ToolError
-from mcp_types import ToolAnnotations
+from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import Field
 
 from dkg.errors import DkgError, InputError, ProofError
-from retrieval.plugs.mcp_shapes import Entity, FactLine, ProofPart, Proofs, Search, Verdict
+from retrieval.limits import TOKENS_MAX
+from retrieval.plugs.mcp_shapes import Entity, FactLine, ProofPart, Proofs, Search, Shape, Verdict
+from retrieval.prompt.sentences import absences
+from retrieval.prompt.tokens import estimate
 from retrieval.proofs import root_of
-from retrieval.service import TOKENS_MAX, BusyError, NotReadyError, estimate
+from retrieval.safety.cleaning import clean
+from retrieval.service import BusyError, NotReadyError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -102,7 +106,7 @@ class Tools:
 
     async def search_knowledge(
         self, question: Question, max_tokens: MaxTokens = TOKENS, cursor: Cursor = None
-    ) -> Search:
+    ) -> Annotated[CallToolResult, Search]:
         """Find facts that answer a question, each with who signed it. Absence is proved, not guessed."""
         knowledge = self._knowledge
         if cursor is None:
@@ -117,15 +121,16 @@ class Tools:
         ]
         shown, end = _fitting(lines, start, max_tokens)
         is_first = start == 0
-        return Search(
+        found = Search(
             facts=shown,
-            absent=list(result.absences()) if is_first else [],
+            absent=list(absences(result.context)) if is_first else [],
             left_out=_counted(result.context.dropped) if is_first else {},
             notes=list(result.context.notes) if is_first else [],
             rows=[list(row) for row in result.context.rows[:ITEMS_MAX]] if is_first else [],
             proof=result.proof,
             next=None if end >= len(lines) else f"{result.proof}.{end}",
         )
+        return _given(found)
 
     async def get_entity(
         self,
@@ -135,7 +140,7 @@ class Tools:
             Literal["out", "in"], Field(description="out: what it is the subject of. in: what points to it.")
         ] = "out",
         cursor: Cursor = None,
-    ) -> Entity:
+    ) -> Annotated[CallToolResult, Entity]:
         """List what is said of an entity, by its IRI, whatever the question. Complete: walk it with `next`."""
         start = 0 if cursor is None else _cursor_of(cursor)[1]
         if start > OFFSET_MAX:
@@ -146,9 +151,9 @@ class Tools:
             _line(fact, start + n, text) for n, (fact, text) in enumerate(zip(about.facts, about.texts, strict=True), 1)
         ]
         following = None if about.next is None else f"entity.{about.next}"
-        return Entity(iri, lines, about.total, _counted(about.dropped), following)
+        return _given(Entity(iri=iri, facts=lines, total=about.total, left_out=_counted(about.dropped), next=following))
 
-    async def verify_fact(self, subject: Term, predicate: Term, object: Term) -> Verdict:  # noqa: A002 - its name in RDF
+    async def verify_fact(self, subject: Term, predicate: Term, object: Term) -> Annotated[CallToolResult, Verdict]:  # noqa: A002 - its name in RDF
         """Check whether a triple is stated, and by whom; if not, what is stated instead."""
         knowledge = self._knowledge
         checked = await _aside(lambda: knowledge.check(subject, predicate, object))
@@ -156,7 +161,7 @@ class Tools:
         others = [
             _line(one, n, text) for n, (one, text) in enumerate(zip(checked.others, checked.texts, strict=True), 1)
         ]
-        return Verdict(
+        verdict = Verdict(
             stated=fact is not None,
             publishers=[] if fact is None else list(fact.publishers),
             asset=None if fact is None else fact.origins[0].graph_iri,
@@ -165,12 +170,13 @@ class Tools:
             left_out=_counted(checked.dropped),
             proof=checked.proof,
         )
+        return _given(verdict)
 
     async def get_proof(
         self,
         proof: Annotated[str, Field(max_length=64, description="`proof` of an answer.")],
         number: Annotated[int, Field(ge=1, le=1_000, description="Which of its proofs.")] = 1,
-    ) -> Proofs:
+    ) -> Annotated[CallToolResult, Proofs]:
         """Show how an answer can be checked by anyone, without trusting this server: root, query, and the proof."""
         knowledge = self._knowledge
         claimed = knowledge.claims(proof)
@@ -189,7 +195,8 @@ class Tools:
             car_bytes=len(made.car),
             uri=f"dkg://proofs/{proof}/{number}",
         )
-        return Proofs(part, len(claimed), number + 1 if number < len(claimed) else None)
+        following = number + 1 if number < len(claimed) else None
+        return _given(Proofs(proof=part, parts=len(claimed), next=following))
 
     async def car(self, id: str, number: str) -> bytes:  # noqa: A002 - as the template has it
         """A proof, as a CAR file."""
@@ -232,7 +239,20 @@ def _cursor_of(text: str) -> tuple[str, int]:
 def _line(fact: Fact, n: int, text: str) -> FactLine:
     publishers = list(fact.publishers[:PUBLISHERS_MAX])
     origin = fact.origins[0]
-    return FactLine(n, _cut(text), publishers, _cut(origin.graph_iri), origin.block, fact.note and _cut(fact.note))
+    return FactLine(
+        n=n,
+        text=_cut(text),
+        publishers=publishers,
+        asset=_cut(clean(origin.graph_iri, TEXT_MAX)),
+        block=origin.block,
+        note=fact.note and _cut(clean(fact.note, TEXT_MAX)),
+    )
+
+
+def _given(shape: Shape) -> CallToolResult:
+    """What a tool gives: structured, and the same as one line of JSON for clients that show models the text."""
+    text = TextContent(type="text", text=shape.model_dump_json(exclude_none=True))
+    return CallToolResult(content=[text], structured_content=shape.model_dump(mode="json"))
 
 
 def _cut(text: str) -> str:
@@ -243,7 +263,7 @@ def _fitting(lines: list[FactLine], start: int, tokens: int) -> tuple[list[FactL
     """The lines from `start` on that fit, at least one, and where the rest begins."""
     end, used = start, 0
     while end < len(lines):
-        used += estimate(repr(lines[end]))
+        used += estimate(lines[end].model_dump_json(exclude_none=True))
         if used > tokens and end > start:
             break
         end += 1

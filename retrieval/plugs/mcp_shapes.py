@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final
-
-_CONFIG: Final[dict[str, Any]] = {"use_attribute_docstrings": True}
+from pydantic import BaseModel, ConfigDict
 
 
-@dataclass(frozen=True, slots=True)
-class FactLine:
+class Shape(BaseModel):
+    """What all have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class FactLine(Shape):
     """A fact."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     n: int
     """Its number in this search."""
     text: str
@@ -26,11 +27,9 @@ class FactLine:
     """What one must know beside it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Shape):
     """What was found."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     facts: list[FactLine]
     absent: list[str]
     """What was looked for, and is provably not there or was left out."""
@@ -45,11 +44,9 @@ class Search:
     """Call again with this `cursor` for more; null: that is all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(Shape):
     """What is said of an entity."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     iri: str
     facts: list[FactLine]
     total: int
@@ -58,11 +55,9 @@ class Entity:
     next: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Shape):
     """Whether a triple is stated."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     stated: bool
     """Whether some publisher that the policy trusts states exactly this. False: provably none does, or `left_out`."""
     publishers: list[str]
@@ -74,11 +69,9 @@ class Verdict:
     proof: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProofPart:
+class ProofPart(Shape):
     """A proof, and how to check it: `dkg verify FILE --root ROOT QUERY`."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     number: int
     root: str
     """CID of the dataset: trust it if the chain says that it is the publisher's."""
@@ -91,11 +84,9 @@ class ProofPart:
     """The resource that is the proof itself, a CAR file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proofs:
+class Proofs(Shape):
     """The proofs of an answer."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     proof: ProofPart
     parts: int
     """How many there are: one for each dataset and absence."""

@@ -27,9 +27,18 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dkg.errors import DkgError, InputError, LimitError, ProofError, StoreError
-from retrieval.plugs.openai import Stream, annotated, annotation, question_of, request_of, with_facts
+from retrieval.plugs.openai import (
+    Stream,
+    annotated,
+    annotation,
+    facts_text,
+    last_words,
+    question_of,
+    request_of,
+    with_facts,
+)
 from retrieval.proofs import describe
-from retrieval.service import RETRY_S, BusyError, NotReadyError, Result, UnknownProofError
+from retrieval.service import RETRY_S, BusyError, NotReadyError, UnknownProofError
 from retrieval.shown import as_json
 
 if TYPE_CHECKING:
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from retrieval.results import Result
     from retrieval.service import Knowledge
 
 PORT: Final = 8901
@@ -147,21 +157,21 @@ class Proxy:
         except InputError as error:
             return _error(400, str(error), "invalid_request")
         question = question_of(asked)
+        found: Result | None = None
+        failure: str | None = None
         try:
-            found = None if question is None else await self._find(question)
+            if question is not None:
+                found = await self._find(question)
+                asked = with_facts(asked, facts_text(found.found))
         except DkgError as error:
             if self._settings.refuse or isinstance(error, InputError):
                 return _failed(error)
-            found, failure = None, str(error)
-        else:
-            failure = None
-        if found is not None:
-            asked = with_facts(asked, found.prompt())
+            failure = "nothing could be looked up: this answer rests on no verified fact"
         return await self._asked(request, asked, found, failure)
 
     async def _find(self, question: str) -> Result:
         return await anyio.to_thread.run_sync(
-            lambda: self._knowledge.retrieve(question, self._settings.tokens), limiter=self._threads
+            lambda: self._knowledge.chat(last_words(question), self._settings.tokens), limiter=self._threads
         )
 
     async def _asked(
@@ -320,7 +330,7 @@ async def _cited(answer: httpx.Response, stream: Stream) -> AsyncIterator[bytes]
 def _annotator(found: Result | None) -> Any:  # noqa: ANN401 - see `retrieval.plugs.openai.Annotate`
     if found is None:
         return lambda _text: []
-    return lambda text: [annotation(one.start, one.end, one.url, one.title) for one in found.cite(text)]
+    return lambda text: [annotation(one.start, one.end, one.url, one.title) for one in found.cited(text)]
 
 
 def _error(status: int, text: str, code: str, headers: dict[str, str] | None = None) -> Response:

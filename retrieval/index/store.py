@@ -24,7 +24,7 @@ from dkg.page import cid_text
 from dkg.pages import Pages
 from retrieval.index import schema
 from retrieval.index.edges import Edges, summed
-from retrieval.index.names import Name, kind_of, names_of
+from retrieval.index.names import Name, names_of
 from retrieval.index.relations import Relations
 from retrieval.index.vocabulary import Vocabulary
 from retrieval.model import Statement
@@ -203,7 +203,7 @@ class KnowledgeIndex:
         touched = np.unique(changes[:, [0, 2]])
         live = np.asarray([node for node in touched.tolist() if edges.degree(node)], dtype=np.int32)
         self._forget_names(touched)
-        relations = dict(self._db.execute("SELECT id, term FROM relations"))
+        relations: dict[int, bytes] = dict(self._db.execute("SELECT id, term FROM relations").fetchall())
         _put_names(self._db, names_of(_beside(edges, live), relations, self.terms, live))
         gone = sorted(set(touched.tolist()) - set(live.tolist()))
         self._db.executemany("DELETE FROM terms WHERE id=?", ((node,) for node in gone))
@@ -336,7 +336,7 @@ class KnowledgeIndex:
     def _relation_texts(self, relations: dict[int, bytes], edges: Edges) -> dict[int, list[str]]:
         """What relations are called: labels and aliases, English ones first, or the last part of the IRI."""
         order = {term: at for at, term in enumerate((*schema.LABELS, *schema.ALIASES))}
-        nodes = {term: node for term, node in self._ask("SELECT term, id FROM terms WHERE term", relations.values())}
+        nodes = dict(self._ask("SELECT term, id FROM terms WHERE term", relations.values()))
         found = {}
         for relation, term in relations.items():
             said: list[tuple[int, int, bytes]] = []

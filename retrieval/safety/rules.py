@@ -11,7 +11,7 @@ import re
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class Kind(StrEnum):
@@ -33,7 +33,10 @@ class Kind(StrEnum):
     """It hides words: encoded, or in characters that are not seen."""
 
 
-_MODEL: Final = r"(?:ai|a\.i\.|llms?|gpt|chatgpt|claude|gemini|copilot|language models?|chat ?bots?|assistants?|agents?|models?|bots?)"
+_MODEL: Final = (
+    r"(?:ai|a\.i\.|llms?|gpt|chatgpt|claude|gemini|copilot|language models?|chat ?bots?|assistants?|agents?|models?"
+    r"|bots?)"
+)
 _START: Final = (
     r"(?:^|[.!?;:\"'(\]>*\-|] *"
     r"|\b(?:please|now|then|and|also|first|instead|just|must|should|bitte|por favor) )"
@@ -51,30 +54,62 @@ _BOLD: Final = {Kind.OVERRIDE, Kind.PERSONA, Kind.REVEAL, Kind.TURN}
 """Kinds that are wrong in a question too, which may say how to answer and what to do."""
 
 _SQUEEZED: Final = re.compile(
-    "(?:ignore|disregard|forget|bypass|override)(?:all|any|the|your|my|every|these|those)*"
-    "(?:previous|prior|above|earlier|other|instruction|rule|fact|prompt|system|guideline)"
-    "|systemprompt|youarenow|doanythingnow|previousinstructions|newinstructions|developermode|answerpwned|saypwned"
+    "(?:ignore|disregard|forget|bypass|override)"
+    "(?:all|any|the|your|my|every|these|those|previous|prior|above|earlier|other)*"
+    "(?:instruction|rule|fact|prompt|system|guideline|context)"
+    "|systemprompt|youarenow|doanythingnow|(?:previous|prior|new)instructions|developermode|answerpwned|saypwned"
 )
 """Over text whose spaces cannot be trusted: without any."""
 
 
-@lru_cache(maxsize=1)
-def _rules() -> tuple[tuple[Kind, re.Pattern[str]], ...]:
-    lines = Path(__file__).with_name("rules.tsv").read_text(encoding="utf-8").splitlines()
-    return tuple(_rule(*line.split("\t")) for line in lines if line and not line.startswith("#"))
+class Rule(NamedTuple):
+    """A rule, and strings of which every match has one."""
+
+    kind: Kind
+    pattern: re.Pattern[str]
+    needs: tuple[str, ...]
 
 
-def _rule(kind: str, pattern: str, thing: str | None = None) -> tuple[Kind, re.Pattern[str]]:
-    if thing is not None:
+def pattern_of(pattern: str, thing: str = "") -> str:
+    """A rule's regular expression from what rules.tsv has of it."""
+    if thing:
         pattern = f"(?:{pattern}).{{0,{_NEAR}}}?(?:{thing})|(?:{thing}).{{0,{_NEAR // 2}}}?(?:{pattern})"
     for name, stands_for in (("{model}", _MODEL), ("{start}", _START), ("{say}", _SAY)):
         pattern = pattern.replace(name, stands_for)
-    return Kind(kind), re.compile(pattern)
+    return pattern
+
+
+def lines() -> list[list[str]]:
+    """The lines of rules.tsv: kind, pattern, object of an override or nothing."""
+    text = Path(__file__).with_name("rules.tsv").read_text(encoding="utf-8")
+    return [(line + "\t").split("\t")[:3] for line in text.splitlines() if line and not line.startswith("#")]
+
+
+@lru_cache(maxsize=1)
+def _rules() -> tuple[tuple[Rule, ...], dict[str, list[tuple[str, int]]]]:
+    """The rules in order, and by the first letters of what they need, which of them need it."""
+    needs = Path(__file__).with_name("needs.tsv").read_text(encoding="utf-8").splitlines()
+    rules = tuple(
+        Rule(Kind(kind), re.compile(pattern_of(pattern, thing)), tuple(need.split("\t")))
+        for (kind, pattern, thing), need in zip(lines(), needs, strict=True)
+    )
+    index: dict[str, list[tuple[str, int]]] = {}
+    for at, rule in enumerate(rules):
+        for need in rule.needs:
+            index.setdefault(need[:2], []).append((need, at))
+    return rules, index
 
 
 def first(text: str, *, bold: bool = False) -> Kind | None:
     """The kind of the first rule that a folded text matches. `bold`: only of kinds that are wrong in a question too."""
-    return next((kind for kind, rule in _rules() if (not bold or kind in _BOLD) and rule.search(text)), None)
+    rules, index = _rules()
+    pairs = {text[at : at + 2] for at in range(len(text) - 1)}.union(text)
+    possible = {at for pair in pairs & index.keys() for need, at in index[pair] if need in text}
+    for at in sorted(possible):
+        rule = rules[at]
+        if (not bold or rule.kind in _BOLD) and rule.pattern.search(text):
+            return rule.kind
+    return None
 
 
 def squeezed(text: str) -> bool:

@@ -1,7 +1,8 @@
 """A scanner for instructions to a model that hide in text which should be data (docs/policy.md, "Text safety").
 
 Three things are asked, in this order: whether words are hidden or encoded; whether rules match
-(`retrieval.safety.rules`); and, for each sentence, whether a linear model over its words takes it for something to do (`retrieval.safety.linear`).
+(`retrieval.safety.rules`); and, for each sentence, whether a linear model over its words takes it for something to do
+(`retrieval.safety.linear`).
 It is a filter, not a proof: its rates, measured on text that it was not made from, are in docs/policy.md. What it lets
 through still stands in the prompt as cleaned, fenced data.
 """
@@ -15,7 +16,7 @@ from typing import Final
 
 from retrieval.safety.linear import score
 from retrieval.safety.rules import Kind, first, squeezed
-from retrieval.safety.views import decoded, folded, has_hidden_text, views
+from retrieval.safety.views import decoded, folded, has_hidden_text, is_morse, views
 
 SENTENCES_MAX: Final = 60
 """Most sentences of a text that the linear model looks at."""
@@ -54,7 +55,7 @@ def overrides_instructions(text: str) -> Finding | None:
 
 
 def _scanned(text: str, *, bold: bool, depth: int) -> Finding | None:
-    if has_hidden_text(text):
+    if has_hidden_text(text) or is_morse(text):
         return Finding(Kind.ENCODED, hidden=True)
     for view, hidden in views(text):
         kind = first(view, bold=bold)

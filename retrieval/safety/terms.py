@@ -13,6 +13,7 @@ LANG_STRING: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
 _ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)")
 _PLAIN: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _SEPARATORS: Final = re.compile(r"[/#?&=:;,._~+\-]+")
+_LAST: Final = re.compile(r"(.*[/#:])([^/#:]+)", re.DOTALL)
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -44,9 +45,14 @@ def _unescaped(found: re.Match[str]) -> str:
     return _PLAIN.get(code, code)
 
 
-def iri_words(term: bytes) -> str:
-    """What an IRI reads like: percent-encoding undone, and words apart."""
-    text = unquote(term[1:-1].decode(), errors="replace")
+def iri_words(iri: str) -> list[str]:
+    """What an IRI reads like, its last part by itself: percent-encoding undone, and words apart."""
+    parts = _LAST.fullmatch(iri)
+    return [words for part in (parts.groups() if parts else (iri,)) if (words := _words(part))]
+
+
+def _words(part: str) -> str:
+    text = unquote(part, errors="replace") if "%" in part else part
     return _CAMEL.sub(" ", _SEPARATORS.sub(" ", text)).strip()
 
 
@@ -54,10 +60,10 @@ def texts_of(term: bytes) -> list[str]:
     """All that a term could say to a reader: for a literal its text and its language tag, for an IRI its words."""
     parts = literal(term)
     if parts is None:
-        return [iri_words(term)]
+        return iri_words(term[1:-1].decode())
     texts = [parts.text]
     if parts.language:
         texts.append(parts.language.replace("-", " "))
     if parts.datatype not in {STRING, LANG_STRING} and not parts.datatype.startswith(XSD):
-        texts.append(iri_words(f"<{parts.datatype}>".encode()))
+        texts += iri_words(parts.datatype)
     return texts

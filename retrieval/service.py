@@ -156,6 +156,7 @@ class Knowledge:
 
     def chat(self, question: str, tokens: int = TOKENS) -> Result:
         """As `retrieve`, also as text for the prompt of somebody's model (`Result.found`)."""
+        question = question_text(question)
         with self._turn() as state:
             context = self._found(state, question, tokens)
             templates = templates_of(state.reader, context.facts)
@@ -178,6 +179,7 @@ class Knowledge:
         model = self.model
         if model is None:
             raise NoModelError("there is no language model here: ask for the facts, or name a model")
+        question = question_text(question)
         with self._turn() as state:
             context = self._found(state, question, tokens)
         reader = _TakingTurns(context.snapshots, self._reading)
@@ -316,8 +318,8 @@ class Knowledge:
 
         if not TOKENS_MIN <= tokens <= TOKENS_MAX:
             raise InputError(f"a budget is {TOKENS_MIN} to {TOKENS_MAX} tokens, not {tokens}")
-        retriever = Retriever(state.reader, state.index, policy=state.policy, embedder=self._embedder)
-        context = retriever.retrieve(question_text(question), budget=Budget(tokens=tokens))
+        retriever = Retriever(state.reader, state.index, state.policy, self._embedder, now=self._now)
+        context = retriever.retrieve(question, Budget(tokens=tokens))
         return replace(context, notes=(*context.notes, *state.notes))
 
     def _remembered(self, context: Context, texts: tuple[str, ...]) -> Result:

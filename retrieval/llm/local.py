@@ -1,8 +1,7 @@
 """A model in this process: GGUF weights under llama.cpp (`xllamacpp`).
 
 - Answers are made one at a time, at temperature 0, in a thread of their own. Whoever waits stops waiting at the
-  deadline; the engine is told to stop at its next token, and only then takes the next prompt. Reading a prompt cannot
-  be interrupted: the window bounds it.
+  deadline; the engine is told to stop, does so within `BATCH` tokens, and only then takes the next prompt.
 - One thread by default: two that spin for each other on busy cores are many times slower than one (docs/retrieval.md).
 - The engine opens a port on loopback, which its tokenizer is reached by. It wants a random key, and nothing else is
   served there.
@@ -36,6 +35,9 @@ WINDOW: Final = 2048
 
 WINDOW_MAX: Final = 131_072
 """Largest window that can be asked for, in tokens."""
+
+BATCH: Final = 64
+"""Tokens of a prompt that are read in one go: so many more are read at most of one that was given up."""
 
 THREADS_MAX: Final = 64
 """Most threads of one model."""
@@ -173,6 +175,7 @@ class _Run:
             "stop": list(prompt.stop),
             "stream": True,
             "stream_options": {"include_usage": True},
+            "return_progress": True,  # so that `_take` is called while the prompt is read, and can stop it
         }
         if prompt.choices:
             asked["grammar"] = grammar(prompt.choices, after_space=prompt.text is not None)
@@ -223,6 +226,7 @@ def _loaded(file: Path, window: int, threads: int, key: str) -> Any:  # noqa: AN
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
     params.n_ctx = window
+    params.n_batch = params.n_ubatch = min(BATCH, window)
     params.n_parallel = 1
     params.n_gpu_layers = 0
     for cpu in (params.cpuparams, params.cpuparams_batch):
@@ -253,7 +257,8 @@ class _Tokenizer:
 
     def count(self, text: str) -> int:
         """Tokens of a text."""
-        body = json.dumps({"content": text, "add_special": False, "parse_special": True}).encode()
+        content = text.encode(errors="replace").decode()
+        body = json.dumps({"content": content, "add_special": False, "parse_special": True}).encode()
         if len(body) > COUNTED_BYTES_MAX:
             raise ModelError(f"a text of {len(body)} bytes is not counted; {COUNTED_BYTES_MAX} is the limit")
         with self._lock:

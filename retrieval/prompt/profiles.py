@@ -64,11 +64,6 @@ _EXAMPLES: Final = (
         ("Li Wei's children is Li Na.", "Li Na's place of birth is Beijing."),
         "Beijing",
     ),
-    Example(
-        "What is the faith of the heir of Rudolf II?",
-        ("Rudolf II's children is Rudolf III.", "Rudolf III's religion is Lutheranism."),
-        "Lutheranism",
-    ),
 )
 
 SMOLLM2: Final = Profile(

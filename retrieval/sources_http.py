@@ -25,10 +25,11 @@ TIMEOUT_S: Final = 5.0
 """Time for one page, in seconds, connecting included."""
 
 DOWN_S: Final = 5.0
-"""How long a node that did not answer is not asked again, in seconds."""
+"""How long a node that does not answer, or is too busy, is not asked again, in seconds."""
 
 _OK: Final = 200
 _UNKNOWN: Final = frozenset({404, 410})
+_BUSY: Final = frozenset({429, 502, 503, 504})
 _HEADERS: Final = {"Accept": "application/vnd.ipld.raw", "Accept-Encoding": "identity", "User-Agent": "dkg"}
 
 
@@ -71,6 +72,8 @@ class NodePages:
                 raise StoreError(self._down[1])
             self._down = None
             reply = self._asked(cid)
+            if reply.status in _BUSY:
+                raise self._left_alone(f"{self.name} is too busy (HTTP {reply.status})")
         if reply.status in _UNKNOWN:
             return None
         if reply.status != _OK:
@@ -98,5 +101,9 @@ class NodePages:
             raise StoreError(f"{self.name} sends more than a page where {cid_text(cid)} was asked for") from None
         except (OSError, http.client.HTTPException) as error:
             reason = "it takes too long" if isinstance(error, TimeoutError) else type(error).__name__
-            self._down = self._clock() + DOWN_S, f"{self.name} does not answer: {reason}"
-            raise StoreError(self._down[1]) from error
+            raise self._left_alone(f"{self.name} does not answer: {reason}") from error
+
+    def _left_alone(self, why: str) -> StoreError:
+        """The error of a node that is not asked again for a moment."""
+        self._down = self._clock() + DOWN_S, why
+        return StoreError(why)

@@ -39,8 +39,8 @@ __all__ = [
 def best_embedder(folder: Path | None = None, *, threads: int | None = None) -> Embedder:
     """The best embedder for which everything is here: sentence-transformers, else int8, else static vectors.
 
-    `folder` is where an exported model is looked for (default: `models_folder`). A file there that is not the pinned one
-    is an error, and no reason to take the next embedder. Raises `StoreError`.
+    `folder` is where an exported model is looked for (default: `models_folder`). A file there that is not the pinned
+    one is an error, and no reason to take the next embedder. Raises `StoreError`.
     """
     if sentence.available() and weights.installed(weights.MINILM):
         return SentenceEmbedder()

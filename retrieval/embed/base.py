@@ -37,7 +37,7 @@ class Embedder(Protocol):
 
         A row has length one, so that the product of two rows is their cosine. It has length zero, and is like nothing,
         where the text has no token that the model knows: an empty text, or one in a script that it never saw. Of a long
-        text the first `CHARACTERS_MAX` characters and `TOKENS_MAX` tokens count. It does not depend on the texts beside.
+        text the first `CHARACTERS_MAX` characters and `TOKENS_MAX` tokens count. No text's row depends on others.
         """
 
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 EXPORTED_SHA256: Final = "31d7ae10c80ce030dff5a2d49bd5ce3d2012e68e43171aca39af0b602984a0fc"
 """SHA-256 of what `retrieval.embed.minilm.exported` makes of the pinned weights. A change of the graph changes it."""
 FILE: Final = f"all-minilm-l6-v2-int8-{EXPORTED_SHA256[:12]}.onnx"
-TOKENS_AT_ONCE: Final = 1024
-"""Tokens of one run of the model: more is not faster, and costs memory (about 25 kB a token and thread)."""
+TOKENS_AT_ONCE: Final = 512
+"""Tokens of one run of the model: more is not faster, and costs memory (about 50 kB a token and thread)."""
 
 _UNKNOWN: Final = 100
 """The token [UNK]."""
@@ -105,7 +105,6 @@ class OnnxEmbedder:
 
         options = SessionOptions()
         options.intra_op_num_threads = 1  # one thread a batch: small products do not gain from two
-        options.enable_cpu_mem_arena = False  # memory goes back when a batch is done
         options.log_severity_level = 3
         self._session = InferenceSession(model_bytes(folder), options, providers=["CPUExecutionProvider"])
         self._tokenizer = Tokenizer.from_str(self._session.get_modelmeta().custom_metadata_map["tokenizer"])

@@ -6,6 +6,7 @@ of the whole process, and its own `load` asks the network for a tokenizer that l
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from retrieval.embed.base import TEXTS_AT_ONCE, TOKENS_MAX, looked_at
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _KNOWN: Final = 259
 """The first token that is not a mark or a single byte of something that the vocabulary lacks."""
+_TEXTS_SUMMED: Final = 256
+"""Texts whose tokens' vectors are in memory at one time: they stay in the processor's cache."""
 
 
 class StaticEmbedder:
@@ -49,10 +52,10 @@ class StaticEmbedder:
 
         encoded = self._tokenizer.encode_batch_fast([looked_at(text) for text in texts], add_special_tokens=False)
         known = [(place, ids) for place, one in enumerate(encoded) if (ids := one.ids) and max(ids) >= _KNOWN]
-        if not known:
-            return
-        places = [place for place, _ in known]
-        starts = np.cumsum([0] + [len(ids) for _, ids in known[:-1]])
-        flat = np.concatenate([ids for _, ids in known])
-        sums = np.add.reduceat(self._vectors[flat].astype(np.float32), starts, axis=0)
-        rows[places] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        for start in range(0, len(known), _TEXTS_SUMMED):
+            part = known[start : start + _TEXTS_SUMMED]
+            lengths = [len(ids) for _, ids in part]
+            flat = np.fromiter(chain.from_iterable(ids for _, ids in part), dtype=np.int32, count=sum(lengths))
+            begins = np.cumsum([0, *lengths[:-1]])
+            sums = np.add.reduceat(self._vectors[flat], begins, axis=0, dtype=np.float32)
+            rows[[place for place, _ in part]] = sums / np.linalg.norm(sums, axis=1, keepdims=True)

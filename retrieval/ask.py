@@ -21,15 +21,17 @@ from retrieval.prompt.packing import pack, question_text
 from retrieval.prompt.profiles import Profile, profile_of
 from retrieval.prompt.sentences import absence, absences, templates_of
 from retrieval.proofs import claims, describe, proof_id
+from retrieval.reading import Reader
 from retrieval.safety.cleaning import visible
+from retrieval.select import Budget
 from retrieval.shown import shown
 
 if TYPE_CHECKING:
     from retrieval.llm.model import Model, Reply
     from retrieval.model import Absent, Context, Dropped, Fact
+    from retrieval.pipeline import Retriever
     from retrieval.prompt.citing import Citation
     from retrieval.prompt.packing import Packed
-    from retrieval.reading import Reader
 
 ANSWER_CHARS_MAX: Final = 20_000
 """Longest answer that is kept, in characters."""
@@ -99,17 +101,6 @@ class Answer:
         return self.context.notes
 
 
-class Retriever(Protocol):
-    """What finds the context of a question (`retrieval.pipeline.Retriever`)."""
-
-    @property
-    def reader(self) -> Reader:
-        """What it reads with."""
-
-    def retrieve(self, question: str) -> Context:
-        """The verified context."""
-
-
 class Screen(Protocol):
     """What a policy says about a question (`retrieval.policy.Policy`)."""
 
@@ -136,10 +127,9 @@ def ask(
     asked = question_text(question)
     if policy is not None:
         asked = policy.question(asked)
-    context = retriever.retrieve(asked)
-    return answer_from(
-        context, model=model, reader=retriever.reader, profile=profile, budget=budget, deadline_s=deadline_s
-    )
+    profile = profile or profile_of(model.profile)
+    context = retriever.retrieve(asked, Budget(tokens=budget or profile.tokens, facts=profile.facts_max))
+    return answer_from(context, model=model, profile=profile, budget=budget, deadline_s=deadline_s)
 
 
 def answer_from(
@@ -151,9 +141,12 @@ def answer_from(
     budget: int | None = None,
     deadline_s: float = DEADLINE_S,
 ) -> Answer:
-    """The answer from a context that was retrieved before. `reader`: reads the templates of sentences, if given."""
+    """The answer from a context that was retrieved before.
+
+    `reader`: reads the templates of sentences; None for one of the context's snapshots. Raises what `ask` raises.
+    """
     profile = profile or profile_of(model.profile)
-    templates = templates_of(reader, context.facts) if reader is not None else {}
+    templates = templates_of(reader or Reader(context.snapshots), context.facts)
     packed = pack(context, profile, budget=budget, count=model.count, window=model.window, templates=templates)
     given = replace(
         context,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dkg.client.wire import Reply as Received
     from retrieval.llm.model import Prompt
 
 WINDOW: Final = 2048
@@ -49,6 +50,7 @@ CLOSE_S: Final = 30.0
 """How long `close` waits for an answer that was given up, in seconds; after that the model is left to its thread."""
 
 _COUNT_S: Final = 10.0
+_TOKENS_BYTES_MAX: Final = 16 * COUNTED_BYTES_MAX
 _OK: Final = 200
 _GRAMMAR_ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
 
@@ -263,15 +265,23 @@ class _Tokenizer:
             raise ModelError(f"a text of {len(body)} bytes is not counted; {COUNTED_BYTES_MAX} is the limit")
         with self._lock:
             try:
-                reply = self._wire.post(
-                    "/tokenize", body, self._headers,
-                    bytes_max=16 * COUNTED_BYTES_MAX, deadline=time.monotonic() + _COUNT_S,
-                )  # fmt: skip
+                reply = self._post(body)
             except (OSError, http.client.HTTPException, TooLongError) as error:
                 raise ModelError(f"the model's tokenizer does not answer: {error}") from error
         if reply.status != _OK:
             raise ModelError(f"the model's tokenizer answered with status {reply.status}")
         return len(json.loads(reply.body)["tokens"])
+
+    def _post(self, body: bytes) -> Received:
+        """One exchange; again on a new connection where the kept one was closed meanwhile, as servers do."""
+        kept = self._wire.is_open
+        deadline = time.monotonic() + _COUNT_S
+        try:
+            return self._wire.post("/tokenize", body, self._headers, bytes_max=_TOKENS_BYTES_MAX, deadline=deadline)
+        except (ConnectionError, http.client.HTTPException):
+            if not kept or self._ended.is_set():
+                raise
+            return self._wire.post("/tokenize", body, self._headers, bytes_max=_TOKENS_BYTES_MAX, deadline=deadline)
 
     def close(self) -> None:
         """Close the connection."""

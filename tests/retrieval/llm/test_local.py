@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -61,6 +62,16 @@ def test_an_answer_can_be_held_to_choices(model: LocalModel) -> None:
     held = Prompt(TEXT.messages, TEXT.text, 24, TEXT.stop, choices)
     assert model.answer(held).text in choices
     assert grammar(choices, after_space=True) == 'root ::= " " ("Rome \\"the great\\"" | "Carthage\\\\" | "Лондон")'
+
+
+def test_counting_goes_on_after_the_engine_closed_the_connection(model: LocalModel) -> None:
+    assert model.count("one two") == 2
+    kept = model._tokenizer._wire._socket
+    assert kept is not None
+    kept.shutdown(socket.SHUT_RDWR)
+    assert model.count("one two three") == 3
+    for n in range(150):  # more than one connection may ask
+        assert model.count("a" * n) >= bool(n)
 
 
 def test_counting_takes_any_text_up_to_its_limit(model: LocalModel) -> None:

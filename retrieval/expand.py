@@ -112,7 +112,9 @@ def paths(index: KnowledgeIndex, linked: Linked, most: int) -> list[Path]:
     for mention in linked.mentions:
         span = (mention.first, mention.last)
         if span not in known:
-            known[span] = [Fitting(units, index.relations) for units in orders(linked.words, mention)]
+            ordered = orders(linked.words, mention)
+            index.relations.prepare(ordered[0])
+            known[span] = [Fitting(units, index.relations) for units in ordered]
         fittings = known[span]
         starts.append(_State(mention, fittings, (), tuple(one.start() for one in fittings)))
     found: list[_State] = []
@@ -182,8 +184,7 @@ def _reached(index: KnowledgeIndex, state: _State, mentions: Mapping[Mention, fl
 def _own_weight(index: KnowledgeIndex, linked: Linked, mention: Mention) -> float:
     """What a path gains that comes to a thing which is named too, if its words do not stand for relations already."""
     said = linked.words[mention.first : mention.last]
-    spent = sum(max((float(row.max()) for _, row in index.relations.fits(u)), default=0.0) for u in units_of(said))
-    return mention.weight - spent
+    return mention.weight - sum(map(index.relations.said_by, units_of(said)))
 
 
 def _chains(state: _State) -> list[Chain]:

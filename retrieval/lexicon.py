@@ -27,7 +27,7 @@ _CONCEPTS: Final = {
     "ethnicity": "ethnicity race ethnic ancestry ethnie",
     "birth": "birth born geboren geburt ne nee naissance nacido nacimiento birthday",
     "death": "death die died dies dead dying deceased killed kill perish gestorben tod mort mourut murio muerte",
-    "cause": "cause caused causes why reason made ursache causa",
+    "cause": "cause caused causes why how reason made ursache causa",
     "place": "place where location city town village address hometown living live lives lived staying stay reside resides "
     "resided residence located ort wo lieu ou lugar donde",
     "date": "date when year day wann datum quand fecha cuando birthday",

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rapidfuzz import fuzz
+from rapidfuzz.distance import OSA
 
 from retrieval.index.schema import ALIAS, LABEL, TEXT
 from retrieval.lexicon import HINTS, PHRASE_WORDS_MAX, PHRASES, WORDS
@@ -34,11 +34,13 @@ MENTIONS_MAX: Final = 8
 SAME_NAME_MAX: Final = 8
 """Things of one name that are looked at."""
 
-NEAR_MIN: Final = 0.84
-"""How alike a name and the words of a question must be, by edits, to be taken for each other."""
-
 PART_MIN: Final = 0.55
 """How much of a name's weight must be said, if only a part of it is."""
+
+RARE_NAMES: Final = 8
+"""A word that so few names have tells which is meant, however little of the name it is."""
+
+_TOGETHER_MIN: Final = 2  # words of a name in a row tell which is meant, too
 
 _NEAR_NAMES: Final = 60  # names that are compared by edits
 _COMMON: Final = 3_000  # a word of so many names finds none of them
@@ -46,6 +48,7 @@ _PART_FIT: Final = 0.9  # a part of a name is no better than this
 _ALIAS_FIT: Final = 0.99
 _TEXT_FIT: Final = 0.9
 _LETTERS_MIN: Final = 3
+_LETTERS_OF_ONE, _LETTERS_OF_TWO, _LETTERS_OF_THREE = 4, 10, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def _in_phrases(said: list[str]) -> set[int]:
 
 def weight_of(said: list[str]) -> float:
     """How much the words of a name explain: names of several words are seldom meant by chance."""
-    content = sum(word not in STOP for word in said)
+    content = sum(word not in STOP and len(word) > 1 for word in said)
     return 0.5 + 0.5 * content if content else 0.1
 
 
@@ -147,12 +150,15 @@ def _near(index: KnowledgeIndex, said: list[str], strange: list[int]) -> list[Me
     def mass(word: str) -> float:
         return 0.1 if word in STOP else math.log(total / vocabulary.names.get(word, 1))
 
-    found = [mention for name in names if (mention := _alike(name, said, meant, mass)) is not None]
+    alike = (_alike(name, said, meant, vocabulary.names, mass) for name in names)
+    found = [mention for mention in alike if mention is not None]
     lone = set(strange)
     return [one for one in found if lone.intersection(range(one.first, one.last)) or not strange]
 
 
-def _alike(name: Name, said: list[str], meant: dict[str, list[int]], mass: Callable[[str], float]) -> Mention | None:
+def _alike(
+    name: Name, said: list[str], meant: dict[str, list[int]], names: dict[str, int], mass: Callable[[str], float]
+) -> Mention | None:
     """How a name is said in a question, if it is: nearly letter by letter, or by those of its words that tell most."""
     own = name.norm.split()
     if name.kind == TEXT and len(own) > SPAN_WORDS_MAX:
@@ -161,19 +167,39 @@ def _alike(name: Name, said: list[str], meant: dict[str, list[int]], mass: Calla
     if not places:
         return None
     best: Mention | None = None
+    letters = "".join(own)
     for first, last in _windows(places, len(own), len(said)):
-        fit = fuzz.ratio(name.norm, " ".join(said[first:last])) / 100
-        if fit >= NEAR_MIN and (best is None or fit > best.fit):
+        edits = OSA.distance(letters, "".join(said[first:last]), score_cutoff=edits_max(len(letters)))
+        fit = 1 - edits / len(letters)
+        if edits <= edits_max(len(letters)) and (best is None or fit > best.fit):
             best = Mention(name.node, first, last, fit, fit * fit * weight_of(own), "spelling")
-    if best is not None:
+    if best is not None or name.kind == TEXT:
         return best
-    told = sum(mass(word) for word in own if word in meant)
-    fit = told / sum(map(mass, own))
-    if fit < PART_MIN or name.kind == TEXT:
-        return None
     run = _run(places)
+    told = [word for word in dict.fromkeys(own) if word in meant and word not in STOP]
+    fit = sum(map(mass, told)) / sum(map(mass, own))
+    rare = min((names.get(word, 0) for word in told), default=_COMMON)
+    if fit < PART_MIN and (rare <= RARE_NAMES or _said_together(own, said, run)):
+        fit = PART_MIN
+    if fit < PART_MIN:
+        return None
     fit *= _PART_FIT
     return Mention(name.node, run[0], run[-1] + 1, fit, fit * weight_of(said[run[0] : run[-1] + 1]), "part")
+
+
+def edits_max(letters: int) -> int:
+    """How many typos a name of so many letters may have."""
+    return (
+        0 if letters < _LETTERS_OF_ONE else 1 if letters < _LETTERS_OF_TWO else 2 if letters < _LETTERS_OF_THREE else 3
+    )
+
+
+def _said_together(own: list[str], said: list[str], run: list[int]) -> bool:
+    """Whether two or more telling words of a name stand in the question as they stand in the name."""
+    part = said[run[0] : run[-1] + 1]
+    if sum(word not in STOP for word in part) < _TOGETHER_MIN:
+        return False
+    return any(own[at : at + len(part)] == part for at in range(len(own) - len(part) + 1))
 
 
 def _windows(places: list[int], length: int, end: int) -> list[tuple[int, int]]:

@@ -34,6 +34,7 @@ CLEAR_MIN: Final = 0.85
 """How much of a relation's label must be said for it to be clear that this relation is asked for."""
 
 DOES: Final = "do"
+OR: Final = "or"
 """What a unit weighs that only narrows a relation down, and one that may be anything, beside a word for a relation. A
 question that ends with "do" asks for an occupation."""
 
@@ -50,7 +51,10 @@ def units_of(said: Sequence[str]) -> list[Unit]:
                 at += size
                 break
         else:
-            found += _of_word(said[at])
+            more = _of_word(said[at])
+            if at and said[at - 1] == OR and found and more and set(found[-1].concepts) & set(more[0].concepts):
+                more = []  # "mother or father" is one of them, not a way over both
+            found += more
             at += 1
     if said and said[-1] == DOES:
         found.append(Unit(DOES, ("profession",), STRANGE_WEIGHT))

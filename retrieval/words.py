@@ -31,6 +31,7 @@ _STOP: Final = """
 a an and any are as at be been being but by can could did do does for from had has have he her hers him his i if in into
 is it its itself me my of on or our please s she so some such tell than that the their them then there these they this
 those to us was we were what which who whom whose will with would you your name named called know about
+find give like look out show up want
 der das des dem den ein eine ist von und wer le la les de du un une est et qui el los las del es y quien
 """
 STOP: Final = frozenset(_STOP.split())

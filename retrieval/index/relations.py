@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from retrieval.lexicon import INVERSE, WORDS
 from retrieval.words import STOP, stem, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,6 +24,9 @@ FORWARD_ONLY: Final = 0.85
 STEM_FIT: Final = 0.95
 PREFIX_FIT: Final = 0.8
 """How well words fit that have a stem in common, or a long beginning."""
+
+VECTOR_WEIGHT_MIN: Final = 0.5
+"""Units that weigh less are not compared by vector."""
 
 _PREFIX_LETTERS_MIN: Final = 5
 _CACHED: Final = 4096
@@ -37,6 +40,13 @@ NEAR_FIT_MAX: Final = 0.75
 NEAR_BEHIND: Final = 0.06
 """Vectors: a cosine of `NEAR_LOW` says nothing, `NEAR_SPAN` above it is as good as it gets; a relation that is this
 far behind the nearest one is not meant."""
+
+
+class Embed(Protocol):
+    """Texts to rows of length one."""
+
+    def __call__(self, texts: list[str], *, keep: bool = False) -> Floats:
+        """`keep`: the rows will be asked for again after the next start."""
 
 
 class Unit(NamedTuple):
@@ -97,15 +107,27 @@ class Relations:
 
         A fit is from 0 to 1. Two units that meet a relation by the same feature say the same thing of it.
         """
-        found = self._fits.get(unit.text)
-        if found is None:
-            found = self._by_words(unit)
-            if self._embed is not None and all(fit.max(initial=0.0) < PREFIX_FIT / 2 for _, fit in found):
-                found += self._by_vector(unit.text)
-            if len(self._fits) >= _CACHED:
-                self._fits.clear()
-            self._fits[unit.text] = found
-        return found
+        self.prepare([unit])
+        return self._fits[unit.text]
+
+    def prepare(self, units: Iterable[Unit]) -> None:
+        """Compare with all relations what was not compared before: at once, since vectors are cheaper by the dozen."""
+        fresh = {unit.text: unit for unit in units if unit.text not in self._fits}
+        if len(self._fits) + len(fresh) > _CACHED:
+            self._fits.clear()
+        found = {text: self._by_words(unit) for text, unit in fresh.items()}
+        strange = [
+            text
+            for text, met in found.items()
+            if fresh[text].weight >= VECTOR_WEIGHT_MIN and all(fit.max(initial=0.0) < PREFIX_FIT / 2 for _, fit in met)
+        ]
+        for text, met in self._by_vectors(strange).items():
+            found[text] += met
+        self._fits.update(found)
+
+    def said_by(self, unit: Unit) -> float:
+        """How well a unit fits the relation that it fits best, by its words alone."""
+        return max((float(row.max()) for _, row in self._by_words(unit)), default=0.0)
 
     def _by_words(self, unit: Unit) -> list[tuple[str, Floats]]:
         met: dict[str, float] = {f"={concept}": 1.0 for concept in unit.concepts}
@@ -135,21 +157,26 @@ class Relations:
             row[self.count + relation] = max(row[self.count + relation], fit * share * FORWARD_ONLY)
         return row
 
-    def _by_vector(self, text: str) -> list[tuple[str, Floats]]:
+    def _by_vectors(self, texts: list[str]) -> dict[str, list[tuple[str, Floats]]]:
+        if not texts or self._embed is None:
+            return {}
         if self._vectors is None:
             steps = [relation for relation in self.terms if relation not in self.naming]
-            rows = self._embed([self.texts[r][0] for r in steps]) if self._embed and steps else None
+            rows = self._embed([self.texts[relation][0] for relation in steps], keep=True) if steps else None
             self._vectors = (steps, np.zeros((0, 1), np.float32) if rows is None else rows)
         steps, rows = self._vectors
-        if not steps or self._embed is None:
-            return []
-        near = rows @ self._embed([text])[0]
-        fit = np.clip((near - NEAR_LOW) / NEAR_SPAN, 0.0, 1.0) * NEAR_FIT_MAX
-        fit[near < near.max() - NEAR_BEHIND] = 0.0
-        row = np.zeros(2 * self.count, dtype=np.float32)
-        row[steps] = fit
-        row[[self.count + relation for relation in steps]] = fit * FORWARD_ONLY
-        return [(BY_VECTOR, row)] if fit.any() else []
+        if not steps:
+            return {}
+        found: dict[str, list[tuple[str, Floats]]] = {}
+        for text, near in zip(texts, self._embed(texts) @ rows.T, strict=True):
+            fit = np.clip((near - NEAR_LOW) / NEAR_SPAN, 0.0, 1.0) * NEAR_FIT_MAX
+            fit[near < near.max() - NEAR_BEHIND] = 0.0
+            row = np.zeros(2 * self.count, dtype=np.float32)
+            row[steps] = fit
+            row[[self.count + relation for relation in steps]] = fit * FORWARD_ONLY
+            if fit.any():
+                found[text] = [(BY_VECTOR, row)]
+        return found
 
 
 def _features(text: str) -> list[str]:

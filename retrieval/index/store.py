@@ -313,8 +313,8 @@ class KnowledgeIndex:
 
     # --- vectors ---------------------------------------------------------------------------------------------------
 
-    def _embedded(self, texts: list[str]) -> Floats:
-        """Rows of length one for texts; kept in the database, for the next start."""
+    def _embedded(self, texts: list[str], *, keep: bool = False) -> Floats:
+        """Rows of length one for texts. `keep`: in the database, for the next start."""
         if self._embedder is None:
             raise RuntimeError("an index without an embedder has no vectors")
         name = self._embedder.name
@@ -327,7 +327,7 @@ class KnowledgeIndex:
             if fresh:
                 rows = np.ascontiguousarray(self._embedder.embed(fresh), dtype="<f4")
                 known.update(zip(fresh, (row.tobytes() for row in rows), strict=True))
-                if len(fresh) > 1:  # of relations, not of a question
+                if keep:
                     self._db.executemany(
                         "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", ((name, t, known[t]) for t in fresh)
                     )

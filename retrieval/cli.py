@@ -42,9 +42,12 @@ def _ask(add: Add) -> None:
     command.add_argument(
         "--model",
         metavar="FILE|URL",
-        help="a GGUF file, or an OpenAI-compatible URL (default: the small one, if installed)",
+        help="a GGUF file, or an OpenAI-compatible URL, with #NAME for one of its models (default: the small one)",
     )
-    command.add_argument("--model-name", metavar="NAME", help="with a URL: which of its models")
+    command.add_argument(
+        "--remote-model", action="store_true", help="the URL may be of another machine, which gets facts"
+    )
+    command.add_argument("--key-file", metavar="FILE", help="file with the key for the URL")
     command.add_argument("--no-model", action="store_true", help="only the facts")
     command.add_argument("--proofs", metavar="DIR", help="write the proofs there, with their queries")
     _budget(command)

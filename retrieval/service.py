@@ -115,7 +115,8 @@ class Knowledge:
     ) -> None:
         """`heads`: the verified snapshots now, and who has none (`retrieval.sources.current`). `policy`: that of now.
 
-        `directory`: where the index is kept; None: in memory. `follows`: whether `follow` runs in a thread, so that no
+        With `follows`, several threads call `heads` at a time; without, one. `directory`: where the index is kept;
+        None: in memory. `follows`: whether `follow` runs in a thread, so that no
         question builds an index. `now`: Unix seconds.
         """
         self._heads = heads
@@ -272,6 +273,12 @@ class Knowledge:
         with self._news:
             self._news.wait_for(lambda: self._wanted, wait_s)
 
+    def stir(self) -> None:
+        """Let whoever waits in `wanted` go on."""
+        with self._news:
+            self._wanted = True
+            self._news.notify_all()
+
     # --- below -----------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -290,11 +297,11 @@ class Knowledge:
         if self._follows and not self.ready:
             raise NotReadyError("the index is being built: nothing can be looked up yet")
         policy = self._policy()
-        snapshots, excluded = self._heads()
-        notes = [f"nothing is read of {one.publisher}: {one.reason}" for one in excluded]
         if self._follows:
-            self._catch_up(snapshots)
+            self._catch_up(self._heads()[0])
         with self._reading():
+            snapshots, excluded = self._heads()
+            notes = [f"nothing is read of {one.publisher}: {one.reason}" for one in excluded]
             if not self._follows:
                 self._following.follow(snapshots)
             elif self._following.roots != roots_of(snapshots):

@@ -327,7 +327,7 @@ class Knowledge:
             raise InputError(f"a budget is {TOKENS_MIN} to {TOKENS_MAX} tokens, not {tokens}")
         retriever = Retriever(state.reader, state.index, state.policy, self._embedder, now=self._now)
         context = retriever.retrieve(question, Budget(tokens=tokens))
-        return replace(context, notes=(*context.notes, *state.notes))
+        return replace(context, notes=(*context.notes, *state.notes, *state.reader.faults.values()))
 
     def _remembered(self, context: Context, texts: tuple[str, ...]) -> Result:
         result = Result(context, texts, proof_id(context))

@@ -13,6 +13,7 @@ Whatever is dropped comes out as `Dropped`, with a sentence that does not quote 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -28,7 +29,7 @@ from retrieval.safety.terms import texts_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from retrieval.model import Origin, Snapshot
+    from retrieval.model import Origin, Snapshot, Statement
     from retrieval.policy.conflicts import Side
     from retrieval.policy.document import Document
     from retrieval.policy.functional import Functional
@@ -66,9 +67,9 @@ class Screening:
 
     def run(self, facts: Iterable[Fact]) -> tuple[list[Fact], list[Dropped]]:
         """Steps 1 to 5."""
-        kept: dict[object, Fact] = {}
+        kept: dict[Statement, Fact] = {}
         dropped: list[Dropped] = []
-        settled: dict[tuple[bytes, bytes], list[Fact]] = {}
+        settled: dict[tuple[bytes, bytes], _Settled] = {}
         for fact in facts:
             one = self.checked(fact)
             if isinstance(one, Dropped):
@@ -79,12 +80,9 @@ class Screening:
                 kept.setdefault(one.statement, one)
                 continue
             if (subject, predicate) not in settled:
-                settled[subject, predicate] = self._settled(one, dropped)
-            for stays in settled[subject, predicate]:
-                if stays.statement == one.statement:
-                    kept[one.statement] = noted(one, stays.note)
-                elif stays.statement not in kept:
-                    kept[stays.statement] = scored(stays, one.score, [_WHY], one.path)
+                settled[subject, predicate] = found = self._settled(subject, predicate)
+                dropped += found.lost
+            _take(one, settled[subject, predicate], kept, dropped)
         return list(kept.values()), dropped
 
     # --- steps 1 to 4 ----------------------------------------------------------------------------------------------
@@ -190,27 +188,46 @@ class Screening:
             self._is_functional[predicate] = self._functional.holds(predicate, self._snapshots, self.weight)
         return self._is_functional[predicate]
 
-    def _settled(self, fact: Fact, dropped: list[Dropped]) -> list[Fact]:
-        """What stays of the values that a fact's property has; the others go to `dropped`."""
-        sides = self._conflicts.sides(fact.statement.subject, fact.statement.predicate)
+    def _settled(self, subject: bytes, predicate: bytes) -> _Settled:
+        """What stays of the values that a property of a subject has."""
+        sides = self._conflicts.sides(subject, predicate)
         if len(sides) == 1:
-            return list(sides[0].facts)
+            return _Settled(list(sides[0].facts), [], "publishers of more weight say otherwise")
         rule = self._document.conflicts
-        if rule == "weigh" and sides[0].weight > sides[1].weight:
+        if rule == "weigh" and sides and sides[0].weight > sides[1].weight:
             winner, *others = sides
-            for side in others:
-                dropped += _lost(
-                    side, f"publishers of more weight ({_number(winner)} against {_number(side)}) say otherwise"
-                )
-            return list(winner.facts)
+            why = "publishers of more weight ({} against {}) say otherwise"
+            lost = [gone for side in others for gone in _lost(side, why.format(_number(winner), _number(side)))]
+            return _Settled(list(winner.facts), lost, "publishers of more weight say otherwise")
         both = rule == "both" or (rule == "weigh" and self._document.ties == "both")
         if both and len(sides) <= SIDES_MAX:
-            return [noted(one, _both_sides(side, sides)) for side in sides for one in side.facts]
+            stays = [noted(one, _both_sides(side, sides)) for side in sides for one in side.facts]
+            return _Settled(stays, [], "its publisher says many things of what can have one value")
         why = f"the publishers say {len(sides)} different things of what can have one value, and "
         why += "the policy abstains" if rule == "abstain" else "nothing decides between them"
-        for side in sides:
-            dropped += _lost(side, why)
-        return []
+        return _Settled([], [gone for side in sides for gone in _lost(side, why)], why)
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What became of a conflict."""
+
+    stays: list[Fact]
+    lost: list[Dropped]
+    why: str
+    """Why a value that is in neither goes."""
+
+
+def _take(one: Fact, settled: _Settled, kept: dict[Statement, Fact], dropped: list[Dropped]) -> None:
+    """What a settled conflict makes of one fact that was proposed."""
+    stays = {fact.statement: fact for fact in settled.stays}
+    if one.statement not in stays and all(gone.statement != one.statement for gone in settled.lost):
+        dropped.append(Dropped(one.statement, Reason.CONFLICT, settled.why, one.publishers))
+    for statement, fact in stays.items():
+        if statement == one.statement:
+            kept[statement] = noted(one, fact.note)
+        elif statement not in kept:
+            kept[statement] = scored(fact, one.score, [_WHY], one.path)
 
 
 _WHY: Final = Why("conflict", "better supported than what was proposed")

@@ -10,26 +10,38 @@ from __future__ import annotations
 from typing import Final
 
 _CONCEPTS: Final = {
-    "parent": "parent parents father mother dad daddy mum mom mommy papa mama pa ma eltern vater mutter pere mere padre "
-    "madre padres",
-    "child": "child children son daughter kid kids offspring heir heirs issue descendant sons daughters kind kinder sohn "
-    "tochter enfant enfants fils fille hijo hija hijos",
-    "spouse": "spouse husband wife couple partner married marry marries wed wedded darling consort widow widower bride "
-    "groom ehemann ehefrau ehepartner mari epouse epoux esposo esposa conyuge verheiratet",
-    "sibling": "sibling siblings brother sister brothers sisters bruder schwester geschwister frere soeur hermano hermana",
+    "parent": (
+        "parent parents father mother dad daddy mum mom mommy papa mama pa ma eltern vater mutter pere "
+        "mere padre madre padres"
+    ),
+    "child": (
+        "child children son daughter kid kids offspring heir heirs issue descendant sons daughters kind "
+        "kinder sohn tochter enfant enfants fils fille hijo hija hijos"
+    ),
+    "spouse": (
+        "spouse husband wife couple partner married marry marries wed wedded darling consort widow "
+        "widower bride groom ehemann ehefrau ehepartner mari epouse epoux esposo esposa conyuge "
+        "verheiratet"
+    ),
+    "sibling": (
+        "sibling siblings brother sister brothers sisters bruder schwester geschwister frere soeur hermano hermana"
+    ),
     "gender": "gender sex male female geschlecht sexe sexo genero",
-    "nationality": "nationality nation citizenship citizen country nationalitat staatsangehorigkeit nationalite "
-    "nacionalidad",
+    "nationality": (
+        "nationality nation citizenship citizen country nationalitat staatsangehorigkeit nationalite nacionalidad"
+    ),
     "profession": "profession occupation job career trade vocation business living beruf metier profesion",
     "employer": "employer employed institution organization organisation company employee arbeitgeber employeur",
     "work": "work works worked working",
     "religion": "religion faith belief beliefs creed denomination worship religious glaube konfession",
     "ethnicity": "ethnicity race ethnic ancestry ethnie",
     "birth": "birth born geboren geburt ne nee naissance nacido nacimiento birthday",
-    "death": "death die died dies dead dying deceased killed kill perish gestorben tod mort mourut murio muerte",
+    "death": ("death die died dies dead dying deceased killed kill perish gestorben tod mort mourut murio muerte"),
     "cause": "cause caused causes why how reason made ursache causa",
-    "place": "place where location city town village address hometown living live lives lived staying stay reside resides "
-    "resided residence located ort wo lieu ou lugar donde",
+    "place": (
+        "place where location city town village address hometown living live lives lived staying stay "
+        "reside resides resided residence located ort wo lieu ou lugar donde"
+    ),
     "date": "date when year day wann datum quand fecha cuando birthday",
     "education": "education educated educational school college university alma studied study student schule ecole",
     "author": "author wrote written writer write",

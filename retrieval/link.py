@@ -83,15 +83,22 @@ def link(index: KnowledgeIndex, question: str) -> Linked:
     said = words(question)
     cut = len(said) > WORDS_MAX
     said = said[:WORDS_MAX]
-    found = _exact(index, said)
+    found = _things(index, _exact(index, said))
     covered = {at for one in found for at in range(one.first, one.last)}
     covered |= _in_phrases(said)
     strange = [
         at for at, word in enumerate(said) if at not in covered and word not in STOP and not _ordinary(index, word)
     ]
     if strange or not found:
-        found = _best([*found, *_near(index, said, strange)])
+        found = _things(index, _best([*found, *_near(index, said, strange)]))
     return Linked(tuple(said), tuple(found[:MENTIONS_MAX]), cut)
+
+
+def _things(index: KnowledgeIndex, found: list[Mention]) -> list[Mention]:
+    """Without relations, which are things too where the graph has labels for them, unless nothing else is named."""
+    terms = index.terms([one.node for one in found])
+    relations = set(index.relations.terms.values())
+    return [one for one in found if terms.get(one.node) not in relations] or found
 
 
 def _ordinary(index: KnowledgeIndex, word: str) -> bool:

@@ -32,11 +32,13 @@ def wanted(index: KnowledgeIndex, linked: Linked, best: Sequence[Path]) -> list[
     else:
         return []
     fittings = [Fitting(units, index.relations) for units in orders(linked.words, mention)]
-    fitting = max(fittings, key=lambda one: one.value(rows))
     found: list[tuple[int, int]] = []
-    for level, first, last in _missing(fitting, rows):
-        for relation in fitting.clear(first, last, index.relations)[:_RELATIONS_MAX]:
-            found += [(node, relation) for node in nodes[level][:_NODES_MAX]]
+    for fitting in sorted(fittings, key=lambda one: -one.value(rows)):
+        for level, first, last in _missing(fitting, rows):
+            for relation in fitting.clear(first, last, index.relations)[:_RELATIONS_MAX]:
+                found += [(node, relation) for node in nodes[level][:_NODES_MAX]]
+        if found:
+            break
     terms = index.terms([node for node, _ in found])
     pairs = [(terms[node], index.relations.terms[relation]) for node, relation in found[:WANTED_MAX]]
     return [(subject, predicate) for subject, predicate in pairs if subject[:1] == b"<"]

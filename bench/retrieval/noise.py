@@ -25,7 +25,9 @@ TWO_EDITS_FROM: Final = 10
 
 _KEYS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _BESIDE: Final = {c: row[max(0, i - 1) : i] + row[i + 1 : i + 2] for row in _KEYS for i, c in enumerate(row)}
-_SMALL: Final = frozenset("of the de von and di da du la le el i ii iii iv v vi".split())
+_SMALL: Final = frozenset(
+    ["of", "the", "de", "von", "and", "di", "da", "du", "la", "le", "el", "i", "ii", "iii", "iv", "v", "vi"]
+)
 
 _SAID: Final = {
     "spouse": ("spouse", "partner in marriage", "wedded partner", "life companion"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from retrieval.index.schema import ALIAS, ALIASES, LABEL, LABELS, LOCAL, TEXT
+from retrieval.index.schema import ALIAS, ALIASES, LABEL, LABELS, LOCAL, NAMING, TEXT
 from retrieval.words import TEXT_CHARS_MAX, literal_text, local_name, split_name, words
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ NAMES_MAX: Final = 64
 SQUEEZED_CHARS_MAX: Final = 80
 """Longest name that a question can hold word by word, without its spaces; longer texts are found by their words."""
 
+_RANKS: Final = {predicate: at for at, predicate in enumerate((*LABELS, *ALIASES))}
 _KINDS: Final = dict.fromkeys(LABELS, LABEL) | dict.fromkeys(ALIASES, ALIAS)
 
 
@@ -47,7 +48,16 @@ class Name(NamedTuple):
 
 def kind_of(predicate: bytes) -> int | None:
     """What the values of a predicate are to their subject: `LABEL`, `ALIAS`, or None."""
-    return _KINDS.get(predicate)
+    kind = _KINDS.get(predicate)
+    if kind is None and "".join(words(local_name(predicate))) in NAMING:
+        return LABEL
+    return kind
+
+
+def naming_rank(predicate: bytes) -> int | None:
+    """The place of a predicate among those that say what a thing is called, the best first; None for others."""
+    known = _RANKS.get(predicate)
+    return len(_RANKS) if known is None and kind_of(predicate) == LABEL else known
 
 
 def names_of(

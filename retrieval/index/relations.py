@@ -31,6 +31,9 @@ VECTOR_WEIGHT_MIN: Final = 0.5
 _PREFIX_LETTERS_MIN: Final = 5
 _CACHED: Final = 4096
 
+FRAME: Final = "the {} of someone"
+"""What a word and a relation's label are put into before they are compared: alone, they are too short to compare."""
+
 BY_VECTOR: Final = "~"
 """The feature of a unit that was matched by its vector."""
 
@@ -64,7 +67,7 @@ class Relations:
         self,
         terms: Mapping[int, bytes],
         texts: Mapping[int, Sequence[str]],
-        embed: Callable[[list[str]], Floats] | None,
+        embed: Embed | None,
     ) -> None:
         """`texts`: what each relation is called, the best first. `embed`: rows of length one for texts."""
         self.terms = dict(terms)
@@ -162,13 +165,15 @@ class Relations:
             return {}
         if self._vectors is None:
             steps = [relation for relation in self.terms if relation not in self.naming]
-            rows = self._embed([self.texts[relation][0] for relation in steps], keep=True) if steps else None
+            rows = (
+                self._embed([FRAME.format(self.texts[relation][0]) for relation in steps], keep=True) if steps else None
+            )
             self._vectors = (steps, np.zeros((0, 1), np.float32) if rows is None else rows)
         steps, rows = self._vectors
         if not steps:
             return {}
         found: dict[str, list[tuple[str, Floats]]] = {}
-        for text, near in zip(texts, self._embed(texts) @ rows.T, strict=True):
+        for text, near in zip(texts, self._embed([FRAME.format(text) for text in texts]) @ rows.T, strict=True):
             fit = np.clip((near - NEAR_LOW) / NEAR_SPAN, 0.0, 1.0) * NEAR_FIT_MAX
             fit[near < near.max() - NEAR_BEHIND] = 0.0
             row = np.zeros(2 * self.count, dtype=np.float32)

@@ -20,6 +20,9 @@ LABELS: Final = (
 )
 """Predicates whose values are what a thing is called, the first being the best."""
 
+NAMING: Final = frozenset({"label", "preflabel", "name", "title", "fullname"})
+"""What the predicates for names of other vocabularies end with, without case and signs. They come after `LABELS`."""
+
 ALIASES: Final = (
     b"<http://www.w3.org/2004/02/skos/core#altLabel>",
     b"<http://www.w3.org/2004/02/skos/core#hiddenLabel>",
@@ -38,13 +41,13 @@ TABLES: Final = (
     "CREATE TABLE terms (id INTEGER PRIMARY KEY, term BLOB NOT NULL UNIQUE)",
     "CREATE TABLE relations (id INTEGER PRIMARY KEY, term BLOB NOT NULL UNIQUE)",
     "CREATE TABLE arrays (name TEXT PRIMARY KEY, crc INTEGER NOT NULL, data BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE names (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, kind INTEGER NOT NULL, norm TEXT NOT NULL, "
-    "squeezed TEXT NOT NULL)",
+    """CREATE TABLE names (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, kind INTEGER NOT NULL, norm TEXT NOT NULL,
+    squeezed TEXT NOT NULL)""",
     "CREATE INDEX names_squeezed ON names (squeezed)",
     "CREATE INDEX names_node ON names (node)",
     "CREATE VIRTUAL TABLE names_fts USING fts5(norm, content='names', content_rowid='id', tokenize='unicode61')",
     "CREATE VIRTUAL TABLE names_words USING fts5vocab('names_fts', 'row')",
-    "CREATE TABLE vectors (embedder TEXT NOT NULL, text TEXT NOT NULL, row BLOB NOT NULL, "
-    "PRIMARY KEY (embedder, text)) WITHOUT ROWID",
+    """CREATE TABLE vectors (embedder TEXT NOT NULL, text TEXT NOT NULL, row BLOB NOT NULL,
+    PRIMARY KEY (embedder, text)) WITHOUT ROWID""",
 )
-"""`arrays` holds the edges; they stand in the same transaction as the names, so that neither is ever without the other."""
+"""`arrays` holds the edges: they change in one transaction with the names, so that neither is without the other."""

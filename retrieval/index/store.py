@@ -8,7 +8,6 @@ or of other snapshots is built anew.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 import zlib
@@ -18,13 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from dkg.dataset import diff_datasets, quads
 from dkg.errors import StoreError
-from dkg.page import cid_text
-from dkg.pages import Pages
 from retrieval.index import schema
-from retrieval.index.edges import Edges, summed
-from retrieval.index.names import Name, names_of
+from retrieval.index.edges import Edges
+from retrieval.index.filling import beside, connect, differences, fill, marker_of, put_edges, put_names
+from retrieval.index.names import Name, kind_of, names_of, naming_rank
 from retrieval.index.relations import Relations
 from retrieval.index.vocabulary import Vocabulary
 from retrieval.model import Statement
@@ -35,8 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from dkg.page import Page
-    from dkg.terms import Quad
     from retrieval.embed import Embedder
     from retrieval.index.edges import Ints
     from retrieval.index.relations import Floats
@@ -54,18 +49,8 @@ WASTE: Final = 2
 _WASTE_FROM: Final = 10_000  # nodes; below it, nobody cares
 
 
-class _Either(Pages):
-    """The pages of two sources: what changed between two roots needs both."""
-
-    def __init__(self, one: Pages, other: Pages) -> None:
-        self._one, self._other = one, other
-
-    def page(self, cid: bytes) -> Page:
-        """See `Pages.page`."""
-        try:
-            return self._one.page(cid)
-        except StoreError:
-            return self._other.page(cid)
+LABELS_READ_MAX: Final = 64
+"""Labels of one thing among which the best is looked for."""
 
 
 class KnowledgeIndex:
@@ -91,22 +76,22 @@ class KnowledgeIndex:
         Raises what reading the pages raises, and `StoreError` where the directory cannot be written.
         """
         if directory is None:
-            db = _connect(":memory:")
-            _fill(db, snapshots)
+            db = connect(":memory:")
+            fill(db, snapshots)
             return cls(db, embedder)
         fresh = directory / f"{schema.FILE}.new"
         try:
             directory.mkdir(parents=True, exist_ok=True)
             fresh.unlink(missing_ok=True)
-            db = _connect(str(fresh))
+            db = connect(str(fresh))
             try:
                 db.execute("PRAGMA journal_mode=OFF")
                 db.execute("PRAGMA synchronous=OFF")  # it is a cache: what a power cut leaves is found out by `open`
-                _fill(db, snapshots)
+                fill(db, snapshots)
             finally:
                 db.close()
             fresh.replace(directory / schema.FILE)
-            return cls(_connect(str(directory / schema.FILE)), embedder)
+            return cls(connect(str(directory / schema.FILE)), embedder)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cannot write the index in {directory}: {error}") from error
 
@@ -122,10 +107,12 @@ class KnowledgeIndex:
             return None
         db = None
         try:
-            db = _connect(str(file))
+            db = connect(str(file))
             (of,) = db.execute("SELECT value FROM meta WHERE key='of'").fetchone()
-            if of == _marker(snapshots) and db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
-                return cls(db, embedder)
+            if of == marker_of(snapshots) and db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+                found = cls(db, embedder)
+                if not found.is_wasteful:
+                    return found
         except (sqlite3.Error, TypeError, ValueError, OverflowError):
             pass  # not an index, or a damaged one: the caller builds it anew
         if db is not None:
@@ -142,13 +129,19 @@ class KnowledgeIndex:
         self._adopt(Edges.of(table, nodes))
 
     def _adopt(self, edges: Edges) -> None:
-        terms = dict(self._db.execute("SELECT id, term FROM relations"))
+        terms = self._relation_terms()
         used = np.unique(edges.table[:, 1]).tolist()
         kept = {relation: terms[relation] for relation in used}
         texts = self._relation_texts(kept, edges)
         embed = None if self._embedder is None else self._embedded
         self.edges, self.relations = edges, Relations(kept, texts, embed)
         self._vocabulary: Vocabulary | None = None
+
+    @property
+    def is_wasteful(self) -> bool:
+        """Whether so much was added and deleted that a new index would be much smaller."""
+        (live,) = self._db.execute("SELECT count(*) FROM terms").fetchone()
+        return self.edges.nodes > max(_WASTE_FROM, WASTE * live)
 
     def close(self) -> None:
         """Close the database."""
@@ -174,12 +167,12 @@ class KnowledgeIndex:
         """
         with self._lock:
             (of,) = self._db.execute("SELECT value FROM meta WHERE key='of'").fetchone()
-            if of != _marker(old):
+            if of != marker_of(old):
                 raise StoreError("the index is of other snapshots than the ones to move from: build it anew")
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 edges = self._changed(old, new)
-                self._db.execute("UPDATE meta SET value=? WHERE key='of'", (_marker(new),))
+                self._db.execute("UPDATE meta SET value=? WHERE key='of'", (marker_of(new),))
                 self._db.execute("COMMIT")
             except BaseException as error:
                 if self._db.in_transaction:
@@ -191,26 +184,29 @@ class KnowledgeIndex:
 
     def _changed(self, old: Sequence[Snapshot], new: Sequence[Snapshot]) -> Edges:
         rows = array("i")
-        for went, came in _differences(old, new):
+        for went, came in differences(old, new):
             for batch, sign in ((went, -1), (came, 1)):
                 nodes = self._numbers("terms", {t for s, _, o, _ in batch for t in (s, o)})
-                relations = self._numbers("relations", {p for _, p, _, _ in batch})
+                steps = self._numbers("relations", {p for _, p, _, _ in batch})
                 for s, p, o, _ in batch:
-                    rows.extend((nodes[s], relations[p], nodes[o], sign))
+                    rows.extend((nodes[s], steps[p], nodes[o], sign))
         changes = np.frombuffer(rows, dtype=np.int32).reshape(-1, 4) if rows else np.zeros((0, 4), np.int32)
         (count,) = self._db.execute("SELECT coalesce(max(id) + 1, 0) FROM terms").fetchone()
         edges = self.edges.changed(changes, count)
         touched = np.unique(changes[:, [0, 2]])
         live = np.asarray([node for node in touched.tolist() if edges.degree(node)], dtype=np.int32)
         self._forget_names(touched)
-        relations: dict[int, bytes] = dict(self._db.execute("SELECT id, term FROM relations").fetchall())
-        _put_names(self._db, names_of(_beside(edges, live), relations, self.terms, live))
-        gone = sorted(set(touched.tolist()) - set(live.tolist()))
-        self._db.executemany("DELETE FROM terms WHERE id=?", ((node,) for node in gone))
+        relations = self._relation_terms()
+        put_names(self._db, names_of(beside(edges, live), relations, self.terms, live))
+        gone = set(touched.tolist()) - set(live.tolist())
+        self._db.executemany("DELETE FROM terms WHERE id=?", ((node,) for node in sorted(gone)))
         used = set(np.unique(edges.table[:, 1]).tolist())
         self._db.executemany("DELETE FROM relations WHERE id=?", ((r,) for r in relations if r not in used))
-        _put_edges(self._db, edges.table)
+        put_edges(self._db, edges.table)
         return edges
+
+    def _relation_terms(self) -> dict[int, bytes]:
+        return dict(self._db.execute("SELECT id, term FROM relations").fetchall())
 
     def _numbers(self, table: str, terms: set[bytes]) -> dict[bytes, int]:
         """The numbers of terms; those that are new get one."""
@@ -298,12 +294,13 @@ class KnowledgeIndex:
         "Best" is: by the first of the naming predicates, in `language`, else in none, else in any.
         """
         found: dict[bytes, Statement] = {}
-        order = {predicate: at for at, predicate in enumerate(schema.LABELS)}
+        naming = {r: naming_rank(self.relations.terms[r]) for r in self.relations.naming}
+        order = {r: rank for r, rank in naming.items() if rank is not None and _is_label(self.relations.terms[r])}
         for term, node in self._ask("SELECT term, id FROM terms WHERE term", {t for t in terms if t[:1] == b"<"}):
             runs = [
-                (order[self.relations.terms[relation]], first, last)
+                (order[relation], first, last)
                 for relation, first, last in self.edges.runs(node, back=False)
-                if self.relations.terms[relation] in order
+                if relation in order
             ]
             if runs:
                 _, first, last = min(runs)
@@ -335,13 +332,12 @@ class KnowledgeIndex:
 
     def _relation_texts(self, relations: dict[int, bytes], edges: Edges) -> dict[int, list[str]]:
         """What relations are called: labels and aliases, English ones first, or the last part of the IRI."""
-        order = {term: at for at, term in enumerate((*schema.LABELS, *schema.ALIASES))}
         nodes = dict(self._ask("SELECT term, id FROM terms WHERE term", relations.values()))
         found = {}
         for relation, term in relations.items():
             said: list[tuple[int, int, bytes]] = []
             for name, first, last in edges.runs(nodes.get(term, -1), back=False):
-                rank = order.get(relations[name])
+                rank = naming_rank(relations[name])
                 if rank is not None:
                     rows = edges.rows(first, min(last, first + LABELS_READ_MAX), back=False)
                     values = self.terms(rows[:, 2].tolist()).values()
@@ -351,8 +347,8 @@ class KnowledgeIndex:
         return found
 
 
-LABELS_READ_MAX: Final = 64
-"""Labels of one thing among which the best is looked for."""
+def _is_label(predicate: bytes) -> bool:
+    return kind_of(predicate) == schema.LABEL
 
 
 def _language_rank(literal: bytes, wanted: str) -> tuple[int, bytes]:
@@ -360,88 +356,3 @@ def _language_rank(literal: bytes, wanted: str) -> tuple[int, bytes]:
     if language is None:
         return 1, literal
     return (0 if language.split("-")[0] == wanted else 2), literal
-
-
-def _connect(file: str) -> sqlite3.Connection:
-    return sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-
-
-def _marker(snapshots: Sequence[Snapshot]) -> str:
-    """What an index is of: the version of its rules, and each snapshot's publisher, root and graphs."""
-    of = sorted((one.publisher, cid_text(one.root), (one.only or b"").decode()) for one in snapshots)
-    return json.dumps([schema.VERSION, of])
-
-
-def _fill(db: sqlite3.Connection, snapshots: Sequence[Snapshot]) -> None:
-    nodes: dict[bytes, int] = {}
-    relations: dict[bytes, int] = {}
-    rows = array("i")
-    for snapshot in snapshots:
-        for s, p, o, _ in _quads(snapshot):
-            rows.extend(
-                (
-                    nodes.setdefault(s, len(nodes)),
-                    relations.setdefault(p, len(relations)),
-                    nodes.setdefault(o, len(nodes)),
-                    1,
-                )
-            )
-    table = summed(np.frombuffer(rows, dtype=np.int32).reshape(-1, 4) if rows else np.zeros((0, 4), np.int32))
-    db.execute("BEGIN IMMEDIATE")
-    for statement in schema.TABLES:
-        db.execute(statement)
-    db.execute("INSERT INTO meta VALUES ('of', ?)", (_marker(snapshots),))
-    db.executemany("INSERT INTO terms (term, id) VALUES (?, ?)", sorted(nodes.items()))
-    db.executemany("INSERT INTO relations (term, id) VALUES (?, ?)", relations.items())
-    _put_edges(db, table)
-    by_number = list(nodes)
-    everything = np.arange(len(nodes), dtype=np.int32)
-    kinds = {number: term for term, number in relations.items()}
-    _put_names(db, names_of(table, kinds, lambda some: {n: by_number[n] for n in some}, everything))
-    db.execute("COMMIT")
-
-
-def _quads(snapshot: Snapshot) -> Iterator[Quad]:
-    for batch in quads(snapshot.pages, snapshot.root):
-        yield from _counting(batch, snapshot)
-
-
-def _counting(batch: list[Quad], snapshot: Snapshot) -> list[Quad]:
-    """Those quads of a snapshot's dataset that count."""
-    only = snapshot.only
-    return batch if only is None else [quad for quad in batch if quad[3].startswith(only)]
-
-
-def _differences(old: Sequence[Snapshot], new: Sequence[Snapshot]) -> Iterator[tuple[list[Quad], list[Quad]]]:
-    """Batches of the quads that went and that came, from some snapshots to others."""
-    before, after = ({one.publisher: one for one in some} for some in (old, new))
-    for publisher in sorted(before.keys() | after.keys()):
-        one, other = before.get(publisher), after.get(publisher)
-        if one is not None and other is not None and one.only == other.only:
-            if one.root != other.root:
-                pages = _Either(other.pages, one.pages)
-                for went, came in diff_datasets(pages, one.root, other.root):
-                    yield _counting(went, one), _counting(came, other)
-            continue
-        if one is not None:
-            yield from ((_counting(batch, one), []) for batch in quads(one.pages, one.root))
-        if other is not None:
-            yield from (([], _counting(batch, other)) for batch in quads(other.pages, other.root))
-
-
-def _put_edges(db: sqlite3.Connection, table: Ints) -> None:
-    data = np.ascontiguousarray(table, dtype="<i4").tobytes()
-    db.execute("INSERT OR REPLACE INTO arrays VALUES ('edges', ?, ?)", (zlib.crc32(data), data))
-
-
-def _put_names(db: sqlite3.Connection, names: Iterable[Name]) -> None:
-    (first,) = db.execute("SELECT coalesce(max(id) + 1, 0) FROM names").fetchone()
-    rows = ((number, name.node, name.kind, name.norm, name.squeezed) for number, name in enumerate(names, first))
-    db.executemany("INSERT INTO names VALUES (?, ?, ?, ?, ?)", rows)
-    db.execute("INSERT INTO names_fts (rowid, norm) SELECT id, norm FROM names WHERE id >= ?", (first,))
-
-
-def _beside(edges: Edges, nodes: Ints) -> Ints:
-    """The edges of some nodes: as a subject, and as an object."""
-    table = edges.table
-    return table[np.isin(table[:, 0], nodes) | np.isin(table[:, 2], nodes)]

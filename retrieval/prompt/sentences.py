@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from retrieval.model import AbsentKind
 from retrieval.safety.cleaning import clean
+from retrieval.safety.scanner import looks_like_instruction
 from retrieval.safety.terms import literal
 from retrieval.words import local_name, split_name
 
@@ -123,9 +124,9 @@ def templates_of(reader: Reader, facts: Iterable[Fact]) -> dict[tuple[str, bytes
 
 
 def template_text(term: bytes) -> str | None:
-    """A template as it may be used; None for what is no template."""
+    """A template as it may be used; None for what is no template, or would tell the model something."""
     parts = literal(term)
-    if parts is None or len(parts.text) > TEMPLATE_CHARS_MAX:
+    if parts is None or len(parts.text) > TEMPLATE_CHARS_MAX or looks_like_instruction(_PLACES.sub("", parts.text)):
         return None
     text = clean(parts.text, TEMPLATE_CHARS_MAX)
     return text if sorted(_PLACES.findall(text)) == ["object", "subject"] else None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from retrieval.model import Absent
 
 GRAPH = b"<did:dkg:eip155:31337:0x01/0x02/people>"
-CLINIC, LAB = "did:pkh:eip155:31337:0x02", "did:pkh:eip155:31337:0x03"
+CLINIC, LAB = (f"did:pkh:eip155:31337:0x{n:040x}" for n in (2, 3))
 
 Triple = tuple[str, str | bytes, str | bytes]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from dkg.errors import BudgetError, ProofError
+from dkg.errors import BudgetError, ProofError, QueryError
 from dkg.limits import Budget
 from retrieval.aggregate.catalogue import Catalogues, labels
 from retrieval.aggregate.evidence import absences, evidence, supported, terms_of
@@ -22,9 +22,10 @@ from retrieval.aggregate.interpret import templates
 from retrieval.aggregate.names import bounds, entity_mentions
 from retrieval.aggregate.result import AggregateResult, Found, Speaker, number, sentences
 from retrieval.aggregate.run import run
-from retrieval.aggregate.templates import Ask, Count
+from retrieval.aggregate.templates import Ask, Compare, Count, Extreme
 from retrieval.aggregate.tiles import tilings
 from retrieval.aggregate.words import words
+from retrieval.words import local_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,6 +118,8 @@ def try_aggregate(
     except BudgetError as error:
         note = f"counting or listing this needs more than {work.quads} quads or {work.pages} pages: {error}"
         return AggregateResult(kind, "", notes=(note,), refused=True)
+    except QueryError as error:
+        return AggregateResult(kind, "", notes=(f"this has no first and no order: {error}",), refused=True)
     except ProofError as error:
         note = f"nothing is counted or listed, as not all data could be read and checked: {error}"
         return AggregateResult(kind, "", notes=(note,), refused=True)
@@ -178,4 +181,11 @@ def _result(outcome: Outcome, reader: Reader, catalogue: Catalogue, most: int, w
         facts=tuple(facts),
         absent=tuple(absences(template, reader)) if _empty(outcome) or _kind(template) == "compare" else (),
         labels=known,
+        notes=_compared(template),
     )
+
+
+def _compared(template: Template) -> tuple[str, ...]:
+    """What was compared, where that is not all there may be."""
+    datatype = template.datatype if isinstance(template, Extreme | Compare) else None
+    return () if datatype is None else (f"only values of datatype {local_name(datatype)} are compared",)

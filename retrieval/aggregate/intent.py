@@ -38,10 +38,10 @@ class Intent:
     """`older` and the like: of times the smaller is the older, of numbers the larger."""
 
 
-_COUNT: Final = r"how many|how much|count(?: all| up)?(?: of)?(?: the)?|(?:the |a )?(?:total )?(?:number|count) of"
+_COUNT: Final = r"how many|count(?: all| up)?(?: of)?(?: the)?|(?:the |a )?(?:total )?(?:number|count) of"
 _IMPERATIVE: Final = (
-    r"(?:please )?(?:can you )?(?:list|show|give|enumerate|find|name|return|get|tell)(?: me| us)?(?: out)?"
-    r"(?: a list of)?(?: all| every| each)?(?: of)?(?: the)?"
+    r"(?:please )?(?:can you )?(?:list|show|give|enumerate|find|name|return|get|tell me all|tell us all)"
+    r"(?: me| us)?(?: out)?(?: a list of)?(?: all| every| each)?(?: of)?(?: the)?"
 )
 _NUMBER: Final = r"(?: number| count| amount)s? of"
 _OLD: Final = frozenset({"oldest", "youngest", "older", "younger"})

@@ -42,12 +42,10 @@ def run(template: Template, reader: Reader, work: Budget) -> Outcome:
     """The answer of a template. Raises what `Reader.select` raises."""
     if isinstance(template, Extreme):
         return _extreme(template, reader, work)
-    found = _asked(template, reader, work)
-    if isinstance(template, MostBy):
-        return _tied(found)
     if isinstance(template, Compare) and template.by_value:
-        return _one_value_each(found, template)
-    return found
+        return _one_value_each(_asked(replace(template, datatype=_datatype(template, reader)), reader, work))
+    found = _asked(template, reader, work)
+    return _tied(found) if isinstance(template, MostBy) else found
 
 
 def _asked(template: Template, reader: Reader, work: Budget) -> Outcome:
@@ -62,15 +60,15 @@ def _tied(found: Outcome) -> Outcome:
     return found._replace(rows=rows, exact=len(rows) < TIES_MAX)
 
 
-def _one_value_each(found: Outcome, template: Compare) -> Outcome:
+def _one_value_each(found: Outcome) -> Outcome:
     """An entity with several values counts with the first in the order that was asked for."""
     firsts = {row[0]: row for row in reversed(found.rows)}
-    return found._replace(rows=tuple(firsts[row[0]] for row in found.rows if firsts[row[0]] is row), template=template)
+    return found._replace(rows=tuple(firsts[row[0]] for row in found.rows if firsts[row[0]] is row))
 
 
 def _extreme(template: Extreme, reader: Reader, work: Budget) -> Outcome:
     """Values beyond an edge first: the sorted index has them side by side. Then a wider edge, at last all values."""
-    typed = _typed(template, reader)
+    typed = replace(template, datatype=_datatype(template, reader))
     tag = NUMERIC if typed.datatype is None else TEMPORAL
     for at in EDGES:
         ends = [
@@ -86,19 +84,20 @@ def _extreme(template: Extreme, reader: Reader, work: Budget) -> Outcome:
     return _tied(_asked(typed, reader, work))
 
 
-def _typed(template: Extreme, reader: Reader) -> Extreme:
-    """Numbers compare with each other whatever their datatype; times only with those of their own.
+def _datatype(template: Extreme | Compare, reader: Reader) -> bytes | None:
+    """The datatype of a property's times, None if it has numbers.
 
-    Raises `QueryError` for a property whose times are of several datatypes: then there is no first.
+    Numbers compare with each other whatever their datatype, times only with those of their own. Raises
+    `QueryError` for a property whose times are of several datatypes: then there is no first.
     """
     samples = [object_ for snapshot in reader.snapshots for _, object_ in sample(snapshot, template.predicate, NUMERIC)]
     if samples:
-        return replace(template, datatype=None)
+        return None
     times = [object_ for snapshot in reader.snapshots for _, object_ in sample(snapshot, template.predicate, TEMPORAL)]
     datatypes = {literal_text(object_)[2] for object_ in times}
     if len(datatypes) != 1:
         raise QueryError(f"its values are of {len(datatypes)} datatypes, which do not compare with each other")
-    return replace(template, datatype=f"<{datatypes.pop()}>".encode())
+    return f"<{datatypes.pop()}>".encode()
 
 
 def _same(left: bytes | None, right: bytes | None) -> bool:

@@ -96,6 +96,8 @@ def selections(text: Sequence[Word], mentions: Sequence[Mention], schema: Schema
     pairs, bounded, free = paired
     if len(free) > 1 or not (classes or pairs or bounded or free):
         return
+    if free and (pairs or bounded) and not (classes and before(text, free[0]) in _HAVE):
+        return  # a relation of a relation: that is a path, and no matter of a template
     options = [_links(text, relation, entity, among=bool(classes)) for relation, entity in pairs]
     ranges = [list(_bounds(relation, bound, schema)) for relation, bound in bounded]
     frees: list[bytes | None] = list(free[0].terms) if free else [None]

@@ -147,7 +147,7 @@ class Extreme:
         """The query."""
         lines = [f"?x {place(self.predicate)} ?v", *self.of.patterns()]
         op, order = (">=", "DESC(?v)") if self.largest else ("<=", "?v")
-        kind = "isNumeric(?v)" if self.datatype is None else f"DATATYPE(?v) = {place(self.datatype)}"
+        kind = _comparable(self.datatype)
         bound = f" FILTER(?v {op} {place(self.edge)})" if self.edge is not None else ""
         return (
             f"SELECT DISTINCT ?x ?v WHERE {{ {_body(lines)}{bound} FILTER({kind}) }} "
@@ -168,13 +168,18 @@ class Compare:
     inverse: bool
     more: bool
     other: Kind | None = None
+    datatype: bytes | None = None
+    """As of `Extreme`."""
 
     def query(self) -> str:
         """The query."""
         p, these = place(self.predicate), " ".join(place(entity) for entity in self.entities)
         order = "DESC" if self.more else "ASC"
         if self.by_value:
-            return f"SELECT ?x ?v WHERE {{ VALUES ?x {{ {these} }} ?x {p} ?v }} ORDER BY {order}(?v) ?x"
+            return (
+                f"SELECT ?x ?v WHERE {{ VALUES ?x {{ {these} }} ?x {p} ?v FILTER({_comparable(self.datatype)}) }} "
+                f"ORDER BY {order}(?v) ?x"
+            )
         pattern = f"?y {p} ?x" if self.inverse else f"?x {p} ?y"
         if self.other is not None:
             pattern += f" . ?y {place(self.other.by)} {place(self.other.term)}"
@@ -224,6 +229,11 @@ def place(term: bytes) -> str:
     if not is_normal(term):
         raise RdfError(f"{shown(term)} is not a term in normal form, so it cannot stand in a query")
     return term.decode()
+
+
+def _comparable(datatype: bytes | None) -> str:
+    """That ?v is a number (not NaN, which compares with nothing), or a time of a datatype."""
+    return "isNumeric(?v) && ?v = ?v" if datatype is None else f"DATATYPE(?v) = {place(datatype)}"
 
 
 def _body(lines: list[str]) -> str:

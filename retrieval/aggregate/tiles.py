@@ -32,7 +32,7 @@ SMALL: Final = frozenset({
     "some", "all", "as", "me", "us", "you", "please", "can", "could", "one", "ones", "thing", "things", "item",
     "items", "something", "entity", "entities", "different", "distinct", "various", "total", "overall", "altogether",
     "exist", "exists", "existing", "contain", "contains", "contained", "listed", "known", "recorded", "stored",
-    "given", "available", "present", "here", "graph", "dataset", "data", "database", "among", "amongst", "both",
+    "given", "available", "here", "graph", "dataset", "data", "database", "among", "amongst", "both",
     "value", "values", "number", "tell",
 })  # fmt: skip
 """Words that name nothing and change no template. Words such as `not`, `each` and `only` are none of them."""

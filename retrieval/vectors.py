@@ -35,7 +35,7 @@ EXACT_ROWS_MAX: Final = 50_000
 """Vectors up to which a search compares each of them: about 2 ms at 384 dimensions."""
 
 _LEVELS: Final = 127
-_MAGIC: Final = b"dkg-vectors-1"
+_FORMAT: Final = "dkg-vectors-1"
 _HEADER_BYTES_MAX: Final = 4096
 
 
@@ -192,22 +192,20 @@ class Vectors:
         parts = [self.ids, self._scales[: self._count], self._rows[: self._count]]
         if sketch:
             parts += [sketch.rows[: self._count], sketch.directions, sketch.steps]
-        digest = hashlib.sha256()
-        for part in parts:
-            digest.update(np.ascontiguousarray(part).data)
         head = {
-            "format": _MAGIC.decode(),
+            "format": _FORMAT,
             "model": self.model,
             "dimension": self.dimension,
             "count": self._count,
             "width": len(sketch.steps) if sketch else 0,
             "made_of": sketch.made_of if sketch else 0,
-            "sha256": digest.hexdigest(),
         }
+        digest = hashlib.sha256()
         with replaced(str(path)) as file:
-            file.write(json.dumps(head).encode() + b"\n")
-            for part in parts:
-                file.write(np.ascontiguousarray(part).data)
+            for part in (json.dumps(head).encode() + b"\n", *(np.ascontiguousarray(part).data for part in parts)):
+                file.write(part)
+                digest.update(part)
+            file.write(digest.digest())
 
     @classmethod
     def load(cls, path: Path, dimension: int, model: str) -> Vectors:
@@ -220,7 +218,8 @@ class Vectors:
 
     @classmethod
     def _read(cls, file: BinaryIO, path: Path, dimension: int, model: str) -> Vectors:
-        head = _header(file, path)
+        line = file.readline(_HEADER_BYTES_MAX)
+        head = _header(line, path)
         if (head["model"], head["dimension"]) != (model, dimension):
             raise StoreError(
                 f"the vectors {path} are of {head['model']}, not of {model}, and do not compare; build the index again"
@@ -230,15 +229,15 @@ class Vectors:
         if width:
             shapes += [((count, width), "<i1"), ((dimension, width), "<f4"), ((width,), "<f4")]
         bytes_of = sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in shapes)
-        if path.stat().st_size - file.tell() != bytes_of:
+        if path.stat().st_size - file.tell() != bytes_of + hashlib.sha256().digest_size:
             raise StoreError(f"the vectors {path} are cut off; delete the file and build the index again")
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(line)
         arrays = []
         for shape, kind in shapes:
             array = np.fromfile(file, dtype=kind, count=math.prod(shape)).reshape(shape)
             digest.update(array.data)
             arrays.append(array)
-        if digest.hexdigest() != head["sha256"]:
+        if digest.digest() != file.read():
             raise StoreError(f"the vectors {path} are damaged; delete the file and build the index again")
         made = cls(dimension, model)
         made._ids, made._scales, made._rows = arrays[0], arrays[1], arrays[2]
@@ -261,12 +260,15 @@ def _numbers(ids: Sequence[int] | Ids) -> Ids:
     return numbers
 
 
-def _header(file: BinaryIO, path: Path) -> dict[str, Any]:
-    line = file.readline(_HEADER_BYTES_MAX)
+def _header(line: bytes, path: Path) -> dict[str, Any]:
     try:
         head = json.loads(line)
         sizes = [head[name] for name in ("dimension", "count", "width", "made_of")]
-        whole = head["format"] == _MAGIC.decode() and all(isinstance(size, int) and size >= 0 for size in sizes)
+        whole = (
+            head["format"] == _FORMAT
+            and isinstance(head["model"], str)
+            and all(isinstance(size, int) and size >= 0 for size in sizes)
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} is no file of vectors; delete it and build the index again") from error
     if not whole:

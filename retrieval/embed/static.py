@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_KNOWN: Final = 259
-"""The first token that is not a mark or a single byte of something that the vocabulary lacks."""
+_BYTES: Final = 259
+"""Tokens from 0 on that are marks, or single bytes of what the vocabulary lacks."""
+_BLANK: Final = "\u2581"
+"""How tokens write a space."""
 _TEXTS_SUMMED: Final = 256
 """Texts whose tokens' vectors are in memory at one time: they stay in the processor's cache."""
 
@@ -35,6 +37,8 @@ class StaticEmbedder:
 
         self._vectors: NDArray[np.float16] = Tensors(checked(STATIC))["embedding.weight"]
         self._tokenizer = Tokenizer.from_file(str(checked(STATIC_TOKENIZER)))
+        vocabulary = self._tokenizer.get_vocab().items()
+        self._unknown = frozenset(number for token, number in vocabulary if number < _BYTES or not token.strip(_BLANK))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(TOKENS_MAX)
 
@@ -51,7 +55,7 @@ class StaticEmbedder:
         import numpy as np  # noqa: PLC0415
 
         encoded = self._tokenizer.encode_batch_fast([looked_at(text) for text in texts], add_special_tokens=False)
-        known = [(place, ids) for place, one in enumerate(encoded) if (ids := one.ids) and max(ids) >= _KNOWN]
+        known = [(place, ids) for place, one in enumerate(encoded) if not self._unknown.issuperset(ids := one.ids)]
         for start in range(0, len(known), _TEXTS_SUMMED):
             part = known[start : start + _TEXTS_SUMMED]
             lengths = [len(ids) for _, ids in part]

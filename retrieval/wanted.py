@@ -19,6 +19,7 @@ WANTED_MAX: Final = 4
 _NODES_MAX: Final = 2
 _RELATIONS_MAX: Final = 2
 _FIT_MIN: Final = 0.2
+_SAME: Final = 0.01  # orders of the words that fit the path equally well
 
 
 def wanted(index: KnowledgeIndex, linked: Linked, best: Sequence[Path]) -> list[tuple[bytes, bytes]]:
@@ -33,7 +34,10 @@ def wanted(index: KnowledgeIndex, linked: Linked, best: Sequence[Path]) -> list[
         return []
     fittings = [Fitting(units, index.relations) for units in orders(linked.words, mention)]
     found: list[tuple[int, int]] = []
-    for fitting in sorted(fittings, key=lambda one: -one.value(rows)):
+    values = [one.value(rows) for one in fittings]
+    for fitting, value in zip(fittings, values, strict=True):
+        if value < max(values) - _SAME:
+            continue
         for level, first, last in _missing(fitting, rows):
             for relation in fitting.clear(first, last, index.relations)[:_RELATIONS_MAX]:
                 found += [(node, relation) for node in nodes[level][:_NODES_MAX]]

@@ -77,7 +77,7 @@ class Relations:
         """Those whose values are names: what a thing is called is no step of a path."""
         self._features: dict[str, list[tuple[int, float]]] = {}
         self._stems: dict[str, set[str]] = {}
-        self._prefixes: dict[str, set[str]] = {}
+        self._prefixes: dict[str, dict[str, set[str]]] = {}
         self._embed = embed
         self._vectors: tuple[list[int], Floats] | None = None
         self._fits: dict[str, list[tuple[str, Floats]]] = {}
@@ -95,11 +95,10 @@ class Relations:
                 whole = sum(mass.values())
                 for feature, share in mass.items():
                     self._features.setdefault(feature, []).append((relation, math.sqrt(share / whole)))
-        for feature in self._features:
-            if not feature.startswith("="):
-                self._stems.setdefault(stem(feature), set()).add(feature)
-                if len(feature) >= _PREFIX_LETTERS_MIN:
-                    self._prefixes.setdefault(feature[:_PREFIX_LETTERS_MIN], set()).add(feature)
+        for word, told in _spoken(text for r in described for text in self.texts[r]).items():
+            self._stems.setdefault(stem(word), set()).update(told)
+            if len(word) >= _PREFIX_LETTERS_MIN:
+                self._prefixes.setdefault(word[:_PREFIX_LETTERS_MIN], {}).setdefault(word, set()).update(told)
 
     def knows(self, word: str) -> bool:
         """Whether a word is of a relation's label, or has its stem."""
@@ -137,9 +136,9 @@ class Relations:
         for word in unit.text.split():
             for feature in self._stems.get(stem(word), ()):
                 met[feature] = max(met.get(feature, 0.0), 1.0 if feature == word else STEM_FIT)
-            for feature in self._prefixes.get(word[:_PREFIX_LETTERS_MIN], ()):
-                if feature.startswith(word) or word.startswith(feature):
-                    met[feature] = max(met.get(feature, 0.0), PREFIX_FIT)
+            for other, told in self._prefixes.get(word[:_PREFIX_LETTERS_MIN], {}).items():
+                if other.startswith(word) or word.startswith(other):
+                    met.update((feature, max(met.get(feature, 0.0), PREFIX_FIT)) for feature in told)
         found = []
         for feature, fit in met.items():
             row = self._row(feature, fit)
@@ -184,12 +183,17 @@ class Relations:
         return found
 
 
+def _spoken(texts: Iterable[str]) -> dict[str, list[str]]:
+    """The words of labels, and the features that each stands for."""
+    return {word: _of_word(word) for text in texts for word in words(text) if word not in STOP}
+
+
+def _of_word(word: str) -> list[str]:
+    concepts = WORDS.get(word)
+    return [f"={concept}" for concept in concepts[:2]] if concepts else [word]
+
+
 def _features(text: str) -> list[str]:
     """What a relation's label says: concepts (`=birth`) for words that have one, and the words themselves otherwise."""
-    found: list[str] = []
-    for word in words(text):
-        if word in STOP:
-            continue
-        concepts = WORDS.get(word)
-        found += [f"={concept}" for concept in concepts[:2]] if concepts else [word]
+    found = [feature for word in words(text) if word not in STOP for feature in _of_word(word)]
     return list(dict.fromkeys(found)) or words(text)

@@ -141,7 +141,7 @@ class KnowledgeIndex:
     def is_wasteful(self) -> bool:
         """Whether so much was added and deleted that a new index would be much smaller."""
         (live,) = self._db.execute("SELECT count(*) FROM terms").fetchone()
-        return self.edges.nodes > max(_WASTE_FROM, WASTE * live)
+        return self.edges.nodes > max(_WASTE_FROM, WASTE * int(live))
 
     def close(self) -> None:
         """Close the database."""
@@ -252,7 +252,7 @@ class KnowledgeIndex:
 
     def with_words(self, wanted: Iterable[str], most: int) -> list[Name]:
         """Names that have any of some words, those with the most and the rarest of them first (BM25)."""
-        query = " OR ".join(f'"{word}"' for word in wanted)
+        query = " OR ".join('"{}"'.format(word.replace('"', '""')) for word in wanted)
         if not query:
             return []
         with self._lock:

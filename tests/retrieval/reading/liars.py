@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from tests.fuzz.grammar import Case
     from tests.mutation.subjects import Block
 
 
@@ -51,17 +52,27 @@ class Liar:
 @lru_cache(maxsize=256)
 def stored(seed: int) -> Subject:
     """The whole dataset of a seed, as the catalogue takes it."""
-    made = case(seed)
+    return stored_case(case(seed))
+
+
+def stored_case(made: Case) -> Subject:
+    """The whole dataset of a case."""
     store, root = build(made.quads, NARROW)
     pages = tuple(store.pages.items())
     return Subject(made, root, car_of(root, pages), pages, pages)
 
 
 def lies(name: str, seed: int, rng: random.Random) -> dict[bytes, bytes | None] | None:
-    """What a store gives after a few mutations of one kind; None where none applies or changes anything."""
-    whole = stored(seed)
-    if name in OLD_AND_OTHER:
-        return _below_the_trusted_root(whole, OLD_AND_OTHER[name](seed))
+    """What a store of a seed gives after a few mutations of one kind; None where that changes nothing."""
+    return lies_about(stored(seed), name, rng, OLD_AND_OTHER[name](seed) if name in OLD_AND_OTHER else None)
+
+
+def lies_about(
+    whole: Subject, name: str, rng: random.Random, other: Subject | None = None
+) -> dict[bytes, bytes | None] | None:
+    """The same for any dataset. `other`: the one that is shown in its place, where that is the lie."""
+    if other is not None:
+        return _below_the_trusted_root(whole, other)
     told: dict[bytes, bytes | None] = dict(whole.store)
     for _ in range(TIMES):
         told |= _mutated(name, whole, rng)

@@ -6,6 +6,7 @@
 | `sentences` | facts and absence as sentences                                             |
 | `tokens`    | how many tokens a text has, where no tokenizer is at hand                  |
 | `packing`   | `pack`: the prompt, and what had no room                                   |
+| `matching`  | names in texts                                                             |
 | `citing`    | `cite`: which facts say the words of an answer                             |
 """
 

@@ -7,27 +7,24 @@ answer is true: a model may deny what it names.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from dkg.page import cid_text
-from retrieval.prompt.packing import row_text
-from retrieval.prompt.sentences import text_of
-from retrieval.words import fold
+from retrieval.prompt.matching import Name, hits_in, words_of
+from retrieval.prompt.sentences import row_text, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from retrieval.model import Context, Fact
+    from retrieval.prompt.matching import Hit
 
 ANSWER_CHARS_MAX: Final = 100_000
 """How much of an answer is matched, in characters."""
 
 CITATIONS_MAX: Final = 200
 """Most citations of one answer."""
-
-_WORD: Final = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,87 +55,38 @@ class Citation:
     """Numbers of the other facts of its path, which lead to it."""
 
 
-class _Name(NamedTuple):
-    """Something that an answer may name. The smaller `rank`, the better."""
-
-    words: tuple[str, ...]
-    rank: int
-    role: str
-    at: int
-
-
-class _Hit(NamedTuple):
-    start: int
-    end: int
-    name: _Name
-
-
 def cite(answer: str, context: Context, sentences: Sequence[str] = ()) -> tuple[Citation, ...]:
     """The citations of an answer, in its order. `sentences`: of the facts, for titles.
 
-    Longer names win over names inside them, objects over subjects, and earlier facts over later ones. Words that stand
-    in the question are cited only where nothing else is: they are not what was asked for.
+    Longer names win over names inside them, objects over subjects, and earlier facts over later ones. A name of the
+    question is cited only where nothing else is, and if it is the object of a fact: who repeats the question has not
+    answered it.
     """
-    hits = _hits(answer[:ANSWER_CHARS_MAX], _names(context))
-    asked = {tuple(hit.name.words) for hit in _hits(context.question, _names(context))}
-    news = [hit for hit in hits if hit.name.words not in asked]
-    return tuple(_citation(answer, hit, context, sentences) for hit in (news or hits)[:CITATIONS_MAX])
+    names = _names(context)
+    hits = hits_in(answer[:ANSWER_CHARS_MAX], names)
+    asked = {hit.name.words for hit in hits_in(context.question, names)}
+    news = [hit for hit in hits if hit.name.words not in asked] or [hit for hit in hits if hit.name.role != "subject"]
+    return tuple(_citation(answer, hit, context, sentences) for hit in news[:CITATIONS_MAX])
 
 
-def _names(context: Context) -> list[_Name]:
+def _names(context: Context) -> list[Name]:
     facts = context.facts
     found = [
-        _Name(_words(text_of(term, context.labels)), rank * len(facts) + at, role, at)
+        Name(words_of(text_of(term, context.labels)), rank * len(facts) + at, role, at)
         for rank, role in enumerate(("object", "subject"))
         for at, fact in enumerate(facts)
         for term in (fact.statement.object if role == "object" else fact.statement.subject,)
     ]
     if context.query is not None and context.snapshots:
         found += [
-            _Name(_words(row_text([cell], context.labels)), -1, "row", at)
+            Name(words_of(row_text([cell], context.labels)), -1, "row", at)
             for at, row in enumerate(context.rows)
             for cell in row
         ]
     return [name for name in found if name.words]
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(fold(found.group()) for found in _WORD.finditer(text))
-
-
-def _hits(text: str, names: Iterable[_Name]) -> list[_Hit]:
-    """The first place of each name in a text, of the longest names that do not overlap."""
-    words = list(_WORD.finditer(text))
-    folded = [fold(found.group()) for found in words]
-    places: dict[str, list[int]] = {}
-    for at, word in enumerate(folded):
-        places.setdefault(word, []).append(at)
-    found: list[tuple[int, int, _Name]] = []
-    for name in _best(names):
-        size = len(name.words)
-        starts = places.get(name.words[0], ())
-        found += [(at, at + size, name) for at in starts if tuple(folded[at : at + size]) == name.words]
-    free, taken = [True] * len(folded), set()
-    hits = []
-    for start, end, name in sorted(found, key=lambda hit: (hit[0] - hit[1], hit[2].rank, hit[0])):
-        if name.words not in taken and all(free[start:end]):
-            free[start:end] = [False] * (end - start)
-            taken.add(name.words)
-            hits.append(_Hit(words[start].start(), words[end - 1].end(), name))
-    return sorted(hits)
-
-
-def _best(names: Iterable[_Name]) -> Iterable[_Name]:
-    """Of names with the same words, the best."""
-    best: dict[tuple[str, ...], _Name] = {}
-    for name in names:
-        other = best.setdefault(name.words, name)
-        if name.rank < other.rank:
-            best[name.words] = name
-    return best.values()
-
-
-def _citation(answer: str, hit: _Hit, context: Context, sentences: Sequence[str]) -> Citation:
+def _citation(answer: str, hit: Hit, context: Context, sentences: Sequence[str]) -> Citation:
     words, at, role = answer[hit.start : hit.end], hit.name.at, hit.name.role
     if role == "row":
         read = context.snapshots

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from dkg.errors import InputError, LimitError
 from retrieval.llm.model import Message, Prompt
 from retrieval.model import AbsentKind, Dropped, Reason
-from retrieval.prompt.sentences import absence, sentence, text_of
+from retrieval.prompt.matching import named_in
+from retrieval.prompt.sentences import absence, row_text, sentence, text_of
 from retrieval.prompt.tokens import estimate
 from retrieval.safety.cleaning import FENCE, clean
 
@@ -242,17 +243,14 @@ def _paths(facts: Sequence[Fact]) -> list[list[Fact]]:
     return list(groups.values())
 
 
-def row_text(row: Sequence[str], labels: Mapping[bytes, str]) -> str:
-    """A row of a query's answer as text."""
-    return ", ".join(text_of(cell.encode(), labels) for cell in row if cell)
-
-
 def _choices(context: Context, facts: Sequence[Fact]) -> tuple[str, ...]:
-    """The names that an extractive answer is one of: objects first, then subjects, then rows."""
-    terms = [fact.statement.object for fact in facts] + [fact.statement.subject for fact in facts]
-    texts = [text_of(term, context.labels) for term in terms]
-    texts += [row_text(row, context.labels) for row in context.rows]
-    return tuple(dict.fromkeys(filter(None, texts)))[:CHOICES_MAX]
+    """The names that an extractive answer is one of: objects, subjects that the question does not name, and rows."""
+    objects = [text_of(fact.statement.object, context.labels) for fact in facts]
+    subjects = [text_of(fact.statement.subject, context.labels) for fact in facts]
+    asked = named_in(context.question, subjects)
+    rows = [row_text(row, context.labels) for row in context.rows]
+    found = [*objects, *(name for name in subjects if name not in asked), *rows]
+    return tuple(dict.fromkeys(filter(None, found)))[:CHOICES_MAX]
 
 
 # --- laying out --------------------------------------------------------------------------------------------------

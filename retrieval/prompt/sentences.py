@@ -166,3 +166,8 @@ def sentences(
 ) -> tuple[str, ...]:
     """A sentence for each fact."""
     return tuple(sentence(fact, labels, templates) for fact in facts)
+
+
+def row_text(row: Sequence[str], labels: Mapping[bytes, str]) -> str:
+    """A row of a query's answer as text."""
+    return ", ".join(text_of(cell.encode(), labels) for cell in row if cell)

@@ -78,6 +78,11 @@ def test_a_name_of_the_question_is_cited_only_where_nothing_else_is() -> None:
     assert cited("William King", question) == [("William King", 1, "object")]
 
 
+def test_who_only_repeats_the_question_has_not_answered_it() -> None:
+    assert cited("Ada Lovelace", "Who is the husband of Ada Lovelace?") == []
+    assert cited("Ada Lovelace", "Who is it?") == [("Ada Lovelace", 1, "subject")]
+
+
 def test_a_citation_says_who_signed_what_where_and_when() -> None:
     triple: Triple = ("ada", "spouse", "william")
     reader = Reader([snapshot(LAB, [triple], block=9), snapshot(CLINIC, [triple], block=12)])

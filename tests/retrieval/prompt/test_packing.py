@@ -181,6 +181,8 @@ def test_without_facts_the_prompt_says_so() -> None:
 def test_an_extractive_profile_lets_the_model_choose_among_names() -> None:
     context = context_of(READER, FACTS[0], FACTS[1])
     assert packed(context, SMOLLM2_EXTRACTIVE).prompt.choices == ("person2", "person1", "person0")
+    named = context_of(READER, FACTS[0], FACTS[1], question="Whom does Person0 know?")
+    assert packed(named, SMOLLM2_EXTRACTIVE).prompt.choices == ("person2", "person1")
     assert packed(context).prompt.choices == ()
 
 

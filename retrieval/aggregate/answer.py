@@ -19,7 +19,8 @@ from retrieval.aggregate.catalogue import Catalogues, labels
 from retrieval.aggregate.evidence import absences, evidence, supported, terms_of
 from retrieval.aggregate.intent import intents
 from retrieval.aggregate.interpret import templates
-from retrieval.aggregate.names import bounds, entity_mentions
+from retrieval.aggregate.linking import IndexNames
+from retrieval.aggregate.names import Names, bounds, entity_mentions
 from retrieval.aggregate.result import AggregateResult, Found, Speaker, number, sentences
 from retrieval.aggregate.run import run
 from retrieval.aggregate.templates import Ask, Compare, Count, Extreme
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from retrieval.aggregate.catalogue import Catalogue
-    from retrieval.aggregate.names import Names
     from retrieval.aggregate.run import Outcome
     from retrieval.aggregate.templates import Template
+    from retrieval.index import KnowledgeIndex
     from retrieval.reading import Reader
 
 QUESTION_CHARS_MAX: Final = 1_000
@@ -84,7 +85,7 @@ _CATALOGUES: Final = Catalogues()
 
 def try_aggregate(
     question: str,
-    index: Names,
+    index: KnowledgeIndex | Names,
     reader: Reader,
     budget: Room | None = None,
     *,
@@ -107,7 +108,8 @@ def try_aggregate(
     try:
         catalogue = catalogues.of(reader)
         outcome: Outcome | None = None
-        for reading in _readings(question, index, reader, catalogue):
+        names = index if isinstance(index, Names) else IndexNames(index)
+        for reading in _readings(question, names, reader, catalogue):
             kind = _kind(reading.template)
             found = run(reading.template, reader, work)
             outcome = outcome or found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from retrieval.aggregate.schema import TYPES
 from retrieval.aggregate.templates import Op
@@ -46,6 +46,7 @@ class Linked(NamedTuple):
     """1 for a name that is there word by word; less for one that is like it."""
 
 
+@runtime_checkable
 class Names(Protocol):
     """What an index knows of names. Nothing that it says is trusted: a term it gives is looked up in checked pages."""
 

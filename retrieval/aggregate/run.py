@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dkg.errors import QueryError
+from dkg.normal import normalize
 from dkg.values import value_of
 from retrieval.aggregate.schema import NUMERIC, TEMPORAL, edge_value, sample
-from retrieval.aggregate.templates import TIES_MAX, Compare, Extreme, MostBy
+from retrieval.aggregate.templates import TIES_MAX, Ask, Bound, Compare, Extreme, MostBy, Op
 from retrieval.words import literal_text
 
 if TYPE_CHECKING:
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 EDGES: Final = (64, 1_024, 16_384)
 """How many values from the end of the order are read first, then, then, before all are."""
 
-_EXACT: Final = frozenset({
-    "http://www.w3.org/2001/XMLSchema#integer",
-    "http://www.w3.org/2001/XMLSchema#decimal",
-})  # fmt: skip
+_XSD: Final = "http://www.w3.org/2001/XMLSchema#"
+_DATE: Final = f"{_XSD}date"
+_EXACT: Final = frozenset({f"{_XSD}integer", f"{_XSD}decimal"})
 
 
 class Outcome(NamedTuple):
@@ -40,12 +40,36 @@ class Outcome(NamedTuple):
 
 def run(template: Template, reader: Reader, work: Budget) -> Outcome:
     """The answer of a template. Raises what `Reader.select` raises."""
+    template = _fitted(template, reader)
     if isinstance(template, Extreme):
         return _extreme(template, reader, work)
     if isinstance(template, Compare) and template.by_value:
-        return _one_value_each(_asked(replace(template, datatype=_datatype(template, reader)), reader, work))
+        return _one_value_each(_asked(replace(template, datatype=_datatype(template.predicate, reader)), reader, work))
     found = _asked(template, reader, work)
     return _tied(found) if isinstance(template, MostBy) else found
+
+
+def _fitted(template: Template, reader: Reader) -> Template:
+    """The template with each date of its bounds in the datatype of the property's values, or it compares with none."""
+    if isinstance(template, Ask | Compare) or not template.of.bounds:
+        return template
+    bounds = tuple(
+        bound if literal_text(bound.value)[2] != _DATE else _dated(bound, reader) for bound in template.of.bounds
+    )
+    return replace(template, of=replace(template.of, bounds=bounds))
+
+
+def _dated(bound: Bound, reader: Reader) -> Bound:
+    datatype = _datatype(bound.predicate, reader)
+    day, whole = literal_text(bound.value)[0], (datatype or b"")[1:-1].decode()
+    if whole == _DATE:
+        return bound
+    if whole == f"{_XSD}dateTime":
+        clock = "T23:59:59.999999Z" if bound.op in {Op.MORE, Op.AT_MOST} else "T00:00:00Z"
+        return replace(bound, value=normalize(f'"{day}{clock}"^^<{whole}>'.encode()))
+    if whole == f"{_XSD}gYear" and day[4:] in {"-01-01", "-12-31"}:
+        return replace(bound, value=normalize(f'"{day[:4]}"^^<{whole}>'.encode()))
+    raise QueryError(f"its values are of another datatype than {day}")
 
 
 def _asked(template: Template, reader: Reader, work: Budget) -> Outcome:
@@ -68,7 +92,7 @@ def _one_value_each(found: Outcome) -> Outcome:
 
 def _extreme(template: Extreme, reader: Reader, work: Budget) -> Outcome:
     """Values beyond an edge first: the sorted index has them side by side. Then a wider edge, at last all values."""
-    typed = replace(template, datatype=_datatype(template, reader))
+    typed = replace(template, datatype=_datatype(template.predicate, reader))
     tag = NUMERIC if typed.datatype is None else TEMPORAL
     for at in EDGES:
         ends = [
@@ -84,16 +108,16 @@ def _extreme(template: Extreme, reader: Reader, work: Budget) -> Outcome:
     return _tied(_asked(typed, reader, work))
 
 
-def _datatype(template: Extreme | Compare, reader: Reader) -> bytes | None:
+def _datatype(predicate: bytes, reader: Reader) -> bytes | None:
     """The datatype of a property's times, None if it has numbers.
 
     Numbers compare with each other whatever their datatype, times only with those of their own. Raises
     `QueryError` for a property whose times are of several datatypes: then there is no first.
     """
-    samples = [object_ for snapshot in reader.snapshots for _, object_ in sample(snapshot, template.predicate, NUMERIC)]
+    samples = [object_ for snapshot in reader.snapshots for _, object_ in sample(snapshot, predicate, NUMERIC)]
     if samples:
         return None
-    times = [object_ for snapshot in reader.snapshots for _, object_ in sample(snapshot, template.predicate, TEMPORAL)]
+    times = [object_ for snapshot in reader.snapshots for _, object_ in sample(snapshot, predicate, TEMPORAL)]
     datatypes = {literal_text(object_)[2] for object_ in times}
     if len(datatypes) != 1:
         raise QueryError(f"its values are of {len(datatypes)} datatypes, which do not compare with each other")

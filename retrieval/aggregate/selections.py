@@ -9,7 +9,7 @@ from dkg.errors import LimitError, RdfError
 from dkg.normal import normalize
 from dkg.values import value_of
 from retrieval.aggregate.names import Mention, What
-from retrieval.aggregate.templates import Bound, Link, Selection
+from retrieval.aggregate.templates import Bound, Link, Op, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -152,20 +152,27 @@ def _links(text: Sequence[Word], relation: Mention, entity: Mention, *, among: b
 
 def _bounds(relation: Mention, bound: Mention, schema: Schema) -> Iterator[Bound]:
     for predicate in relation.terms:
-        literal = literal_for(schema.properties[predicate], bound.value)
+        literal = literal_for(schema.properties[predicate], bound.op, bound.value)
         if literal is not None:
             yield Bound(predicate, bound.op, literal)
 
 
-def literal_for(of: Property, value: str) -> bytes | None:
-    """A number or date of a question as the literal that the values of a property are compared with."""
+def literal_for(of: Property, op: Op, value: str) -> bytes | None:
+    """A number or date of a question as the literal that the values of a property are compared with.
+
+    A year is the day with which it begins or ends: after 1980 is after its last day. `run` gives a date the datatype
+    that the property's values have.
+    """
     if of.numbers and value.count("-") == 0:
         return f'"{value}"^^<{_XSD}{"decimal" if "." in value else "integer"}>'.encode()
     if not of.times or "." in value:
         return None
-    day = value if "-" in value else f"{value:0>4}-01-01"
+    if "-" not in value:
+        if op is Op.SAME:
+            return None
+        value = f"{value:0>4}-12-31" if op in {Op.MORE, Op.AT_MOST} else f"{value:0>4}-01-01"
     try:
-        literal = normalize(f'"{day}"^^<{_XSD}date>'.encode())
+        literal = normalize(f'"{value}"^^<{_XSD}date>'.encode())
     except (RdfError, LimitError):
         return None
     return None if value_of(literal) is None else literal

@@ -13,6 +13,7 @@ _APOSTROPHES: Final = "'’"  # noqa: RUF001 - as above
 _IRREGULAR: Final = {
     "children": "child",
     "people": "person",
+    "movies": "movie",
     "men": "man",
     "women": "woman",
     "wives": "wife",

@@ -83,6 +83,7 @@ selections = st.builds(
 )
 wholes = selections.filter(lambda of: of != Selection())
 pairs = st.lists(things, min_size=2, max_size=2, unique=True).map(tuple)
+yes, no = st.just(value=True), st.just(value=False)
 templates = st.one_of(
     st.builds(Count, wholes),
     st.builds(Listing, wholes),
@@ -92,14 +93,12 @@ templates = st.one_of(
         Compare,
         pairs,
         st.sampled_from(LINKS),
-        st.just(value=False),
+        no,
         st.booleans(),
         st.booleans(),
         st.none() | kinds,
     ),
-    st.builds(
-        Compare, pairs, st.sampled_from([NUMBER, DATE]), st.just(value=True), st.just(value=False), st.booleans()
-    ),
+    st.builds(Compare, pairs, st.sampled_from([NUMBER, DATE]), st.just(value=True), no, st.booleans()),
     st.builds(Ask, things, st.sampled_from(LINKS), things),
     st.builds(HavingMany, selections, st.sampled_from(LINKS), st.sampled_from(Op), st.integers(0, 4)),
 )

@@ -65,6 +65,32 @@ class PolicyFile:
 
 
 @contextmanager
+def over_store(
+    directory: str | Path,
+    *,
+    policy: str | None = None,
+    model: Model | None = None,
+    embedder: str = "auto",
+    index: Path | None = None,
+) -> Iterator[Knowledge]:
+    """Knowledge over a store of one's own, as it is at each question. `policy`: a file. `index`: where it is kept.
+
+    Raises `StoreError` when there is no store, and `InputError`.
+    """
+    with opened_store(str(directory)) as store:
+        pages = StoredPages(store)
+        root_of(store, None)
+        with Knowledge(
+            lambda: ([sources.local(pages, root_of(store, None))], []),
+            embedder=embedder_of(embedder),
+            policy=Policy if policy is None else PolicyFile(policy),
+            model=model,
+            directory=index,
+        ) as knowledge:
+            yield knowledge
+
+
+@contextmanager
 def opened(args: argparse.Namespace, *, model: Model | None = None, follows: bool = False) -> Iterator[Knowledge]:
     """The knowledge that arguments name (`retrieval.cli`). `follows`: with a thread that keeps its index fresh.
 

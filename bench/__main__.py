@@ -39,10 +39,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["all", "chain", "node", "curve", "profile"],
+        choices=["all", "chain", "node", "retrieval", "curve", "profile"],
         default="all",
         help="all: the report (default); chain: gas, publishing and cold clients; node: queries per second, "
-        "replication, memory; curve: page sizes against sizes of proofs; profile: where time goes, and bytes of a "
+        "replication, memory; retrieval: questions over a graph, needs the data of ../shared/data; curve: page sizes against sizes of proofs; profile: where time goes, and bytes of a "
         "proof, after all",
     )
     parser.add_argument(
@@ -111,6 +111,17 @@ def written(found: Json, outs: list[Path]) -> None:
         out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
+def _part(what: str, *, quick: bool) -> tuple[list[Row], Json]:
+    """The figures of one part alone."""
+    if what == "chain":
+        return chain.measured(say)
+    if what == "node":
+        return node.measured(node.Plan.of(say, quick=quick))
+    from bench.retrieval import paths  # noqa: PLC0415 - numpy and a model, which the others do not load
+
+    return paths.measured(say, quick=quick)
+
+
 def _today(args: argparse.Namespace) -> str:
     return args.date or datetime.now(UTC).date().isoformat()
 
@@ -124,11 +135,9 @@ def main() -> int:
         sys.stdout.write(curve(triples) + "\n")
         return 0
     outs = [out for out in (args.out, RESULTS / f"{args.name}.json" if args.name else None) if out]
-    if args.what in {"chain", "node"}:
+    if args.what in {"chain", "node", "retrieval"}:
         machine = measure.machine(_today(args))
-        rows, details = (
-            chain.measured(say) if args.what == "chain" else node.measured(node.Plan.of(say, quick=args.quick))
-        )
+        rows, details = _part(args.what, quick=args.quick)
         found = report.as_json(rows, [], {args.what: details, "refused": {}}, machine)
         written(found, outs)
         sys.stdout.write((json.dumps(found) if args.json else report.table(rows)) + "\n")

@@ -42,8 +42,8 @@ def arguments() -> argparse.ArgumentParser:
         choices=["all", "chain", "node", "retrieval", "curve", "profile"],
         default="all",
         help="all: the report (default); chain: gas, publishing and cold clients; node: queries per second, "
-        "replication, memory; retrieval: questions over a graph, needs the data of ../shared/data; curve: page sizes against sizes of proofs; profile: where time goes, and bytes of a "
-        "proof, after all",
+        "replication, memory; retrieval: questions over a graph (with the data of ../shared/data); curve: page sizes "
+        "against sizes of proofs; profile: where time goes, and bytes of a proof, after all",
     )
     parser.add_argument(
         "question", nargs="?", help=f"for profile: DATA/QUESTION, such as university/star; or {', '.join(WHOLE)}"

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SEEDS_MAX: Final = 16
 """Things that a question's words lead to, where it names none."""
 
+MEANING_MIN: Final = 0.35
+"""How near a text must be to a question by their vectors, for it to be about the same."""
+
 COMPARED_MAX: Final = 32
 """Triples that are compared with the question by their vectors."""
 
@@ -57,6 +60,9 @@ def _seeds(index: KnowledgeIndex, linked: Linked) -> dict[int, float]:
     wanted = dict.fromkeys(word for word in linked.words if word not in STOP)
     for place, name in enumerate(index.with_words(wanted, SEEDS_MAX), 1):
         found.setdefault(name.node, (1.0 if name.kind != TEXT else 0.8) / place)
+    for node, near in index.meaning(" ".join(linked.words), SEEDS_MAX):
+        if near >= MEANING_MIN:
+            found[node] = found.get(node, 0.0) + near
     return found
 
 

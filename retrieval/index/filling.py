@@ -6,7 +6,7 @@ import json
 import sqlite3
 import zlib
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -23,9 +23,18 @@ if TYPE_CHECKING:
 
     from dkg.page import Page
     from dkg.terms import Quad
+    from retrieval.embed import Embedder
     from retrieval.index.edges import Edges, Ints
     from retrieval.index.names import Name
     from retrieval.model import Snapshot
+
+TEXT_WORDS_MIN: Final = 4
+"""Words of a text that is found by what it means; a shorter one is found by its words."""
+
+TEXTS_MAX: Final = 20_000
+"""Texts that are found by what they mean: half a minute of an int8 embedder. The others are found by their words."""
+
+_TEXTS_AT_ONCE: Final = 1_000
 
 
 class _Either(Pages):
@@ -47,13 +56,13 @@ def connect(file: str) -> sqlite3.Connection:
     return sqlite3.connect(file, isolation_level=None, check_same_thread=False)
 
 
-def marker_of(snapshots: Sequence[Snapshot]) -> str:
-    """What an index is of: the version of its rules, and each snapshot's publisher, root and graphs."""
+def marker_of(snapshots: Sequence[Snapshot], embedder: Embedder | None) -> str:
+    """What an index is of: the version of its rules, the embedder, and each snapshot's publisher, root and graphs."""
     of = sorted((one.publisher, cid_text(one.root), (one.only or b"").decode()) for one in snapshots)
-    return json.dumps([schema.VERSION, of])
+    return json.dumps([schema.VERSION, embedder.name if embedder else None, of])
 
 
-def fill(db: sqlite3.Connection, snapshots: Sequence[Snapshot]) -> None:
+def fill(db: sqlite3.Connection, snapshots: Sequence[Snapshot], embedder: Embedder | None) -> None:
     """Make the tables of an index and fill them, in one transaction."""
     nodes: dict[bytes, int] = {}
     relations: dict[bytes, int] = {}
@@ -72,7 +81,7 @@ def fill(db: sqlite3.Connection, snapshots: Sequence[Snapshot]) -> None:
     db.execute("BEGIN IMMEDIATE")
     for statement in schema.TABLES:
         db.execute(statement)
-    db.execute("INSERT INTO meta VALUES ('of', ?)", (marker_of(snapshots),))
+    db.execute("INSERT INTO meta VALUES ('of', ?)", (marker_of(snapshots, embedder),))
     db.executemany("INSERT INTO terms (term, id) VALUES (?, ?)", sorted(nodes.items()))
     db.executemany("INSERT INTO relations (term, id) VALUES (?, ?)", relations.items())
     put_edges(db, table)
@@ -80,6 +89,7 @@ def fill(db: sqlite3.Connection, snapshots: Sequence[Snapshot]) -> None:
     everything = np.arange(len(nodes), dtype=np.int32)
     kinds = {number: term for term, number in relations.items()}
     put_names(db, names_of(table, kinds, lambda some: {n: by_number[n] for n in some}, everything))
+    put_texts(db, embedder)
     db.execute("COMMIT")
 
 
@@ -123,6 +133,25 @@ def put_names(db: sqlite3.Connection, names: Iterable[Name]) -> None:
     rows = ((number, name.node, name.kind, name.norm, name.squeezed) for number, name in enumerate(names, first))
     db.executemany("INSERT INTO names VALUES (?, ?, ?, ?, ?)", rows)
     db.execute("INSERT INTO names_fts (rowid, norm) SELECT id, norm FROM names WHERE id >= ?", (first,))
+
+
+def put_texts(db: sqlite3.Connection, embedder: Embedder | None) -> None:
+    """Give texts that have no vector yet theirs, as far as there is room for more."""
+    if embedder is None:
+        return
+    (held,) = db.execute("SELECT count(*) FROM texts").fetchone()
+    rows = db.execute(
+        "SELECT node, norm FROM names WHERE kind = ? AND norm LIKE ? AND node NOT IN (SELECT node FROM texts) "
+        "ORDER BY norm LIMIT ?",
+        (schema.TEXT, "% " * (TEXT_WORDS_MIN - 1) + "%", max(0, TEXTS_MAX - held)),
+    ).fetchall()
+    for at in range(0, len(rows), _TEXTS_AT_ONCE):
+        some = rows[at : at + _TEXTS_AT_ONCE]
+        found = np.ascontiguousarray(embedder.embed([norm for _, norm in some]), dtype="<f2")
+        db.executemany(
+            "INSERT INTO texts VALUES (?, ?)",
+            ((node, row.tobytes()) for (node, _), row in zip(some, found, strict=True)),
+        )
 
 
 def beside(edges: Edges, nodes: Ints) -> Ints:

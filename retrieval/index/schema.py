@@ -47,6 +47,7 @@ TABLES: Final = (
     "CREATE INDEX names_node ON names (node)",
     "CREATE VIRTUAL TABLE names_fts USING fts5(norm, content='names', content_rowid='id', tokenize='unicode61')",
     "CREATE VIRTUAL TABLE names_words USING fts5vocab('names_fts', 'row')",
+    "CREATE TABLE texts (node INTEGER PRIMARY KEY, row BLOB NOT NULL)",
     """CREATE TABLE vectors (embedder TEXT NOT NULL, text TEXT NOT NULL, row BLOB NOT NULL,
     PRIMARY KEY (embedder, text)) WITHOUT ROWID""",
 )

@@ -20,11 +20,12 @@ import numpy as np
 from dkg.errors import StoreError
 from retrieval.index import schema
 from retrieval.index.edges import Edges
-from retrieval.index.filling import beside, connect, differences, fill, marker_of, put_edges, put_names
+from retrieval.index.filling import beside, connect, differences, fill, marker_of, put_edges, put_names, put_texts
 from retrieval.index.names import Name, kind_of, names_of, naming_rank
 from retrieval.index.relations import Relations
 from retrieval.index.vocabulary import Vocabulary
 from retrieval.model import Statement
+from retrieval.vectors import Vectors
 from retrieval.words import TEXT_CHARS_MAX, literal_text, local_name, split_name
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class KnowledgeIndex:
         """
         if directory is None:
             db = connect(":memory:")
-            fill(db, snapshots)
+            fill(db, snapshots, embedder)
             return cls(db, embedder)
         fresh = directory / f"{schema.FILE}.new"
         try:
@@ -87,7 +88,7 @@ class KnowledgeIndex:
             try:
                 db.execute("PRAGMA journal_mode=OFF")
                 db.execute("PRAGMA synchronous=OFF")  # it is a cache: what a power cut leaves is found out by `open`
-                fill(db, snapshots)
+                fill(db, snapshots, embedder)
             finally:
                 db.close()
             fresh.replace(directory / schema.FILE)
@@ -109,7 +110,7 @@ class KnowledgeIndex:
         try:
             db = connect(str(file))
             (of,) = db.execute("SELECT value FROM meta WHERE key='of'").fetchone()
-            if of == marker_of(snapshots) and db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+            if of == marker_of(snapshots, embedder) and db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
                 found = cls(db, embedder)
                 if not found.is_wasteful:
                     return found
@@ -136,6 +137,17 @@ class KnowledgeIndex:
         embed = None if self._embedder is None else self._embedded
         self.edges, self.relations = edges, Relations(kept, texts, embed)
         self._vocabulary: Vocabulary | None = None
+        self._texts = self._text_vectors()
+
+    def _text_vectors(self) -> Vectors | None:
+        """The vectors of texts, in memory."""
+        if self._embedder is None:
+            return None
+        found = Vectors(self._embedder.dimension, self._embedder.name)
+        rows = self._db.execute("SELECT node, row FROM texts").fetchall()
+        data = np.frombuffer(b"".join(row for _, row in rows), dtype="<f2").astype(np.float32)
+        found.add([node for node, _ in rows], data.reshape(len(rows), self._embedder.dimension))
+        return found
 
     @property
     def is_wasteful(self) -> bool:
@@ -167,12 +179,12 @@ class KnowledgeIndex:
         """
         with self._lock:
             (of,) = self._db.execute("SELECT value FROM meta WHERE key='of'").fetchone()
-            if of != marker_of(old):
+            if of != marker_of(old, self._embedder):
                 raise StoreError("the index is of other snapshots than the ones to move from: build it anew")
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 edges = self._changed(old, new)
-                self._db.execute("UPDATE meta SET value=? WHERE key='of'", (marker_of(new),))
+                self._db.execute("UPDATE meta SET value=? WHERE key='of'", (marker_of(new, self._embedder),))
                 self._db.execute("COMMIT")
             except BaseException as error:
                 if self._db.in_transaction:
@@ -202,6 +214,8 @@ class KnowledgeIndex:
         self._db.executemany("DELETE FROM terms WHERE id=?", ((node,) for node in sorted(gone)))
         used = set(np.unique(edges.table[:, 1]).tolist())
         self._db.executemany("DELETE FROM relations WHERE id=?", ((r,) for r in relations if r not in used))
+        self._db.executemany("DELETE FROM texts WHERE node=?", ((node,) for node in touched.tolist()))
+        put_texts(self._db, self._embedder)
         put_edges(self._db, edges.table)
         return edges
 
@@ -307,6 +321,13 @@ class KnowledgeIndex:
                 rows = self.edges.rows(first, min(last, first + LABELS_READ_MAX), back=False)
                 found[term] = min(self.statements(rows), key=lambda one: _language_rank(one.object, language))
         return found
+
+    def meaning(self, text: str, most: int) -> list[tuple[int, float]]:
+        """The literals whose texts mean most nearly what a text means: (node, cosine). None without an embedder."""
+        if self._embedder is None or self._texts is None or not len(self._texts):
+            return []
+        ids, near = self._texts.search(self._embedder.embed([text])[0], most)
+        return list(zip(ids.tolist(), near.tolist(), strict=True))
 
     # --- vectors ---------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ def index() -> Iterator[KnowledgeIndex]:
         yield found
 
 
-def _best(index: KnowledgeIndex, question: str) -> list[list[tuple[bytes, bytes, bytes]]]:
+def _best(index: KnowledgeIndex, question: str) -> list[list[tuple[bytes, ...]]]:
     best = paths(index, link(index, question), 4)[0]
     statements = index.statements_of(edge for chain in best.chains for edge in chain.edges)
     return sorted([tuple(statements[edge]) for edge in chain.edges] for chain in best.chains)

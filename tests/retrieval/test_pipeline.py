@@ -27,7 +27,7 @@ def asks() -> Iterator[Retriever]:
         yield Retriever(Reader(of), index)
 
 
-def _triples(context: Context) -> list[tuple[bytes, bytes, bytes]]:
+def _triples(context: Context) -> list[tuple[bytes, ...]]:
     return [tuple(fact.statement) for fact in context.facts]
 
 
@@ -39,7 +39,8 @@ def test_a_question_has_the_facts_that_answer_it_and_no_others(asks: Retriever) 
     ]
     assert len({fact.path for fact in found.facts}) == 1
     assert found.labels[iri("byron")] == "Lord Byron"
-    assert found.notes == found.dropped == ()
+    assert not found.notes
+    assert not found.dropped
 
 
 def test_what_is_asked_for_and_not_there_is_provably_absent(asks: Retriever) -> None:
@@ -76,7 +77,8 @@ def test_a_question_that_names_nothing_is_answered_by_its_words_with_a_note(asks
 
 def test_a_question_about_nothing_here_finds_nothing_and_says_so(asks: Retriever) -> None:
     found = asks.retrieve("Hvor mange zebraer er der?")
-    assert found.facts == found.absent == ()
+    assert not found.facts
+    assert not found.absent
     assert found.notes[-1] == "nothing was found that answers the question"
 
 
@@ -157,7 +159,8 @@ def test_a_retracted_fact_is_gone_from_the_next_question() -> None:
         assert Retriever(Reader([old]), index).retrieve(question).facts
         index.move([old], [new])
         found = Retriever(Reader([new]), index).retrieve(question)
-    assert found.facts == found.dropped == ()
+    assert not found.facts
+    assert not found.dropped
     assert [(one.subject, one.predicate) for one in found.absent] == [(iri("ada"), iri("spouse"))]
 
 

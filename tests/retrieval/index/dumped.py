@@ -22,6 +22,8 @@ class Dump(NamedTuple):
     vocabulary: dict[str, int]
     terms: set[bytes]
     relations: dict[bytes, tuple[str, ...]]
+    texts: set[bytes]
+    """Those that are found by what they mean."""
 
 
 def dumped(index: KnowledgeIndex) -> Dump:
@@ -49,4 +51,5 @@ def dumped(index: KnowledgeIndex) -> Dump:
         dict(index.vocabulary.names),
         set(terms.values()),
         {term: index.relations.texts[number] for number, term in relations.items()},
+        {terms[node] for node in index._texts.ids.tolist()} if index._texts else set(),
     )

@@ -8,7 +8,8 @@ import pytest
 
 from dkg.errors import StoreError
 from dkg.pages import MemoryPageStore, StoredPages
-from retrieval.index import KnowledgeIndex, schema
+from retrieval.embed import StaticEmbedder
+from retrieval.index import KnowledgeIndex, filling, schema
 from tests.retrieval.family import ALIAS, GRAPH, LABEL, family, iri, snapshot
 from tests.retrieval.index.dumped import dumped
 
@@ -220,3 +221,43 @@ def test_an_empty_dataset_has_an_empty_index() -> None:
 def test_words_of_the_full_text_language_are_words(tmp_path: Path) -> None:
     with KnowledgeIndex.open(tmp_path, [snapshot(family())]) as index:
         assert index.with_words(["not", "and", "near", 'lo"ve*'], 10) == []
+
+
+# --- by meaning ---------------------------------------------------------------------------------------------------
+
+ABOUT = iri("about")
+
+
+def _said(*texts: str) -> list[Quad]:
+    return [(iri(f"thing{n}"), ABOUT, f'"{text}"'.encode(), GRAPH) for n, text in enumerate(texts)]
+
+
+def test_a_text_is_found_by_what_it_means_until_it_is_taken_back(tmp_path: Path) -> None:
+    embedder = StaticEmbedder()
+    cat, rates = "the small cat sleeps on a sofa", "interest rates of the central bank rise"
+    old, new = snapshot(_said(cat, rates, "a cat")), snapshot(_said(rates))
+    with KnowledgeIndex.open(tmp_path, [old], embedder) as index:
+        node, near = index.meaning("a kitten naps on the couch", 5)[0]
+        assert index.terms([node])[node] == f'"{cat}"'.encode()
+        assert near > 0.3
+        assert len(dumped(index).texts) == 2  # two words are found as words
+        index.move([old], [new])
+        assert dumped(index).texts == {f'"{rates}"'.encode()}
+        assert node not in {found for found, _ in index.meaning("a kitten naps on the couch", 5)}
+    with KnowledgeIndex.open(tmp_path, [new], embedder) as index:
+        assert dumped(index) == dumped(KnowledgeIndex.build([new], embedder))
+
+
+def test_an_index_of_another_embedder_is_built_anew(tmp_path: Path) -> None:
+    of = snapshot(_said("the small cat sleeps on a sofa"))
+    KnowledgeIndex.open(tmp_path, [of], StaticEmbedder()).close()
+    with KnowledgeIndex.open(tmp_path, [of]) as index:
+        assert index.meaning("cat", 5) == []
+
+
+def test_only_so_many_texts_are_found_by_what_they_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filling, "TEXTS_MAX", 2)
+    texts = [f"sentence number {n} of several" for n in range(4)]
+    with KnowledgeIndex.build([snapshot(_said(*texts))], StaticEmbedder()) as index:
+        assert len(dumped(index).texts) == 2
+        assert len(index.with_words(["several"], 10)) == 4

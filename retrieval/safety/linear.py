@@ -37,8 +37,8 @@ _YOURS: Final = {"you", "your", "yours", "yourself", "you're", "you'll"}
 _MINE: Final = {"me", "my", "i", "us", "our"}
 _OUTPUTS: Final = {
     "answer", "answers", "response", "responses", "reply", "replies", "output", "outputs", "message", "text",
-    "sentence", "sentences", "paragraph", "words", "word", "letters", "letter", "summary", "essay", "poem", "story", "article",
-    "email", "code", "list", "explanation", "example", "examples",
+    "sentence", "sentences", "paragraph", "words", "word", "letters", "letter", "summary", "essay", "poem", "story",
+    "article", "email", "code", "list", "explanation", "example", "examples",
 }  # fmt: skip
 IMPERATIVES: Final = frozenset(Path(__file__).with_name("imperatives.txt").read_text(encoding="utf-8").split())
 """Verbs with which tasks begin."""

@@ -46,9 +46,16 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def iri_words(iri: str) -> list[str]:
-    """What an IRI reads like, its last part by itself: percent-encoding undone, and words apart."""
+    """What an IRI reads like, its last part by itself: percent-encoding undone, and words apart.
+
+    One that has more than a name in it (encoded signs, another address) comes whole as well, with its signs.
+    """
     parts = _LAST.fullmatch(iri)
-    return [words for part in (parts.groups() if parts else (iri,)) if (words := _words(part))]
+    found = [words for part in (parts.groups() if parts else (iri,)) if (words := _words(part))]
+    if "%" in iri or iri.count("://") > 1:
+        whole = unquote(iri, errors="replace")
+        found += [whole, whole.replace("_", " ")]
+    return found
 
 
 def _words(part: str) -> str:

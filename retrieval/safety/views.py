@@ -53,6 +53,7 @@ _WORD_CHARS_MAX: Final = 60
 _APART: Final = re.compile(r"(?<!\w)(?:\w[ .\-_*,/|]{1,2}){6,}\w(?!\w)")
 _APART_WIDE: Final = re.compile(r"(?<!\w)(?:\w[ .\-_*,/|]){2,}\w(?!\w)")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-]{16,}={0,2}")
+_ENCODED: Final = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
 _HEX: Final = re.compile(r"(?:(?:\\x|0x|%)?[0-9a-fA-F]{2}[\s,:]?){10,}")
 _BINARY: Final = re.compile(r"(?:[01]{8}\s?){4,}")
 _READABLE: Final = 0.9
@@ -197,11 +198,13 @@ def _base32(run: str) -> bytes:
 
 
 def _readable(data: bytes) -> Iterator[str]:
-    """Decoded bytes, where they are words of a text: letters and at least one space."""
+    """Decoded bytes, where they are words of a text, letters and at least one space, or encoded again."""
     try:
         text = data.decode()
     except UnicodeDecodeError:
         return
+    if _ENCODED.fullmatch(text):
+        yield text
     letters = sum(char.isalpha() or char in " .,'!?:" for char in text)
     if " " in text.strip() and letters >= _READABLE * len(text):
         yield text

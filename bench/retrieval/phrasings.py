@@ -1,7 +1,8 @@
 """How people ask for counts, lists, superlatives and comparisons.
 
-`PHRASINGS` were looked at while the templates of `retrieval.aggregate` were written; `HELD_OUT` were not, and no rule
-was changed for them after they were first run.
+`FIRST` were looked at while the templates of `retrieval.aggregate` were written. `SECOND` were held out until the rules
+gave `SECOND_RESULT` for them; then rules were written for what was left, so they are for tuning now, too. `HELD_OUT`
+were written after that, and no rule was changed for them.
 
 {c} is a class, {r} and {q} relations, {e} and {f} things, {n} a number; {cs}, {rs} and {qs} are plurals.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-PHRASINGS: Final[dict[str, tuple[str, ...]]] = {
+FIRST: Final[dict[str, tuple[str, ...]]] = {
     "count-class": ("How many {cs} are there?", "Count all {cs}.", "What is the number of {cs}?"),
     "count-objects": ("How many {rs} does {e} have?", "What is the number of {rs} of {e}?"),
     "count-subjects": ("How many {cs} have {r} {e}?", "How many {cs} have {e} as {r}?", "Count the {cs} with {r} {e}."),
@@ -30,7 +31,7 @@ PHRASINGS: Final[dict[str, tuple[str, ...]]] = {
     "many": ("Which {cs} have more than {n} {rs}?", "List {cs} with more than {n} {rs}"),
 }
 
-HELD_OUT: Final[dict[str, tuple[str, ...]]] = {
+SECOND: Final[dict[str, tuple[str, ...]]] = {
     "count-class": (
         "How many {cs} does the graph contain?",
         "Tell me the total number of {cs}",
@@ -101,6 +102,68 @@ HELD_OUT: Final[dict[str, tuple[str, ...]]] = {
         "What {cs} have over {n} {rs}?",
         "Name all {cs} that have more than {n} {rs}.",
         "{cs} with more than {n} {rs}",
+    ),
+}
+
+
+SECOND_RESULT: Final = "188 right, 1 wrong, 43 left of 232 (2026-11-25, CoDEx-M, HPO slice, university)"
+
+PHRASINGS: Final = {kind: (*FIRST[kind], *SECOND[kind]) for kind in FIRST}
+"""For tuning."""
+
+HELD_OUT: Final[dict[str, tuple[str, ...]]] = {
+    "count-class": ("What number of {cs} exist?", "So how many {cs} have you got?", "{cs}: how many are listed?"),
+    "count-objects": (
+        "For {e}, how many {rs} are given?",
+        "How many {rs} can you find for {e}?",
+        "What is {e}'s number of {rs}?",
+    ),
+    "count-subjects": (
+        "How many {cs} have their {r} given as {e}?",
+        "In the graph, how many {cs} have {e} for their {r}?",
+        "Count how many {cs} have {r} {e}.",
+    ),
+    "list-objects": ("Enumerate {e}'s {rs}", "What are all of the {rs} {e} has?", "Show every {r} {e} has"),
+    "list-subjects": (
+        "Which are the {cs} with {r} {e}?",
+        "Return all {cs} having {e} as {r}.",
+        "Who or what are the {cs} whose {r} is {e}?",
+    ),
+    "two-filters": (
+        "How many {cs} with {q} {f} also have {r} {e}?",
+        "Give the number of {cs} that have {r} {e} and {q} {f}",
+    ),
+    "most": ("{c} with the most {rs}", "Name the {c} having the most {rs}.", "Which {c} has a maximum number of {rs}?"),
+    "common": (
+        "Which {r} occurs most often among {cs}?",
+        "List the most common {r} of {cs}",
+        "most frequent {r} of {cs}?",
+    ),
+    "compare": (
+        "Does {e} or {f} have more {rs}?",
+        "Is the number of {rs} of {e} larger than that of {f}?",
+        "{e} or {f}: which one has more {rs}?",
+    ),
+    "yes": ("Would {f} be a {r} of {e}?", "Does {e} have {f} as {r}?", "Is {e}'s {r} {f}?"),
+    "largest": (
+        "Whose {r} is the highest of all {cs}?",
+        "{c} with the highest {r}",
+        "Show the {c} having the largest {r}.",
+    ),
+    "smallest": (
+        "Whose {r} is the lowest of all {cs}?",
+        "{c} with the lowest {r}",
+        "Show the {c} having the smallest {r}.",
+    ),
+    "bound": (
+        "Tell me how many {cs} have a {r} higher than {n}",
+        "For how many {cs} is the {r} greater than {n}?",
+        "Number of {cs} with {r} above {n}",
+    ),
+    "many": (
+        "Find all {cs} having more than {n} {rs}.",
+        "Give me the {cs} that have over {n} {rs}",
+        "Which of the {cs} have more than {n} {rs}?",
     ),
 }
 

@@ -148,7 +148,7 @@ def _filled(question: str, index: Names, catalogue: Catalogue) -> list[Reading]:
     for intent in intents(text):
         found = [
             Reading(template, min((mention.score for mention in tiling), default=1.0))
-            for tiling in tilings(text, (intent.first, intent.last), mentions)
+            for tiling in tilings(text, intent, mentions)
             for template in templates(text, intent, tiling, catalogue.schema)
         ]
         if found:

@@ -13,6 +13,7 @@ from retrieval.aggregate.names import What
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from retrieval.aggregate.intent import Intent
     from retrieval.aggregate.names import Mention
     from retrieval.aggregate.words import Word
 
@@ -38,22 +39,24 @@ SMALL: Final = frozenset({
 """Words that name nothing and change no template. Words such as `not`, `each` and `only` are none of them."""
 
 
-def tilings(text: Sequence[Word], cue: tuple[int, int], mentions: Sequence[Mention]) -> list[list[Mention]]:
+def tilings(text: Sequence[Word], intent: Intent, mentions: Sequence[Mention]) -> list[list[Mention]]:
     """The ways to cover the words by mentions, small words and the cue; those of the fewest mentions first."""
+    cue = (intent.first, intent.last)
     starts: dict[int, list[Mention]] = {}
     for mention in mentions:
         if mention.last <= cue[0] or mention.first >= cue[1]:
             starts.setdefault(mention.first, []).append(mention)
     for some in starts.values():
         some.sort(key=lambda mention: (-mention.last, -mention.score, mention.what is not What.ENTITY))
-    found = list(_cover(text, cue, starts))
+    found = list(_cover(text, intent, starts))
     found.sort(key=lambda tiling: (len(tiling), -sum(mention.score for mention in tiling)))
     return found
 
 
-def _cover(text: Sequence[Word], cue: tuple[int, int], starts: dict[int, list[Mention]]) -> Iterator[list[Mention]]:
+def _cover(text: Sequence[Word], intent: Intent, starts: dict[int, list[Mention]]) -> Iterator[list[Mention]]:
     """Depth first, without recursion: a question may be long."""
-    waiting: list[tuple[int, list[Mention]]] = [(0, [])]
+    cue = (intent.first, intent.last)
+    waiting: list[tuple[int, list[Mention]]] = [(intent.lead, [])]
     steps = made = 0
     while waiting and made < TILINGS_MAX and steps < STEPS_MAX:
         steps += 1

@@ -49,6 +49,7 @@ class Profile:
 
 
 _EXAMPLES: Final = (
+    Example("What is the religion of Rudolf II?", ("Rudolf II's religion is Lutheranism.",), "Lutheranism"),
     Example(
         "Which nation is John Smith's wife from?",
         ("John Smith's spouse is Mary Jones.", "Mary Jones's nationality is Canada."),
@@ -58,11 +59,6 @@ _EXAMPLES: Final = (
         "What is the job of Anna Berg's dad?",
         ("Anna Berg's parents is Karl Berg.", "Karl Berg's profession is Farmer."),
         "Farmer",
-    ),
-    Example(
-        "Where was the kid of Li Wei born?",
-        ("Li Wei's children is Li Na.", "Li Na's place of birth is Beijing."),
-        "Beijing",
     ),
 )
 

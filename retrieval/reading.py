@@ -114,7 +114,8 @@ class Reader:
     ) -> list[Fact]:
         """The first `most` triples with these terms, in the order of an index; a term that is None is any.
 
-        Raises `NormalFormError` for a term off its normal form.
+        What a publisher says whose pages cannot be read is missing, and `faults` has it: whoever draws conclusions from
+        what is not in the list looks there. Raises `NormalFormError` for a term off its normal form.
         """
         order, prefix = _range(subject, predicate, object)
         faults: list[Fault] = []
@@ -155,9 +156,11 @@ class Reader:
         looked through, and the kind says so. Raises what `about` raises.
         """
         snapshots, found = self._any(subject, predicate, object)
+        if found:
+            return None
         if not snapshots:
             return self.not_asked(subject, predicate, object)
-        return None if found else Absent(AbsentKind.EMPTY, subject, predicate, object, *_looked_through(snapshots))
+        return Absent(AbsentKind.EMPTY, subject, predicate, object, *_looked_through(snapshots))
 
     def cut(
         self,

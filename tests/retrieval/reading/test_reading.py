@@ -204,6 +204,7 @@ def test_two_datasets_of_one_publisher_of_which_one_is_lost_prove_no_absence() -
     absent = reader.absent(ADA[0], iri("none"))
     assert absent is not None
     assert absent.kind is AbsentKind.NOT_ASKED
+    assert reader.absent(*ADA[:2]) is None
 
 
 # --- datasets made to be slow or to speak for others ----------------------------------------------------------------

@@ -8,6 +8,7 @@ that have no term are left out, and named in a warning.
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from node.imports.bibliography_terms import PERSON_FIELDS, Name, Record, describ
 from node.imports.errors import SourceError
 from node.imports.item import Item, required_iri
 from node.imports.latex import decoder
-from node.imports.limits import CELL_CHARACTERS_MAX, DOCUMENT_BYTES_MAX, FIELDS_MAX, ITEMS_MAX, PERSONS_MAX
+from node.imports.limits import BIBLIOGRAPHY_BYTES_MAX, CELL_CHARACTERS_MAX, ENTRIES_MAX, FIELDS_MAX, PERSONS_MAX
 from node.imports.webpages import text_of
 
 if TYPE_CHECKING:
@@ -36,15 +37,20 @@ if TYPE_CHECKING:
 logging.getLogger("bibtexparser").addHandler(logging.NullHandler())  # what it logs quotes the file; we raise instead
 
 _SHOWN: Final = 10  # errors, or fields, that one sentence names
+_BEGINS: Final = re.compile(r"@\s{0,10}\w{0,40}\s{0,10}[{(]")
+_LATEX: Final = re.compile(r"[\\{}$~%&#^_`]|--|''")
+"""What only LaTeX has: a text without it need not be decoded, which takes 10 s for a megabyte."""
+
 _NESTED_MAX: Final = 100
 """Most braces open at once in a field: what decodes LaTeX is recursive."""
 
 
 class BibliographyImport:
-    """The import of one BibTeX file. `names`: what the IRIs of entries without a DOI begin with."""
+    """The import of one BibTeX file. `names`: what the IRIs of entries without a DOI begin with; `parts`: of parts."""
 
-    def __init__(self, names: str) -> None:
+    def __init__(self, names: str, parts: str) -> None:
         self._names = names
+        self._parts = parts
         self._left_out: Counter[str] = Counter()
         self._commands: Counter[str] = Counter()
         self._decoder = LatexDecodingMiddleware(allow_inplace_modification=True, decoder=decoder(self._commands))
@@ -52,14 +58,14 @@ class BibliographyImport:
 
     def items(self, source: Bounded) -> Iterator[Item]:
         """See `node.imports.item.Import`."""
-        text = text_of(source.whole(DOCUMENT_BYTES_MAX, "DOCUMENT_BYTES_MAX"))
+        text = text_of(source.whole(BIBLIOGRAPHY_BYTES_MAX, "BIBLIOGRAPHY_BYTES_MAX"))
+        if sum(1 for _ in _BEGINS.finditer(text)) > ENTRIES_MAX:
+            raise LimitError(f"the file has over {ENTRIES_MAX} entries (ENTRIES_MAX): split it")
         stack = [ResolveStrings(allow_inplace_modification=True), RemoveEnclosingMiddleware()]
         library = parse_string(text, parse_stack=stack)
         _check(library)
         if not library.entries:
             raise SourceError("the file has no entry, such as @article{key, title = {...}}")
-        if len(library.entries) > ITEMS_MAX:
-            raise LimitError(f"the file has {len(library.entries)} entries; {ITEMS_MAX} is the most (ITEMS_MAX)")
         for entry in library.entries:
             try:
                 yield self._item(entry, library)
@@ -79,7 +85,9 @@ class BibliographyImport:
         iri = f"https://doi.org/{quote(doi, safe='/:;()._-')}" if doi else self._names + quote(entry.key, safe="")
         subject = required_iri(iri)
         persons = {name: self._persons(entry, name, library) for name in PERSON_FIELDS if name in entry.fields_dict}
-        record = Record(subject, entry.entry_type.lower(), fields, persons, doi)
+        record = Record(
+            subject, self._parts + quote(entry.key, safe=""), entry.entry_type.lower(), fields, persons, doi
+        )
         triples, used = described(record)
         self._left_out.update(fields.keys() - used)
         return Item((subject,), quote(entry.key, safe=""), entry.key, tuple(triples))
@@ -94,8 +102,8 @@ class BibliographyImport:
         given = {field.key.lower(): field for field in entry.fields if field.key.lower() not in PERSON_FIELDS}
         for field in entry.fields:
             _check_field(field)
-        decoded = self._decoded([Field(name, field.value) for name, field in given.items()], entry, library)
-        return {field.key: " ".join(str(field.value).split()) for field in decoded if str(field.value).strip()}
+        found = self._decoded([Field(name, field.value) for name, field in given.items()], entry, library)
+        return {field.key: " ".join(str(field.value).split()) for field in found if str(field.value).strip()}
 
     def _persons(self, entry: Entry, field: str, library: Library) -> list[Name]:
         text = str(entry.fields_dict[field].value)
@@ -110,11 +118,11 @@ class BibliographyImport:
         return [Name.of(value.value, group=group) for value, group in zip(decoded, groups, strict=True)]
 
     def _decoded(self, fields: list[Field], entry: Entry, library: Library) -> list[Field]:
-        block = self._decoder.transform_entry(Entry(entry.entry_type, entry.key, fields), library)
+        latex = [field for field in fields if _LATEX.search(str(field.value))]
+        block = self._decoder.transform_entry(Entry(entry.entry_type, entry.key, latex), library)
         if isinstance(block, MiddlewareErrorBlock):
             raise SourceError(f"its LaTeX cannot be read: {str(block.error)[:200]!r}")
-        found: list[Field] = block.fields  # type: ignore[attr-defined]  # it is the entry, or an error block
-        return found
+        return fields  # the decoder has changed those with LaTeX in place
 
 
 def _check(library: Library) -> None:

@@ -103,11 +103,15 @@ class Name:
 
 
 class Record(NamedTuple):
-    """An entry. `kind`: its type; `fields`: its texts by name, both in lower case."""
+    """An entry."""
 
     subject: bytes
+    parts: str
+    """What the IRIs of its parts begin with."""
     kind: str
+    """Its type, in lower case."""
     fields: dict[str, str]
+    """Its texts by the names of their fields, in lower case."""
     persons: dict[str, list[Name]]
     doi: str | None
 
@@ -120,7 +124,7 @@ def doi_of(text: str) -> str | None:
 
 def described(record: Record) -> tuple[list[Triple], set[str]]:
     """The triples of an entry, and the fields that are in them."""
-    made, fields, subject = Builder(), record.fields, record.subject
+    made, fields, subject = Builder(record.parts), record.fields, record.subject
     made.types(subject, *_CLASSES.get(record.kind, _OTHER))
     used = {name for name in (*_TEXTS, *_NAMED) if name in fields}
     for name in used & _TEXTS.keys():
@@ -128,9 +132,9 @@ def described(record: Record) -> tuple[list[Triple], set[str]]:
             made.add(subject, predicate, text_literal(fields[name]))
     for name in sorted(used & _NAMED.keys()):
         predicate, kind = _NAMED[name]
-        made.add(subject, predicate, _named(made, kind, fields[name]))
+        made.add(subject, predicate, _named(made, name, kind, fields[name]))
     for name, persons in record.persons.items():
-        _say_persons(made, subject, _PERSONS[name], persons)
+        _say_persons(made, subject, name, persons)
     if record.doi is not None:
         made.add(subject, f"{BIBO}doi", text_literal(record.doi))
         made.add(subject, f"{PRISM}doi", text_literal(record.doi))
@@ -140,35 +144,35 @@ def described(record: Record) -> tuple[list[Triple], set[str]]:
     return made.triples, used
 
 
-def _named(made: Builder, kind: str, name: str) -> bytes:
-    node = made.blank()
+def _named(made: Builder, what: str, kind: str, name: str) -> bytes:
+    node = made.part(what)
     made.types(node, kind)
     made.add(node, f"{SCHEMA}name", text_literal(name))
     return node
 
 
-def _say_persons(made: Builder, subject: bytes, predicates: tuple[str, str], persons: list[Name]) -> None:
+def _say_persons(made: Builder, subject: bytes, field: str, persons: list[Name]) -> None:
     """Each person, and their order: the first author is the first of the list."""
     nodes = []
     for person in persons:
         if person.full.lower() == "others":
             continue
-        node = _named(made, f"{SCHEMA}Organization" if person.group else f"{SCHEMA}Person", person.full)
+        node = _named(made, field, f"{SCHEMA}Organization" if person.group else f"{SCHEMA}Person", person.full)
         if person.given and person.family:
             made.add(node, f"{SCHEMA}givenName", text_literal(person.given))
             made.add(node, f"{SCHEMA}familyName", text_literal(person.family))
         nodes.append(node)
-    each, ordered = predicates
+    each, ordered = _PERSONS[field]
     made.add(subject, each, *nodes)
     if nodes:
-        made.add(subject, ordered, made.listed(nodes))
+        made.add(subject, ordered, made.listed(f"{field}List", nodes))
 
 
 def _say_journal(made: Builder, subject: bytes, fields: dict[str, str]) -> set[str]:
     name = fields.get("journal") or fields.get("journaltitle")
     issn = fields.get("issn")
     if name is not None:
-        node = _named(made, f"{SCHEMA}Periodical", name)
+        node = _named(made, "journal", f"{SCHEMA}Periodical", name)
         made.add(subject, f"{SCHEMA}isPartOf", node)
         made.add(subject, f"{PRISM}publicationName", text_literal(name))
         if issn is not None:

@@ -19,7 +19,7 @@ class ValueRefusedError(SourceError):
     """A value that its datatype does not have. `predicate`: of which property, as an IRI."""
 
     def __init__(self, predicate: str, value: str, datatype: str) -> None:
-        super().__init__(f"{value[:80]!r} is no {_short(datatype)}")
+        super().__init__(f"{value[:80]!r} is no {_short(datatype)}, which a value of {predicate} should be")
         self.predicate = predicate
 
 

@@ -4,13 +4,13 @@ Read by feedparser, from bytes alone: a text that looks like an address or a pat
 is held to the bounds of `dkg.rdf_safety` (no entities that grow, no deep nesting), and must be well formed: a guess at
 what a broken feed says would be signed as if it were said.
 
-HTML in descriptions becomes plain text. Dates become xsd:dateTime in UTC; one that is none is left out, with a warning.
+HTML in descriptions becomes plain text, here: feedparser's own cleaning of it takes time that grows with the square of
+its length, and is off. Dates become xsd:dateTime in UTC; one that is none is left out, with a warning.
 """
 
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +20,8 @@ from dkg.errors import InputError, LimitError
 from dkg.rdf_safety import check_nesting
 from node.imports.errors import SourceError
 from node.imports.item import Item, iri_term
-from node.imports.limits import CELL_CHARACTERS_MAX, DOCUMENT_BYTES_MAX, FEED_ITEMS_MAX
+from node.imports.limits import CELL_CHARACTERS_MAX, FEED_BYTES_MAX, FEED_ITEMS_MAX, HTML_CHARACTERS_MAX
+from node.imports.markup import plain_text
 from node.imports.tables import digest_of
 from node.imports.vocabulary import SCHEMA, Builder, text_literal, typed_literal
 
@@ -48,7 +49,7 @@ class FeedImport:
 
     def items(self, source: Bounded) -> Iterator[Item]:
         """See `node.imports.item.Import`."""
-        parsed = parsed_feed(source.whole(DOCUMENT_BYTES_MAX, "DOCUMENT_BYTES_MAX"), self._base)
+        parsed = parsed_feed(source.whole(FEED_BYTES_MAX, "FEED_BYTES_MAX"), self._base)
         entries, feed = parsed["entries"], parsed["feed"]
         if len(entries) > FEED_ITEMS_MAX:
             raise LimitError(f"the feed has {len(entries)} items; {FEED_ITEMS_MAX} is the most (FEED_ITEMS_MAX)")
@@ -69,35 +70,35 @@ class FeedImport:
         own = [str(link.get("href", "")) for link in feed.get("links", []) if link.get("rel") == "self"]
         given = [str(feed.get("id", "")), str(feed.get("link", "")), *own]
         subject = _first_iri(given) or f"<{self._names}feed>".encode()
-        made = Builder()
+        made = Builder(f"{self._names}feed")
         made.types(subject, f"{SCHEMA}PodcastSeries" if podcast else f"{SCHEMA}WebSite")
         made.add(subject, f"{SCHEMA}name", _text(feed, "title"))
         made.add(subject, f"{SCHEMA}description", _text(feed, "subtitle"))
         made.add(subject, f"{SCHEMA}inLanguage", _text(feed, "language"))
-        made.add(subject, f"{SCHEMA}url", iri_term(str(feed.get("link", ""))))
-        made.add(subject, f"{SCHEMA}webFeed", *filter(None, map(iri_term, own[:1])))
+        made.add(subject, f"{SCHEMA}url", _address(feed.get("link")))
+        made.add(subject, f"{SCHEMA}webFeed", *map(_address, own[:1]))
         return Item((subject,), "feed", None, tuple(made.triples))
 
     def _item(self, entry: Any, number: int, channel: bytes, language: str, *, podcast: bool) -> Item:  # noqa: ANN401
         guid, link = str(entry.get("id", "")), str(entry.get("link", ""))
-        subject = _first_iri([guid, link])
-        made = Builder()
-        if subject is None:
-            said = [guid, str(entry.get("title", "")), str(entry.get("summary", "")), str(entry.get("published", ""))]
-            subject = f"<{self._names}{digest_of(said)}>".encode()
+        said = [guid, link, str(entry.get("title", "")), str(entry.get("summary", "")), str(entry.get("published", ""))]
+        own = self._names + digest_of(said[:1] if guid else said)
+        subject = _first_iri([guid, link]) or f"<{own}>".encode()
+        made = Builder(own)
         media = _media(entry)
         made.types(subject, f"{SCHEMA}PodcastEpisode" if media else f"{SCHEMA}Article")
         title = _text(entry, "title", language)
         made.add(subject, f"{SCHEMA}name", title)
         made.add(subject, f"{SCHEMA}headline", None if media else title)
         made.add(subject, f"{SCHEMA}description", _text(entry, "summary", language))
-        made.add(subject, f"{SCHEMA}url", iri_term(link))
+        made.add(subject, f"{SCHEMA}url", _address(link))
         made.add(subject, f"{SCHEMA}partOfSeries" if podcast and media else f"{SCHEMA}isPartOf", channel)
         made.add(subject, f"{SCHEMA}keywords", *_keywords(entry))
         for name, predicate in (("published", "datePublished"), ("updated", "dateModified")):
             made.add(subject, SCHEMA + predicate, self._time(entry, name, number))
         _say_authors(made, subject, entry)
-        _say_media(made, subject, media)
+        if not _say_media(made, subject, media):
+            self._warn(f"item {number}: an enclosure has no address that can be used, and is left out")
         made.add(subject, f"{SCHEMA}duration", self._duration(entry, number))
         episode = str(entry.get("itunes_episode", ""))
         if re.fullmatch("[0-9]{1,9}", episode):
@@ -142,9 +143,7 @@ def parsed_feed(data: bytes, base: str | None) -> Any:  # noqa: ANN401 - feedpar
     except InputError as error:
         raise SourceError(str(error)) from error
     headers = {"content-type": "application/xml; charset=utf-8", **({"content-location": base} if base else {})}
-    parsed = feedparser.parse(
-        BytesIO(data), response_headers=headers, sanitize_html=True, resolve_relative_uris=base is not None
-    )
+    parsed = feedparser.parse(BytesIO(data), response_headers=headers, sanitize_html=False, resolve_relative_uris=False)
     if parsed["bozo"]:
         raise SourceError(f"the feed cannot be read: {str(parsed.get('bozo_exception'))[:200]!r}")
     if not parsed["version"]:
@@ -172,8 +171,19 @@ def _first_iri(given: list[str]) -> bytes | None:
     return next((term for term in found if term is not None), None)
 
 
+def _address(given: object) -> bytes | None:
+    """The address of something on the web, as a term; None if it is no http: or https: IRI."""
+    text = str(given or "")
+    return iri_term(text) if re.match("https?://.", text) else None
+
+
 def _text(entry: Any, name: str, language: str = "") -> bytes | None:  # noqa: ANN401 - as above
     value, kind = str(entry.get(name) or ""), (entry.get(f"{name}_detail") or {}).get("type")
+    if len(value) > HTML_CHARACTERS_MAX:
+        raise LimitError(
+            f"its {name} has {len(value)} characters, markup included; {HTML_CHARACTERS_MAX} is the most "
+            "(HTML_CHARACTERS_MAX)"
+        )
     value = " ".join(value.split()) if kind == "text/plain" else plain_text(value)
     return text_literal(_bounded(value, name), language or None) if value else None
 
@@ -200,9 +210,10 @@ def _media(entry: Any) -> list[Any]:  # noqa: ANN401 - as above
     ]
 
 
-def _say_media(made: Builder, subject: bytes, media: list[Any]) -> None:
-    for link in media:
-        address = iri_term(str(link.get("href", "")))
+def _say_media(made: Builder, subject: bytes, media: list[Any]) -> bool:
+    """Say what can be heard or seen; gives whether that was all."""
+    addresses = [_address(link.get("href")) for link in media]
+    for link, address in zip(media, addresses, strict=True):
         if address is None:
             continue
         kind = str(link["type"])[:100]
@@ -213,49 +224,14 @@ def _say_media(made: Builder, subject: bytes, media: list[Any]) -> None:
         size = str(link.get("length", ""))
         if re.fullmatch("[1-9][0-9]{0,17}", size):
             made.add(address, f"{SCHEMA}contentSize", typed_literal(size, "integer"))
+    return None not in addresses
 
 
 def _say_authors(made: Builder, subject: bytes, entry: Any) -> None:  # noqa: ANN401 - as above
     given = [str(author.get("name") or "").strip() for author in entry.get("authors", [])]
     for name in dict.fromkeys(given):
         if name:
-            node = made.blank()
+            node = made.part("author")
             made.types(node, f"{SCHEMA}Person")
             made.add(node, f"{SCHEMA}name", text_literal(_bounded(name, "author")))
             made.add(subject, f"{SCHEMA}author", node)
-
-
-def plain_text(html: str) -> str:
-    """The text of HTML, as one line: no markup, no scripts, no styles."""
-    parser = _Text()
-    parser.feed(html)
-    parser.close()
-    return " ".join("".join(parser.parts).split())
-
-
-class _Text(HTMLParser):
-    """Collects what is text in HTML; what begins a new line is a space."""
-
-    _INLINE: Final = frozenset({"a", "abbr", "b", "code", "em", "i", "mark", "q", "s", "small", "span", "strong", "u"})
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - as its base
-        """See `HTMLParser`."""
-        self._hidden += tag in {"script", "style"}
-        if tag not in self._INLINE:
-            self.parts.append(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        """See `HTMLParser`."""
-        self._hidden -= tag in {"script", "style"} and self._hidden > 0
-        if tag not in self._INLINE:
-            self.parts.append(" ")
-
-    def handle_data(self, data: str) -> None:
-        """See `HTMLParser`."""
-        if not self._hidden:
-            self.parts.append(data)

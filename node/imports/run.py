@@ -82,7 +82,7 @@ class Imports:
             if kind == "bibtex":
                 from node.imports.bibliographies import BibliographyImport  # noqa: PLC0415 - as above
 
-                return BibliographyImport(self._options.base or names)
+                return BibliographyImport(self._options.base or names, names)
             from node.imports.feeds import FeedImport  # noqa: PLC0415 - as above
 
             return FeedImport(base, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import pyoxigraph as ox
@@ -36,11 +37,16 @@ def typed_literal(value: str, datatype: str) -> bytes:
 
 
 class Builder:
-    """Triples as they are found; `blank` gives names to nodes that have none."""
+    """Triples as they are found.
 
-    def __init__(self) -> None:
+    `part` names what has no name of its own. As blank nodes, a list of 1,000 authors would be too much for RDFC-1.0.
+    """
+
+    def __init__(self, base: str) -> None:
+        """`base`: what the IRIs of parts begin with."""
         self.triples: list[Triple] = []
-        self._blank = 0
+        self._base = base
+        self._parts: Counter[str] = Counter()
 
     def add(self, subject: bytes, predicate: str, *objects: bytes | None) -> None:
         """Say something of a subject; None says nothing. `predicate`: an IRI."""
@@ -51,17 +57,16 @@ class Builder:
         """Say what a subject is."""
         self.add(subject, f"{RDF}type", *(f"<{name}>".encode() for name in classes))
 
-    def blank(self) -> bytes:
-        """A new blank node."""
-        self._blank += 1
-        return b"_:n%d" % self._blank
+    def part(self, what: str) -> bytes:
+        """A new name for something that belongs to the item."""
+        self._parts[what] += 1
+        return f"<{self._base}#{what}-{self._parts[what]}>".encode()
 
-    def listed(self, things: Iterable[bytes]) -> bytes:
+    def listed(self, what: str, things: Iterable[bytes]) -> bytes:
         """An RDF list of things; gives its first node."""
-        first = NIL
-        for thing in reversed(list(things)):
-            node = self.blank()
+        given = list(things)
+        nodes = [*(self.part(what) for _ in given), NIL]
+        for node, thing, rest in zip(nodes, given, nodes[1:], strict=False):
             self.add(node, f"{RDF}first", thing)
-            self.add(node, f"{RDF}rest", first)
-            first = node
-        return first
+            self.add(node, f"{RDF}rest", rest)
+        return nodes[0]

@@ -1,21 +1,21 @@
 """JSON-LD in web pages: each `<script type="application/ld+json">` is an item, or several if it has several nodes.
 
-The page is split by the standard library's `html.parser`, which runs nothing and fetches nothing. Contexts are not
-fetched either: `https://schema.org` is ours (`node.imports.schema_org`). A page with a block that cannot be read is
+Nothing of the page is run or fetched. Contexts are not fetched either: `https://schema.org` is ours
+(`node.imports.schema_org`). A page with a block that cannot be read is
 refused, and all such blocks are named: what is left out without a word is missed later.
 """
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from dkg.errors import InputError, LimitError
 from node.assets.errors import IntegrityError
 from node.assets.strict_json import check_values, loads
 from node.imports.documents import item_of, read_document
 from node.imports.errors import SourceError
-from node.imports.limits import BLOCKS_MAX, DOCUMENT_BYTES_MAX
+from node.imports.limits import BLOCKS_MAX, PAGE_BYTES_MAX
+from node.imports.markup import read_html
 from node.imports.tables import digest_of
 
 if TYPE_CHECKING:
@@ -38,15 +38,15 @@ class WebPageImport:
 
     def items(self, source: Bounded) -> Iterator[Item]:
         """See `node.imports.item.Import`."""
-        blocks = blocks_of(text_of(source.whole(DOCUMENT_BYTES_MAX, "DOCUMENT_BYTES_MAX")))
+        blocks = blocks_of(text_of(source.whole(PAGE_BYTES_MAX, "PAGE_BYTES_MAX")))
         if not blocks:
             raise SourceError(f'the page has no <script type="{_TYPE}">: there is nothing to import')
         items, wrong = [], []
         for number, block in enumerate(blocks, 1):
             try:
-                items.append(self._item(block.text, f"script={number}"))
+                items.append(self._item(block, f"script={number}"))
             except InputError as error:
-                wrong.append(f"block {number} (line {block.line}): {error}")
+                wrong.append(f"block {number}: {error}")
         if wrong:
             more = f"; and {len(wrong) - _SHOWN} more blocks" if len(wrong) > _SHOWN else ""
             raise SourceError("; ".join(wrong[:_SHOWN]) + more)
@@ -66,13 +66,6 @@ class WebPageImport:
         return item_of(nodes, place, names[0] if names else None, self._minted + digest_of(document))
 
 
-class Block(NamedTuple):
-    """A script with JSON-LD, and the line where it begins."""
-
-    line: int
-    text: str
-
-
 def text_of(data: bytes) -> str:
     """The text of a page in UTF-8. Raises `SourceError`."""
     try:
@@ -84,40 +77,35 @@ def text_of(data: bytes) -> str:
     return text
 
 
-def blocks_of(text: str) -> list[Block]:
-    """The blocks of JSON-LD of a page. Raises `LimitError`, and `SourceError` for one that does not end."""
-    parser = _Parser()
-    parser.feed(text)
-    parser.close()
-    if parser.parts is not None:
-        raise SourceError(f"the script that begins in line {parser.line} does not end")
-    return parser.blocks
+def blocks_of(text: str) -> list[str]:
+    """The blocks of JSON-LD of a page. Raises `LimitError`."""
+    reader = _Blocks()
+    read_html(text, reader)
+    return reader.blocks
 
 
-class _Parser(HTMLParser):
+class _Blocks:
     """Collects the scripts with JSON-LD; in a script nothing is markup but its end."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.blocks: list[Block] = []
-        self.parts: list[str] | None = None
-        self.line = 0
+        self.blocks: list[str] = []
+        self._parts: list[str] | None = None
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """See `HTMLParser`."""
-        kind = (dict(attrs).get("type") or "").partition(";")[0].strip().lower()
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """See `node.imports.markup.Reader`."""
+        kind = (attributes.get("type") or "").partition(";")[0].strip().lower()
         if tag == "script" and kind == _TYPE:
             if len(self.blocks) >= BLOCKS_MAX:
                 raise LimitError(f"the page has over {BLOCKS_MAX} blocks of JSON-LD (BLOCKS_MAX)")
-            self.parts, self.line = [], self.getpos()[0]
+            self._parts = []
 
-    def handle_data(self, data: str) -> None:
-        """See `HTMLParser`."""
-        if self.parts is not None:
-            self.parts.append(data)
+    def data(self, text: str) -> None:
+        """See `node.imports.markup.Reader`."""
+        if self._parts is not None:
+            self._parts.append(text)
 
-    def handle_endtag(self, tag: str) -> None:
-        """See `HTMLParser`."""
-        if tag == "script" and self.parts is not None:
-            self.blocks.append(Block(self.line, "".join(self.parts)))
-            self.parts = None
+    def end(self, tag: str) -> None:
+        """See `node.imports.markup.Reader`."""
+        if tag == "script" and self._parts is not None:
+            self.blocks.append("".join(self._parts))
+            self._parts = None

@@ -200,11 +200,13 @@ class Vectors:
             "width": len(sketch.steps) if sketch else 0,
             "made_of": sketch.made_of if sketch else 0,
         }
+        pieces: list[bytes | memoryview] = [json.dumps(head).encode() + b"\n"]
+        pieces += [np.ascontiguousarray(part).data for part in parts]
         digest = hashlib.sha256()
         with replaced(str(path)) as file:
-            for part in (json.dumps(head).encode() + b"\n", *(np.ascontiguousarray(part).data for part in parts)):
-                file.write(part)
-                digest.update(part)
+            for piece in pieces:
+                file.write(piece)
+                digest.update(piece)
             file.write(digest.digest())
 
     @classmethod

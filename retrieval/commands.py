@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from contextlib import contextmanager, suppress
@@ -86,7 +87,7 @@ def proxy(args: argparse.Namespace, console: Console) -> int:
                 limit_concurrency=2 * AT_ONCE,
             )
             name = f"[{args.host}]" if ":" in args.host else args.host
-            with _port_file(args.port_file, port):
+            with _port_file(args.port_file, port), _ended_by_sigterm():
                 console.say(f"chat clients use http://{name}:{port}/v1; what they ask goes on to {args.upstream}")
                 uvicorn.Server(config).run(sockets=[listener])
     return 0
@@ -122,7 +123,7 @@ def _answer(answer: Answer, console: Console) -> str:
         for line in answer.answer.splitlines():
             console.line(paint(plain(line), "bold", sys.stdout))
         cited = {one.fact for one in answer.citations}
-        console.line("")
+        console.result(b"\n")
         _list(answer.sentences, answer.context, console, cited)
         for text in answer.absences:
             console.line(plain(text))
@@ -215,6 +216,20 @@ def _model(args: argparse.Namespace, console: Console) -> Iterator[Model | None]
         yield model
     finally:
         model.close()
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: uvicorn stops in order, and then gives the signal on."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -43,6 +43,7 @@ class Imports:
         self._record = Record(ual)
         if options.source is not None:
             required_iri(options.source)
+        self._files = 0
         self.count = 0
         self.warnings: list[str] = []
 
@@ -51,6 +52,9 @@ class Imports:
 
         Raises `SourceError` that says where, `MappingError`, `LimitError`.
         """
+        if self._options.source is not None and self._files:
+            raise SourceError("a source is that of one file: publish the files one by one, or leave it out")
+        self._files += 1
         reader, source, traces = self._reader(kind, name), Bounded(stream), []
         for items in _batches(reader.items(source)):
             yield from _settled(items, self._ual.graph)

@@ -115,6 +115,7 @@ def test_what_is_left_out_is_a_warning(folder: Path) -> None:
         (("b.nt",), {"kind": "csv", "format": "nt"}, "not both"),
         (("b.nt",), {"contexts": (("urn:c", "c.json"),)}, "none is given as one"),
         (("t.csv",), {"source": "no iri"}, "no absolute IRI"),
+        (("t.csv", "same.csv"), {"source": "urn:x"}, "same.csv: a source is that of one file"),
     ],
 )
 def test_options_that_do_not_go_together(

@@ -1,8 +1,8 @@
 """Texts of facts, as an index embeds them: as many as are asked for, from data that is there.
 
-CoDEx-M has the shape of a real graph, and names for its relations and few of its entities. So its entities get the names
-of FactBench's and PathQuestion's: the texts are of real length and repeat their parts as often as those of a real graph.
-They are not true.
+CoDEx-M has the shape of a real graph, and names for its relations and few of its entities. So its entities get the
+names of FactBench's and PathQuestion's: the texts are of real length and repeat their parts as often as those of a real
+graph. They are not true.
 """
 
 from __future__ import annotations

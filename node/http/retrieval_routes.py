@@ -94,7 +94,7 @@ def _tell(app: FastAPI, context: Context) -> None:
         UnknownProofError,
     )
 
-    codes = {
+    codes: dict[type[Exception], tuple[Code, int | None]] = {
         UnknownProofError: (Code.PROOF_UNKNOWN, None),
         NoModelError: (Code.NO_MODEL, None),
         NotReadyError: (Code.NOT_READY, RETRY_S),

@@ -46,8 +46,11 @@ def test_langchain_gets_facts_as_documents_with_who_says_them(shared: World) -> 
 
 def test_a_langchain_chain_reads_the_facts(shared: World) -> None:
     retriever = LangChainRetriever(knowledge=shared.knowledge, tokens=60)
-    joined = RunnableLambda(lambda documents: "\n".join(one.page_content for one in documents))
-    chain = retriever | joined | StrOutputParser()
+
+    def joined(documents: list[Document]) -> str:
+        return "\n".join(one.page_content for one in documents)
+
+    chain = retriever | RunnableLambda(joined) | StrOutputParser()
     assert FACT in chain.invoke(QUESTION)
     assert FACT in asyncio.run(chain.ainvoke(QUESTION))
 

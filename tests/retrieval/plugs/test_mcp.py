@@ -37,8 +37,9 @@ def call(knowledge: Knowledge, tool: str, /, **given: Any) -> dict[str, Any]:  #
         async with Client(make_server(knowledge)) as client:
             found = await client.call_tool(tool, given)
             assert not found.is_error, found.content
-            assert found.structured_content is not None
-            return found.structured_content
+            content: dict[str, Any] | None = found.structured_content
+            assert content is not None
+            return content
 
     return anyio.run(run)
 

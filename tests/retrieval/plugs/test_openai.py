@@ -25,8 +25,8 @@ def cite(text: str) -> list[dict[str, Any]]:
 
 def piece(text: str | None = None, index: int = 0, **more: Any) -> bytes:  # noqa: ANN401
     delta = {} if text is None else {"content": text}
-    body = {"id": "c1", "model": "m", "created": 7, "object": "chat.completion.chunk"}
-    body["choices"] = [{"index": index, "delta": delta, "finish_reason": None, **more}]  # type: ignore[assignment]
+    body: dict[str, Any] = {"id": "c1", "model": "m", "created": 7, "object": "chat.completion.chunk"}
+    body["choices"] = [{"index": index, "delta": delta, "finish_reason": None, **more}]
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 
@@ -57,7 +57,7 @@ def test_the_question_is_the_last_message_of_the_user() -> None:
 
 @pytest.mark.parametrize("content", ["Who?", [{"type": "text", "text": "Who?"}]])
 def test_facts_go_to_the_user_and_never_to_the_system(content: Any) -> None:  # noqa: ANN401
-    request = {
+    request: dict[str, Any] = {
         "model": "m",
         "temperature": 0,
         "messages": [{"role": "system", "content": "S"}, {"role": "user", "content": content, "name": "ada"}],

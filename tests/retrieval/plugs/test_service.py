@@ -151,10 +151,10 @@ def test_only_so_many_answers_are_remembered(here: World, monkeypatch: pytest.Mo
     monkeypatch.setattr(service, "KEPT", 2)
     first = here.knowledge.check(FLEMING, DISCOVERED, PENICILLIN).proof
     second = here.knowledge.check(FLEMING, DISCOVERED, RADIUM).proof
-    assert here.knowledge.result(first)
+    assert here.knowledge.result(first).proof == first
     assert here.knowledge.check(FLEMING, DISCOVERED, PENICILLIN).proof == first  # the same is the same
     here.knowledge.check(CURIE, DISCOVERED, RADIUM)
-    assert here.knowledge.result(first)
+    assert here.knowledge.result(first).proof == first
     with pytest.raises(UnknownProofError):
         here.knowledge.proof(second)
     with pytest.raises(UnknownProofError):

@@ -28,11 +28,11 @@ WORDS_MAX: Final = 64
 SPAN_WORDS_MAX: Final = 12
 """Words of a name that is looked up as it stands."""
 
-MENTIONS_MAX: Final = 8
+MENTIONS_MAX: Final = 24
 """Things that one question is taken to name."""
 
-SAME_NAME_MAX: Final = 8
-"""Things of one name that are looked at."""
+SAME_NAME_MAX: Final = 16
+"""Things of one name that are kept: those of which most is said."""
 
 PART_MIN: Final = 0.55
 """How much of a name's weight must be said, if only a part of it is."""
@@ -43,7 +43,6 @@ RARE_NAMES: Final = 8
 _TOGETHER_MIN: Final = 2  # words of a name in a row tell which is meant, too
 
 _NEAR_NAMES: Final = 60  # names that are compared by edits
-_COMMON: Final = 3_000  # a word of so many names finds none of them
 _PART_FIT: Final = 0.9  # a part of a name is no better than this
 _ALIAS_FIT: Final = 0.99
 _TEXT_FIT: Final = 0.9
@@ -134,7 +133,8 @@ def _exact(index: KnowledgeIndex, said: list[str]) -> list[Mention]:
         if last - first == 1 and len(squeezed) < _LETTERS_MIN:
             continue
         taken.update(range(first, last))
-        for kind, node in sorted(named[squeezed])[:SAME_NAME_MAX]:
+        alike = sorted(named[squeezed], key=lambda one: (one[0], -index.edges.degree(one[1]), one[1]))
+        for kind, node in alike[:SAME_NAME_MAX]:
             fit = {LABEL: 1.0, ALIAS: _ALIAS_FIT, TEXT: _TEXT_FIT}.get(kind, 1.0)
             found.append(Mention(node, first, last, fit, fit * weight_of(said[first:last]), "linked"))
     return found
@@ -150,8 +150,7 @@ def _near(index: KnowledgeIndex, said: list[str], strange: list[int]) -> list[Me
         options = [word] if word in vocabulary.names else vocabulary.meant(word) if at in strange else []
         for option in options:
             meant.setdefault(option, []).append(at)
-    rare = [word for word in meant if vocabulary.names[word] <= _COMMON]
-    names = index.with_words(rare, _NEAR_NAMES)
+    names = index.with_words(meant, _NEAR_NAMES)
     total = sum(vocabulary.names.values()) + 1
 
     def mass(word: str) -> float:
@@ -185,7 +184,7 @@ def _alike(
     run = _run(places)
     told = [word for word in dict.fromkeys(own) if word in meant and word not in STOP]
     fit = sum(map(mass, told)) / sum(map(mass, own))
-    rare = min((names.get(word, 0) for word in told), default=_COMMON)
+    rare = min((names.get(word, 0) for word in told), default=RARE_NAMES + 1)
     if fit < PART_MIN and (rare <= RARE_NAMES or _said_together(own, said, run)):
         fit = PART_MIN
     if fit < PART_MIN:

@@ -17,6 +17,7 @@ from retrieval.model import Absent, Candidate, Context, Reason, Why
 from retrieval.overview import overview
 from retrieval.prompt.sentences import sentence
 from retrieval.prompt.tokens import estimate
+from retrieval.reading import Reader
 from retrieval.select import Budget, Selected, Way, select
 from retrieval.wanted import wanted
 from retrieval.words import literal_text
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from retrieval.index import KnowledgeIndex
     from retrieval.model import Dropped, Fact, Statement
     from retrieval.policy import Policy
-    from retrieval.reading import Reader
 
 __all__ = ["Budget", "Retriever"]
 
@@ -139,7 +139,7 @@ class Retriever:
         proposed: dict[Statement, Candidate] = {}
         for number, way in enumerate(ways, 1):
             if len(proposed) >= PROPOSED_MAX:
-                found.selected.cut = True
+                found.notes.append(f"more than {PROPOSED_MAX} triples would answer: only so many were read")
                 break
             for one in way.statements:
                 proposed.setdefault(one, Candidate(one, way.score, (Why(how),), number))
@@ -181,10 +181,26 @@ class Retriever:
     # --- what is not there -----------------------------------------------------------------------------------------
 
     def _look_for_absent(self, linked: Linked, best: Sequence[Path], found: _Found) -> None:
-        for subject, predicate in wanted(self._index, linked, best):
-            absent = self._reader.absent(subject, predicate)
+        looked_for = wanted(self._index, linked, best)
+        if best and not found.selected.facts:
+            looked_for += self._steps(best[0])
+        heard = self._heard()
+        for subject, predicate in dict.fromkeys(looked_for):
+            absent = heard.absent(subject, predicate)
             if absent is not None:
                 found.absent.append(absent)
+
+    def _steps(self, path: Path) -> list[tuple[bytes, bytes]]:
+        """Subject and predicate of what the first ways of a path would say: none of it came through."""
+        ways = [list(zip(chain.edges, chain.nodes, strict=False)) for chain in path.chains[:STEPS_MAX]]
+        steps = [edge for way in ways for edge, node in way if edge[0] == node]  # read forward
+        return [(one.subject, one.predicate) for one in self._index.statements_of(steps).values()]
+
+    def _heard(self) -> Reader:
+        """A reader of the datasets that the policy lets speak: what others alone say is not there."""
+        if self._policy is None:
+            return self._reader
+        return Reader(self._policy.readable(self._reader.snapshots, int(self._now())))
 
     def _context(self, question: str, found: _Found) -> Context:
         if found.absent:
@@ -214,3 +230,6 @@ class Retriever:
 
 CUTS_MAX: Final = 3
 """Lines about what the budget left out."""
+
+STEPS_MAX: Final = 2
+"""Ways along a path of which nothing came through whose steps are looked for."""

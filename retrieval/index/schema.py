@@ -43,7 +43,7 @@ TABLES: Final = (
     "CREATE TABLE arrays (name TEXT PRIMARY KEY, crc INTEGER NOT NULL, data BLOB NOT NULL) WITHOUT ROWID",
     """CREATE TABLE names (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, kind INTEGER NOT NULL, norm TEXT NOT NULL,
     squeezed TEXT NOT NULL)""",
-    "CREATE INDEX names_squeezed ON names (squeezed)",
+    "CREATE INDEX names_squeezed ON names (squeezed, kind, node)",
     "CREATE INDEX names_node ON names (node)",
     "CREATE VIRTUAL TABLE names_fts USING fts5(norm, content='names', content_rowid='id', tokenize='unicode61')",
     "CREATE VIRTUAL TABLE names_words USING fts5vocab('names_fts', 'row')",

@@ -41,6 +41,12 @@ if TYPE_CHECKING:
 ASKED_AT_ONCE: Final = 500
 """Values in one SQL statement; SQLite takes 32,766, and a statement of 500 is as fast for each."""
 
+SAME_NAME_MAX: Final = 64
+"""Things of one name that are looked at: those after it are not found by it."""
+
+WORD_NAMES_MAX: Final = 3_000
+"""Names that a word may have to be looked for by it: a word of more finds nothing and costs much."""
+
 ALIASES_OF_RELATION_MAX: Final = 16
 """Names of one relation that questions are matched with."""
 
@@ -257,15 +263,26 @@ class KnowledgeIndex:
         return next((number for (number,) in self._ask("SELECT id FROM terms WHERE term", [term])), None)
 
     def called(self, squeezed: Iterable[str]) -> dict[str, list[tuple[int, int]]]:
-        """For each of some names, as words without spaces: (kind, node) of what is called exactly so."""
+        """For each of some names, as words without spaces: (kind, node) of what is called exactly so.
+
+        Of many things of one name, `SAME_NAME_MAX`: labels before aliases, then in no order.
+        """
         found: dict[str, list[tuple[int, int]]] = {}
-        query = "SELECT squeezed, kind, node FROM names WHERE squeezed"
-        for name, kind, node in self._ask(query, {name for name in squeezed if name}):
-            found.setdefault(name, []).append((kind, node))
+        query = "SELECT kind, node FROM names WHERE squeezed = ? ORDER BY kind LIMIT ?"
+        with self._lock:
+            for name in dict.fromkeys(filter(None, squeezed)):
+                rows = self._db.execute(query, (name, SAME_NAME_MAX)).fetchall()
+                if rows:
+                    found[name] = rows
         return found
 
     def with_words(self, wanted: Iterable[str], most: int) -> list[Name]:
-        """Names that have any of some words, those with the most and the rarest of them first (BM25)."""
+        """Names that have any of some words, those with the most and the rarest of them first (BM25).
+
+        A word of more than `WORD_NAMES_MAX` names finds none by itself.
+        """
+        held = self.vocabulary.names
+        wanted = [word for word in dict.fromkeys(wanted) if held.get(word, 0) <= WORD_NAMES_MAX]
         query = " OR ".join('"{}"'.format(word.replace('"', '""')) for word in wanted)
         if not query:
             return []

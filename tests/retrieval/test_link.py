@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrieval.index import KnowledgeIndex
-from retrieval.link import WORDS_MAX, edits_max, link
+from retrieval.link import SAME_NAME_MAX, WORDS_MAX, edits_max, link
 from tests.retrieval.family import GRAPH, LABEL, family, iri, snapshot
 
 if TYPE_CHECKING:
@@ -55,6 +55,14 @@ def test_all_things_of_one_name_are_kept() -> None:
     quads = [(iri(f"john{n}"), LABEL, b'"John Smith"', GRAPH) for n in range(3)]
     with KnowledgeIndex.build([snapshot(quads)]) as index:
         assert {term for term, _ in _named(index, "Who is John Smith?")} == {iri(f"john{n}") for n in range(3)}
+
+
+def test_a_thing_of_which_more_is_said_is_not_crowded_out_by_namesakes() -> None:
+    quads = [(iri(f"a{n}"), LABEL, b'"Ada Lovelace"', GRAPH) for n in range(40)]
+    with KnowledgeIndex.build([snapshot([*quads, *family()])]) as index:
+        found = _named(index, "Who is Ada Lovelace?")
+    assert len(found) == SAME_NAME_MAX
+    assert found[0] == (iri("ada"), "linked")
 
 
 @pytest.mark.parametrize("question", ["", "?", "the of and", "zxqv qwzx", "a " * 5000, "\0", "'" * 100])

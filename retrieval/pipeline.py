@@ -105,7 +105,7 @@ class Retriever:
         self._look_for_absent(linked, best, found)
         if not best and not found.absent:
             self._by_overview(linked, budget, found)
-        if not found.selected.facts and not found.absent:
+        if not found.selected.facts and not found.absent and not found.selected.cut:
             found.notes.append("nothing was found that answers the question")
         return self._context(asked, found)
 

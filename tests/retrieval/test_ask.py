@@ -149,6 +149,16 @@ def test_what_is_provably_not_there_is_said_and_the_model_is_not_asked(knows: Kn
         assert dkg.verify(one.car, one.claimed.query, root_of(one.claimed)).provably_nothing
 
 
+def test_what_only_a_denied_stranger_says_is_provably_not_said_by_those_who_are_heard(knows: Knows) -> None:
+    policy = Policy.from_yaml(f"publishers: {{allow: ['{CLINIC}']}}")
+    found = found_by(knows((CLINIC, (*NAMES, *FACTS[:2])), (LAB, (FALSE,)), policy=policy), BORN, None)
+    assert found.by is AnsweredBy.ABSENCE
+    assert found.absent[0].publishers == (CLINIC,)
+    assert Reason.PUBLISHER in {one.reason for one in found.dropped}
+    (made,) = [one for one in proofs(found.context) if one.claimed.absent]
+    assert dkg.verify(made.car, made.claimed.query, root_of(made.claimed)).provably_nothing
+
+
 def test_what_was_found_nowhere_is_not_made_up(knows: Knows) -> None:
     found = found_by(knows((CLINIC, (*NAMES, *FACTS))), "Zzyzx qwfp?", None)
     assert (found.by, found.answer, found.supported) == (AnsweredBy.NOTHING, NOT_KNOWN, False)

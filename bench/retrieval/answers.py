@@ -202,7 +202,7 @@ def _judged(one: Asked, answer: Answer, seconds: float) -> dict[str, Any]:
 
 def _sums(results: Sequence[dict[str, Any]]) -> Scores:
     def percent(name: str) -> float:
-        return 100 * mean(one[name] for one in results)
+        return 100 * float(mean(one[name] for one in results))
 
     right = [one for one in results if one["right"]]
     low, high = interval(len(right), len(results))

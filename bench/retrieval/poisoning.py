@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -198,10 +199,15 @@ def _cells(
         gold += all(_terms(one) in held for one in question.gold)
         if model is not None:
             answer = model.of(context)
-            right += spoken(question.gold[-1][2]).casefold() in answer
-            wrong += spoken(lie[2]).casefold() in answer
+            right += _says(answer, question.gold[-1][2])
+            wrong += _says(answer, lie[2])
     counts = (poisoned, gold, *((right, wrong) if model is not None else ()))
     return [_percent(one, len(asked)) for one in counts]
+
+
+def _says(answer: str, name: str) -> bool:
+    """Whether a name is in an answer, as whole words: `male` is not in `female`."""
+    return re.search(rf"(?<!\w){re.escape(spoken(name).casefold())}(?!\w)", answer) is not None
 
 
 def _terms(triple: Triple) -> tuple[bytes, bytes, bytes]:

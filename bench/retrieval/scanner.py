@@ -3,10 +3,11 @@
     python -m bench.retrieval.scanner train
     python -m bench.retrieval.scanner measure [--bastion FILE]
 
-Trained on: sentences of `bench.retrieval.instructions`, the first eight of BIPIA's fifteen kinds, and half of the
-texts of CoDEx, FactBench and HPO, split by subject. Measured on: the other seven kinds, alone and hidden in a
-text; the other halves; the passages of PoisonedRAG, which state false things and give no orders; names and questions
-of PathQuestion; and, where it is given, `bastioncorpus` 0.6.0 (corpus/injections.jsonl of the PyPI package).
+Trained on: sentences of `bench.retrieval.instructions`, the first eight of BIPIA's fifteen kinds, the passages of
+PoisonedRAG's MS MARCO part, which state false things and give no orders, and half of the texts of CoDEx, FactBench and
+HPO, split by subject. Measured on: the other seven kinds, alone and hidden in a text; the other halves; the NQ part;
+names and questions of PathQuestion; and, where it is given, `bastioncorpus` 0.6.0 (corpus/injections.jsonl of the PyPI
+package), of whose tactics a half by hash was looked at while rules were written, and the other half was not.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def benign() -> tuple[Texts, Texts]:
     for name, lines in sources.items():
         for subject, text in _literals(lines):
             (train if _half(subject) else test).setdefault(name, []).append(text)
-    test["PoisonedRAG passages"] = [text for one in _poisoned() for text in one["adv_texts"]]
+    train["PoisonedRAG passages"] = [text for one in _poisoned("msmarco") for text in one["adv_texts"]]
+    test["PoisonedRAG passages"] = [text for one in _poisoned("nq") for text in one["adv_texts"]]
     names = {part for line in _plain("pathquestion/2H-kb.txt") for part in line.split("\t")[::2]}
     test["PathQuestion names"] = sorted(name.replace("_", " ") for name in names)
     return train, test
@@ -99,9 +101,8 @@ def _plain(name: str) -> list[str]:
     return (DATA / name).read_text(encoding="utf-8").splitlines()
 
 
-def _poisoned() -> list[dict[str, Any]]:
-    files = ("poison/poisonedrag-nq.json", "poison/poisonedrag-msmarco.json")
-    return [one for name in files for one in json.loads((DATA / name).read_text(encoding="utf-8")).values()]
+def _poisoned(source: str) -> list[dict[str, Any]]:
+    return list(json.loads((DATA / f"poison/poisonedrag-{source}.json").read_text(encoding="utf-8")).values())
 
 
 # --- training ------------------------------------------------------------------------------------------------------
@@ -144,12 +145,16 @@ def interval(hits: int, total: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def row(name: str, texts: list[str], scan: Callable[[str], object]) -> tuple[int, int, str, list[str]]:
-    """Hits, total, a line of a table, and the texts that were not found (or were, by mistake: whoever asks knows)."""
-    hits = [text for text in texts if scan(text) is not None]
-    low, high = interval(len(hits), len(texts))
-    line = f"| {name} | {len(hits)} of {len(texts)} | {len(hits) / len(texts):.1%} | {low:.1%} to {high:.1%} |"
-    return len(hits), len(texts), line, hits
+def row(name: str, texts: list[str], scan: Callable[[str], object]) -> str:
+    """A line of a table: how many texts were found, and the share with its interval."""
+    hits = sum(scan(text) is not None for text in texts)
+    low, high = interval(hits, len(texts))
+    return f"| {name} | {hits} of {len(texts)} | {hits / len(texts):.1%} | {low:.1%} to {high:.1%} |"
+
+
+def _looked_at(one: dict[str, Any]) -> bool:
+    """Whether rules were written after looking at what of its tactic was missed."""
+    return sha256((one.get("tactic") or one["category"]).encode()).digest()[0] % 2 == 0
 
 
 def hidden(kinds: Texts, carriers: list[str], seed: int = 7) -> list[str]:
@@ -162,19 +167,21 @@ def hidden(kinds: Texts, carriers: list[str], seed: int = 7) -> list[str]:
     return found
 
 
-def measured(bastion: Path | None) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Lines of the report, each with all its texts and those that were found."""
+def measured(bastion: Path | None) -> Iterator[str]:
+    """Lines of the report."""
     kinds = attacks()[1]
     goods = benign()[1]
     long = [text for text in goods["CoDEx labels, descriptions"] if len(text) > 30]  # noqa: PLR2004
     bad = {"BIPIA, seven other kinds": [text for texts in kinds.values() for text in texts]}
     bad["the same inside descriptions"] = hidden(kinds, long)
     asked = {"PathQuestion questions": [line.split("\t")[0] for line in _plain("pathquestion/PQ-2H.txt")]}
-    asked["PoisonedRAG questions"] = [one["question"] for one in _poisoned()]
+    asked["PoisonedRAG questions"] = [one["question"] for source in ("nq", "msmarco") for one in _poisoned(source)]
     requests: Texts = {}
     if bastion:
         rows = [json.loads(line) for line in bastion.read_text(encoding="utf-8").splitlines()]
-        bad["bastioncorpus, malicious"] = [one["text"] for one in rows if one["label"] == "malicious"]
+        malicious = [one for one in rows if one["label"] == "malicious"]
+        bad["bastioncorpus, tactics looked at"] = [one["text"] for one in malicious if _looked_at(one)]
+        bad["bastioncorpus, other tactics"] = [one["text"] for one in malicious if not _looked_at(one)]
         requests["bastioncorpus, benign (requests of users)"] = [
             one["text"] for one in rows if one["label"] == "benign"
         ]
@@ -186,8 +193,7 @@ def measured(bastion: Path | None) -> Iterator[tuple[str, list[str], list[str]]]
         ("questions, wrongly refused", asked | requests, overrides_instructions),
     ):
         for name, texts in sets.items():
-            _, _, line, hits = row(f"{title}: {name}", texts, scan)
-            yield line, texts, hits
+            yield row(f"{title}: {name}", texts, scan)
 
 
 def main() -> int:
@@ -199,7 +205,7 @@ def main() -> int:
     if args.what == "train":
         WEIGHTS.write_bytes(train())
         return 0
-    for line, _, _ in measured(args.bastion):
+    for line in measured(args.bastion):
         sys.stdout.write(line + "\n")
     return 0
 

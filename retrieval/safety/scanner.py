@@ -21,8 +21,9 @@ from retrieval.safety.views import decoded, folded, has_hidden_text, is_morse, v
 SENTENCES_MAX: Final = 60
 """Most sentences of a text that the linear model looks at."""
 
-THRESHOLD: Final = 0.0
-"""Of the linear model's score (a log-odds), above which a sentence is taken for something to do."""
+THRESHOLD: Final = -1.0
+"""Of the linear model's score (a log-odds), above which a sentence is taken for something to do: the lowest of whole
+and half numbers at which none of 8,000 texts that it was trained on is."""
 
 _SENTENCE: Final = re.compile(
     r"(?<=[.!?;:\u3002\uff01\uff1f])\s+|[\n\r]+|\s[-\u2013\u2014|]\s|(?<=[\u3002\uff01\uff1f])"

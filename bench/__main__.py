@@ -117,9 +117,12 @@ def _part(what: str, *, quick: bool) -> tuple[list[Row], Json]:
         return chain.measured(say)
     if what == "node":
         return node.measured(node.Plan.of(say, quick=quick))
-    from bench.retrieval import paths  # noqa: PLC0415 - numpy and a model, which the others do not load
+    from bench.retrieval import indexing, paths  # noqa: PLC0415 - numpy and a model, which the others do not load
 
-    return paths.measured(say, quick=quick)
+    rows, details = paths.measured(say, quick=quick)
+    say("what an index costs")
+    more, details["index"] = indexing.measured()
+    return rows + more, details
 
 
 def _today(args: argparse.Namespace) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from retrieval.aggregate.answer import try_aggregate
+from retrieval.aggregate.context import Tried, aggregate_context
 from retrieval.aggregate.result import AggregateResult
 
-__all__ = ["AggregateResult", "try_aggregate"]
+__all__ = ["AggregateResult", "Tried", "aggregate_context", "try_aggregate"]

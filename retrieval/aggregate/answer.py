@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from dkg.errors import BudgetError, ProofError, QueryError
 from dkg.limits import Budget
 from retrieval.aggregate.catalogue import Catalogues, labels
-from retrieval.aggregate.evidence import absences, evidence, supported, terms_of
+from retrieval.aggregate.evidence import absences, evidence, predicates_of, supported, terms_of
 from retrieval.aggregate.intent import intents
 from retrieval.aggregate.interpret import templates
 from retrieval.aggregate.linking import IndexNames
@@ -26,7 +26,7 @@ from retrieval.aggregate.run import run
 from retrieval.aggregate.templates import Ask, Compare, Count, Extreme
 from retrieval.aggregate.tiles import tilings
 from retrieval.aggregate.words import words
-from retrieval.words import local_name
+from retrieval.words import literal_text, local_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,7 +171,8 @@ def _result(outcome: Outcome, reader: Reader, catalogue: Catalogue, most: int, w
     facts = evidence(outcome, reader, most, work)
     terms = [*terms_of(template), *(cell for row in shown for cell in row if cell is not None)]
     terms += [term for fact in facts for term in fact.statement]
-    known = labels(reader, terms, catalogue.naming)
+    named = labels(reader, terms, catalogue.naming)
+    known = {term: literal_text(fact.statement.object)[0] for term, fact in named.items()}
     return AggregateResult(
         kind=_kind(template),
         query=outcome.query,
@@ -183,6 +184,8 @@ def _result(outcome: Outcome, reader: Reader, catalogue: Catalogue, most: int, w
         facts=tuple(facts),
         absent=tuple(absences(template, reader)) if _empty(outcome) or _kind(template) == "compare" else (),
         labels=known,
+        named=tuple(named.values()),
+        predicates=predicates_of(template),
         notes=_compared(template),
     )
 

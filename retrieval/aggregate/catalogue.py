@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from retrieval.aggregate.schema import Schema
+    from retrieval.model import Fact
     from retrieval.reading import Reader
 
 KEPT_CATALOGUES: Final = 4
@@ -73,18 +74,25 @@ def names(reader: Reader, term: bytes, naming: Iterable[bytes]) -> list[str]:
     return list(dict.fromkeys(literal_text(term)[0] for term in literals))
 
 
-def labels(reader: Reader, terms: Iterable[bytes], naming: Iterable[bytes]) -> dict[bytes, str]:
-    """A verified label for each term that has one: in English where there is one."""
-    found: dict[bytes, str] = {}
+def labels(reader: Reader, terms: Iterable[bytes], naming: Iterable[bytes]) -> dict[bytes, Fact]:
+    """The fact that says what a term is called, for each term that has one: in English where there is one."""
+    found: dict[bytes, Fact] = {}
     known = tuple(naming)
     for term in dict.fromkeys(terms):
         if term[:1] != b"<":
             continue
         for by in known:
-            said = [fact.statement.object for fact in reader.about(term, by, most=NAMES_OF_ONE_MAX)]
-            texts = [literal_text(value) for value in said if value[:1] == b'"']
-            if texts:
-                english = (text for text, language, _ in texts if language is None or language.startswith("en"))
-                found[term] = next(english, texts[0][0])
+            said = [fact for fact in reader.about(term, by, most=NAMES_OF_ONE_MAX) if _is_text(fact)]
+            if said:
+                found[term] = next(filter(_is_english, said), said[0])
                 break
     return found
+
+
+def _is_text(fact: Fact) -> bool:
+    return fact.statement.object[:1] == b'"'
+
+
+def _is_english(fact: Fact) -> bool:
+    language = literal_text(fact.statement.object)[1]
+    return language is None or language.startswith("en")

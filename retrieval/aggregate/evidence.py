@@ -10,9 +10,10 @@ from retrieval.aggregate.run import run
 from retrieval.aggregate.templates import Ask, Compare, Count, Extreme, Listing, MostBy, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dkg.limits import Budget
+    from retrieval.aggregate.result import Row
     from retrieval.aggregate.run import Outcome
     from retrieval.aggregate.templates import Template
     from retrieval.model import Absent, Fact
@@ -79,7 +80,7 @@ def _behind(outcome: Outcome, reader: Reader, most: int, work: Budget) -> Iterat
     if isinstance(template, Count):
         yield from _counted(template, number(rows[0][0]), reader, most, work)
     elif isinstance(template, Listing):
-        yield from (pattern for row in rows[:most] for pattern in _of_one(template.of, row[0]))
+        yield from _of_each(template.of, rows[:most])
     elif isinstance(template, Ask):
         if number(rows[0][0]):
             yield template.subject, template.predicate, template.object
@@ -99,7 +100,14 @@ def _counted(template: Count, count: int, reader: Reader, most: int, work: Budge
         listed = run(Listing(template.of), reader, work)
     except BudgetError:
         return
-    yield from (pattern for row in listed.rows for pattern in _of_one(template.of, row[0]))
+    yield from _of_each(template.of, listed.rows)
+
+
+def _of_each(selection: Selection, rows: Sequence[Row]) -> Iterator[Pattern]:
+    """One triple of each row first, so that no row is without; then the others."""
+    found = [list(_of_one(selection, row[0])) for row in rows]
+    yield from (some[0] for some in found)
+    yield from (pattern for some in found for pattern in some[1:])
 
 
 def _of_one(selection: Selection, term: bytes | None) -> Iterator[Pattern]:
@@ -130,3 +138,13 @@ def terms_of(template: Template) -> list[bytes]:
     own += [*links, *(bound.predicate for bound in of.bounds), *of.having]
     own += [of.value_of] if of.value_of is not None else []
     return own + ([of.kind.term] if of.kind is not None else [])
+
+
+def predicates_of(template: Template) -> tuple[bytes, ...]:
+    """The predicates that a template's query reads, each once."""
+    if isinstance(template, Ask | Compare):
+        kind = template.other if isinstance(template, Compare) else None
+        return tuple(dict.fromkeys((template.predicate, *((kind.by,) if kind else ()))))
+    own = () if isinstance(template, Count | Listing) else (template.predicate,)
+    other = (template.other.by,) if isinstance(template, MostBy) and template.other is not None else ()
+    return tuple(dict.fromkeys((*own, *other, *(p for _, p, _ in patterns(template.of) if p is not None))))

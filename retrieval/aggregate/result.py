@@ -47,6 +47,10 @@ class AggregateResult:
     """What was looked for and is provably not there, when that is the answer."""
     labels: dict[bytes, str] = field(default_factory=dict)
     """Verified labels of the terms in rows and facts."""
+    named: tuple[Fact, ...] = ()
+    """The facts that these labels are from."""
+    predicates: tuple[bytes, ...] = ()
+    """The predicates that the query reads."""
     notes: tuple[str, ...] = ()
     refused: bool = False
 

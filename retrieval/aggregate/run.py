@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dkg.errors import QueryError
+from dkg.errors import ProofError, QueryError
 from dkg.normal import normalize
 from dkg.values import value_of
 from retrieval.aggregate.schema import NUMERIC, TEMPORAL, edge_value, sample
@@ -75,6 +75,9 @@ def _dated(bound: Bound, reader: Reader) -> Bound:
 def _asked(template: Template, reader: Reader, work: Budget) -> Outcome:
     query = template.query()
     answer = reader.select(query, budget=work)
+    unread = {snapshot.publisher for snapshot in reader.snapshots} - set(answer.publishers)
+    if unread:  # the reader goes on without them; a number would then be smaller and look like any other
+        raise ProofError(f"what {', '.join(sorted(unread))} says cannot be read whole")
     return Outcome(template, query, answer.variables, answer.rows)
 
 

@@ -48,7 +48,7 @@ def directions(text: Sequence[Word], relation: Mention, entity: Mention, *, amon
     """
     if entity.first < relation.first:
         inside = between(text, entity, relation)
-        forward = "as" not in inside
+        forward = {"as", "for"}.isdisjoint(inside)
         return (forward, not forward) if among and _OWN.isdisjoint(inside) else (forward,)
     inside = between(text, relation, entity)
     follows = text[entity.last].plain if entity.last < len(text) else ""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dkg.limits import Budget
+from dkg.pages import MemoryPageStore, StoredPages
 from retrieval.aggregate import answer, try_aggregate
 from retrieval.aggregate.catalogue import Catalogues
 from retrieval.index import KnowledgeIndex
-from retrieval.model import AbsentKind
+from retrieval.model import AbsentKind, Snapshot
 from retrieval.reading import Reader
 from tests.retrieval.aggregate.world import GRAPH, LABEL, TYPE, Dictionary, e, of, quads, row, text
 from tests.retrieval.reading.world import published
@@ -229,6 +230,24 @@ def test_two_publishers_are_counted_together_and_what_both_say_once() -> None:
     assert found is not None
     assert found.lines[0].endswith(": 4.")
     assert {fact.publishers for fact in found.facts} == {("other", "town"), ("other",)}
+
+
+def test_nothing_is_counted_while_one_publisher_cannot_be_read() -> None:
+    more = [*TOWN, row("f1", e("castMember"), e("di"))]
+    whole = Reader([published("town", TOWN).snapshot, published("other", more).snapshot])
+    question = "How many cast members does Solaris have?"
+    catalogues = Catalogues()
+    found = try_aggregate(question, Dictionary(more), whole, catalogues=catalogues)
+    assert found is not None
+    assert found.lines[0].endswith(": 4.")
+    broken = whole.snapshots[1]
+    lost = Snapshot("other", broken.root, StoredPages(MemoryPageStore()), broken.claim)
+    half = Reader([whole.snapshots[0], lost])
+    found = try_aggregate(question, Dictionary(more), half, catalogues=catalogues)
+    assert found is not None
+    assert found.refused
+    assert not found.rows
+    assert "other" in found.notes[0]
 
 
 def test_a_new_root_has_a_new_catalogue() -> None:

@@ -27,11 +27,14 @@ from retrieval.select import Budget
 from retrieval.shown import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from retrieval.llm.model import Model, Reply
     from retrieval.model import Absent, Context, Dropped, Fact
     from retrieval.pipeline import Retriever
     from retrieval.prompt.citing import Citation
     from retrieval.prompt.packing import Packed
+    from retrieval.proofs import Claimed
 
 ANSWER_CHARS_MAX: Final = 20_000
 """Longest answer that is kept, in characters."""
@@ -247,17 +250,18 @@ def to_json(answer: Answer) -> dict[str, Any]:
     """An answer for programs: what `retrieval.shown` shows of its context, the answer, citations and proofs.
 
     Each of `proofs` names a dataset's root and a query: the proof of its answer, from whomever it comes, is checked by
-    `dkg verify PROOF --root ROOT QUERY`.
+    `dkg verify PROOF --root ROOT QUERY`. A citation has the numbers of those that show its fact.
     """
     found = asdict(shown(answer.context, answer.sentences, answer.proof))
+    claimed = claims(answer.context)
     return {
         **found,
         "answer": answer.answer,
         "supported": answer.supported,
         "by": str(answer.by),
-        "citations": [citation_json(one) for one in answer.citations],
+        "citations": [citation_json(one, claimed) for one in answer.citations],
         "absences": list(answer.absences),
-        "proofs": [describe(one, number) for number, one in enumerate(claims(answer.context), 1)],
+        "proofs": [describe(one, number) for number, one in enumerate(claimed, 1)],
         "model": answer.model,
         "tokens": answer.tokens,
         "prompt_tokens": answer.prompt_tokens,
@@ -265,6 +269,17 @@ def to_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def citation_json(citation: Citation) -> dict[str, Any]:
-    """A citation for programs."""
-    return {**asdict(citation), "root": cid_text(citation.root), "publishers": list(citation.publishers)}
+def citation_json(citation: Citation, claimed: Sequence[Claimed]) -> dict[str, Any]:
+    """A citation for programs. An answer of a query is shown by the proofs of queries that are about no fact."""
+    wanted = set() if citation.fact is None else {citation.fact}
+    numbers = [
+        number
+        for number, one in enumerate(claimed, 1)
+        if not one.absent and (wanted <= set(one.facts) if wanted else not one.facts)
+    ]
+    return {
+        **asdict(citation),
+        "root": cid_text(citation.root),
+        "publishers": list(citation.publishers),
+        "proofs": numbers,
+    }

@@ -242,6 +242,7 @@ def test_an_answer_as_json_says_who_signed_what_and_how_to_check_it(knows: Knows
     (cited,) = shown["citations"]
     assert (cited["start"], cited["end"], cited["text"], cited["fact"]) == (3, 9, "London", 1)
     assert cited["publishers"] == [CLINIC]
+    assert cited["proofs"] == [1]
     assert cited["url"] == GRAPH[1:-1].decode()
     assert shown["facts"][0]["text"] == "Ada Lovelace's place of birth is London."
     assert shown["proof"] == found.proof

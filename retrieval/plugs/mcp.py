@@ -10,6 +10,7 @@ through the policy and the cleaning that prompts go through.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, ParamSpec, TypeVar
@@ -26,13 +27,14 @@ from retrieval.plugs.mcp_shapes import Entity, FactLine, ProofPart, Proofs, Sear
 from retrieval.prompt.sentences import absences
 from retrieval.prompt.tokens import estimate
 from retrieval.proofs import root_of
-from retrieval.safety.cleaning import clean
+from retrieval.safety.cleaning import clean, visible
 from retrieval.service import BusyError, NotReadyError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from retrieval.model import Dropped, Fact
+    from retrieval.proofs import Proved
     from retrieval.service import Knowledge
 
 P = ParamSpec("P")
@@ -57,6 +59,8 @@ TEXT_MAX: Final = 400
 
 QUERY_MAX: Final = 2_000
 """Longest query of a proof that is shown, in characters."""
+
+_MARKUP: Final = re.compile(r"<[|/<]|\[/?[A-Z_]{2,}\]|[{]{2}|#{2}|```")
 
 PUBLISHERS_MAX: Final = 8
 """Most publishers of one fact that are named."""
@@ -95,6 +99,9 @@ def make_server(knowledge: Knowledge, name: str = "dkg") -> MCPServer[Any]:
     ):
         server.add_tool(_told(tool), title=title, annotations=READ_ONLY)
     server.resource("dkg://proofs/{id}/{number}", mime_type="application/vnd.ipld.car", title="A proof")(tools.car)
+    server.resource("dkg://proofs/{id}/{number}/query", mime_type="application/sparql-query", title="Its query")(
+        tools.query
+    )
     return server
 
 
@@ -126,7 +133,7 @@ class Tools:
             absent=list(absences(result.context)) if is_first else [],
             left_out=_counted(result.context.dropped) if is_first else {},
             notes=list(result.context.notes) if is_first else [],
-            rows=[list(row) for row in result.context.rows[:ITEMS_MAX]] if is_first else [],
+            rows=[[clean(cell) for cell in row] for row in result.context.rows[:ITEMS_MAX]] if is_first else [],
             proof=result.proof,
             next=None if end >= len(lines) else f"{result.proof}.{end}",
         )
@@ -190,21 +197,28 @@ class Tools:
             number=number,
             root=root_of(one),
             publisher=one.snapshot.publisher,
-            query=one.query if len(one.query) <= QUERY_MAX else "(long: see the resource)",
+            query=one.query if _is_plain(one.query) else None,
             facts=list(one.facts),
             car_bytes=len(made.car),
             uri=f"dkg://proofs/{proof}/{number}",
+            query_uri=f"dkg://proofs/{proof}/{number}/query",
         )
         following = number + 1 if number < len(claimed) else None
         return _given(Proofs(proof=part, parts=len(claimed), next=following))
 
+    async def query(self, id: str, number: str) -> str:  # noqa: A002 - as the template has it
+        """The query of a proof, for `dkg verify -f`. It quotes data as it is."""
+        return (await self._proved(id, number)).claimed.query
+
     async def car(self, id: str, number: str) -> bytes:  # noqa: A002 - as the template has it
         """A proof, as a CAR file."""
+        return (await self._proved(id, number)).car
+
+    async def _proved(self, name: str, number: str) -> Proved:
         try:
-            made = await _aside(lambda: self._knowledge.proof(id, int(number)))
+            return await _aside(lambda: self._knowledge.proof(name, int(number)))
         except (DkgError, ValueError) as error:
-            raise ResourceError(f"there is no such proof: {error}") from error
-        return made.car
+            raise ResourceError("there is no such proof, or it is not remembered any more") from error
 
 
 def _told(tool: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
@@ -268,6 +282,11 @@ def _fitting(lines: list[FactLine], start: int, tokens: int) -> tuple[list[FactL
             break
         end += 1
     return lines[start:end], end
+
+
+def _is_plain(query: str) -> bool:
+    """Whether a query may stand before a model: it is short, all of it is seen, and nothing is a model's markup."""
+    return len(query) <= QUERY_MAX and visible(query) == query and not _MARKUP.search(query)
 
 
 def _counted(dropped: Sequence[Dropped]) -> dict[str, int]:

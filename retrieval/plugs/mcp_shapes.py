@@ -76,12 +76,15 @@ class ProofPart(Shape):
     root: str
     """CID of the dataset: trust it if the chain says that it is the publisher's."""
     publisher: str
-    query: str
+    query: str | None
+    """The query; null where it is long or quotes data that is not shown to models: read `query_uri`."""
     facts: list[int]
     """Numbers of the facts that it proves."""
     car_bytes: int
     uri: str
     """The resource that is the proof itself, a CAR file."""
+    query_uri: str
+    """The resource that is the query, as it is."""
 
 
 class Proofs(Shape):

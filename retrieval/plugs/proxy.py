@@ -14,6 +14,7 @@ clients send go to the endpoint and nowhere else.
 from __future__ import annotations
 
 import json
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -66,15 +67,22 @@ SILENT_S: Final = 300.0
 AT_ONCE: Final = 64
 """Requests that are answered at a time."""
 
+_HOST: Final = re.compile(r"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
+Field = tuple[bytes, bytes]
+Told = list[Field]
+
 _HOP: Final = frozenset({
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-    "upgrade", "host",
+    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer",
+    b"transfer-encoding", b"upgrade", b"host",
 })  # fmt: skip
 """Header fields that are between two machines (RFC 9110, 7.6.1)."""
 
-_CHANGED: Final = frozenset({"content-length", "content-encoding", "accept-encoding", "content-type", "etag"})
+_CHANGED: Final = frozenset(
+    {b"content-length", b"content-encoding", b"accept-encoding", b"content-type", b"etag", b"expect"}
+)
 """Those that are of a body which is another one now."""
 
 
@@ -178,20 +186,19 @@ class Proxy:
         self, request: Request, asked: dict[str, Any], found: Result | None, failure: str | None
     ) -> Response:
         """The endpoint's answer to a question that has its facts."""
-        fields = [(name, value) for name, value in _fields(request) if name.lower() not in _CHANGED]
-        fields += [("Content-Type", "application/json"), ("Accept-Encoding", "identity")]
+        fields = [(name, value) for name, value in _fields(request) if name not in _CHANGED]
+        fields += [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
         body = json.dumps(asked, ensure_ascii=False).encode(errors="replace")
         try:
             answer = await self._send(request, fields, body)
         except httpx.HTTPError as error:
             return _silent(error)
-        told = {"DKG-Retrieval": "failed" if failure else "none" if found is None else "facts"}
+        told = [(b"dkg-retrieval", b"failed" if failure else b"none" if found is None else b"facts")]
         more = {"dkg": as_json(found.shown())} if found is not None else {"dkg": {"error": failure}} if failure else {}
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
             stream = Stream(_annotator(found), more)
-            return StreamingResponse(
-                _cited(answer, stream), answer.status_code, {**_kept(answer, _CHANGED), **told}, "text/event-stream"
-            )
+            made = StreamingResponse(_cited(answer, stream), answer.status_code, media_type="text/event-stream")
+            return _headed(made, answer, _CHANGED, told)
         try:
             data = await _whole(answer)
         except httpx.HTTPError as error:
@@ -201,10 +208,9 @@ class Proxy:
         return self._cited_whole(answer, data, found, more, told)
 
     def _cited_whole(
-        self, answer: httpx.Response, data: bytes, found: Result | None, more: dict[str, Any], told: dict[str, str]
+        self, answer: httpx.Response, data: bytes, found: Result | None, more: dict[str, Any], told: Told
     ) -> Response:
         """A whole answer with its citations; one that is no JSON object, or a refusal, as it came."""
-        headers = {**_kept(answer, _CHANGED - {"content-type"}), **told}
         if answer.status_code == 200:  # noqa: PLR2004 - OK
             try:
                 parsed = json.loads(data)
@@ -213,7 +219,7 @@ class Proxy:
             if isinstance(parsed, dict):
                 changed = annotated(parsed, _annotator(found), more)
                 data = json.dumps(changed, ensure_ascii=False).encode(errors="replace")
-        return Response(data, answer.status_code, headers)
+        return _headed(Response(data, answer.status_code), answer, _CHANGED - {b"content-type"}, told)
 
     # --- all else --------------------------------------------------------------------------------------------------
 
@@ -226,7 +232,7 @@ class Proxy:
             answer = await self._send(request, _fields(request), request.stream())
         except httpx.HTTPError as error:
             return _silent(error)
-        return StreamingResponse(_raw(answer), answer.status_code, _kept(answer, frozenset()))
+        return _headed(StreamingResponse(_raw(answer), answer.status_code), answer, frozenset(), [])
 
     async def proofs(self, request: Request) -> Response:
         """What the proofs of an answer are, and how to check them."""
@@ -256,30 +262,37 @@ class Proxy:
 
     def _refused(self, request: Request) -> Response | None:
         hosts = self._settings.hosts
-        if hosts is None or (request.url.hostname or "").lower() in hosts:
+        found = _HOST.fullmatch(request.headers.get("host", ""))
+        if hosts is None or (found is not None and found[1].strip("[]").lower() in hosts):
             return None
         return _error(421, "this proxy does not answer by the name in the Host header", "host_refused")
 
-    async def _send(self, request: Request, fields: list[tuple[str, str]], body: Any) -> httpx.Response:  # noqa: ANN401
+    async def _send(self, request: Request, fields: list[Field], body: Any) -> httpx.Response:  # noqa: ANN401
         client = self._client
         if client is None:
             raise RuntimeError("the application was not started: its lifespan makes the connections")
         path = request.scope.get("raw_path") or request.scope["path"].encode()
         query = request.scope["query_string"]
         base = httpx.URL(self._settings.base)
+        if not path.isascii() or not query.isascii():
+            raise httpx.UnsupportedProtocol("the path has bytes that no URL has")
         target = base.copy_with(raw_path=base.raw_path.rstrip(b"/") + path + (b"?" + query if query else b""))
-        made = client.build_request(request.method, target, headers=fields, content=body)
+        made = client.build_request(request.method, target, headers=httpx.Headers(fields), content=body)
         return await client.send(made, stream=True)
 
 
-def _fields(request: Request) -> list[tuple[str, str]]:
-    named = {one.strip().lower() for one in request.headers.get("connection", "").split(",")}
-    return [(name, value) for name, value in request.headers.items() if name.lower() not in _HOP | named]
+def _fields(request: Request) -> list[Field]:
+    """Header fields that go on to the endpoint, as the bytes they are."""
+    named = {one.strip().lower().encode("latin-1") for one in request.headers.get("connection", "").split(",")}
+    return [(name, value) for name, value in request.headers.raw if name not in _HOP | named]
 
 
-def _kept(answer: httpx.Response, without: frozenset[str]) -> dict[str, str]:
-    """Header fields of an answer that go on to the client; those that are there twice become one."""
-    return {name: value for name, value in answer.headers.items() if name.lower() not in _HOP | without}
+def _headed(response: Response, answer: httpx.Response, without: frozenset[bytes], told: Told) -> Response:
+    """A response with the header fields of the endpoint's answer, as the bytes they are, and with ours."""
+    kept = [(name.lower(), value) for name, value in answer.headers.raw]
+    response.raw_headers += [(name, value) for name, value in kept if name not in _HOP | without]
+    response.raw_headers += told
+    return response
 
 
 async def _body(request: Request) -> bytes:

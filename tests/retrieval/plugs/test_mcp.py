@@ -190,3 +190,21 @@ def test_a_store_that_fails_is_told_without_its_place() -> None:
         text = refusal(knowledge, "get_entity", iri=FLEMING)
     assert "secret" not in text
     assert "not the same as nothing" in text
+
+
+def test_a_query_that_quotes_markup_of_models_is_a_resource_alone(tmp_path: Path) -> None:
+    with world(tmp_path, f'<{FLEMING}> <https://example.org/note> "a ## b" .') as made:
+        given = {"subject": FLEMING, "predicate": "https://example.org/note", "object": '"a ## b"'}
+        checked = call(made.knowledge, "verify_fact", **given)
+        part = call(made.knowledge, "get_proof", proof=checked["proof"])["proof"]
+        assert part["query"] is None
+
+        async def run() -> tuple[str, bytes]:
+            async with Client(make_server(made.knowledge)) as client:
+                (query,) = (await client.read_resource(part["query_uri"])).contents
+                (car,) = (await client.read_resource(part["uri"])).contents
+                return query.text, base64.b64decode(car.blob)  # type: ignore[union-attr]
+
+        query, car = anyio.run(run)
+        assert dkg.verify(car, query, made.root) is not None
+        assert "a ## b" in query

@@ -175,6 +175,16 @@ def test_what_is_no_question_goes_through_untouched(client: httpx.Client, endpoi
     assert endpoint.asked[-1] == asked
 
 
+def test_header_fields_go_through_as_the_bytes_they_are(client: httpx.Client, endpoint: Endpoint) -> None:
+    odd = "caf\u00e9".encode("latin-1")
+    answer = client.get("/v1/models", headers=[(b"X-Odd", odd), (b"Connection", b"X-Hop"), (b"X-Hop", b"1")])
+    assert answer.status_code == 200
+    assert endpoint.headers[-1]["x-odd"] == odd.decode("latin-1")
+    assert "x-hop" not in endpoint.headers[-1]
+    for host in ("[", "a b", "", "127.0.0.1.evil.example"):
+        assert client.get("/v1/models", headers={"Host": host}).status_code in {400, 421}
+
+
 def test_a_refusal_of_the_endpoint_comes_back_as_it_is(shared: World) -> None:
     with proxied(shared.knowledge, Endpoint(status=404)) as client:
         answer = client.post("/v1/chat/completions", json=ASKED)

@@ -27,7 +27,7 @@ from bench.report import Row
 from bench.retrieval.pathquestion import distracting, folder, knowledge, lines, questions, spoken, statement
 from bench.retrieval.paths import Bench, embedder_here
 from bench.retrieval.scanner import interval
-from retrieval.ask import NOT_KNOWN, answer_from
+from retrieval.ask import NOT_KNOWN, AnsweredBy, answer_from
 from retrieval.llm import LocalModel
 from retrieval.model import Candidate, Context, Statement
 from retrieval.pipeline import Budget
@@ -78,7 +78,7 @@ class Scores:
     wrong_but_cited: float
     """Percent of all answers that are wrong and cite some fact."""
     unasked: float
-    """Percent that were answered without the model: absence, or nothing found."""
+    """Percent that were answered without the model, as nothing was found or it is provably not there."""
     facts: float
     prompt_tokens: float
     seconds: float
@@ -181,7 +181,7 @@ def _answer(model: LocalModel, context: Context, profile: Profile) -> Answer:
     if context.facts or context.absent or context.notes:
         return answer
     reply = model.answer(pack(context, profile, count=model.count, window=model.window).prompt)
-    return replace(answer, answer=reply.text, prompt_tokens=reply.prompt_tokens or 0)
+    return replace(answer, answer=reply.text, by=AnsweredBy.MODEL, prompt_tokens=reply.prompt_tokens or 0)
 
 
 def _judged(one: Asked, answer: Answer, seconds: float) -> dict[str, Any]:

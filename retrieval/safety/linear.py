@@ -6,6 +6,7 @@ train` writes. The model is small on purpose: it is asked of every text of every
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 from itertools import pairwise
@@ -96,6 +97,9 @@ def _weights() -> memoryview:
 
 
 def score(sentence: str) -> float:
-    """Log-odds that a sentence is something to do; below zero for what is data."""
+    """Log-odds that a sentence is something to do; below zero for what is data. One word is no sentence."""
+    if " " not in sentence.strip():
+        return -math.inf
     weights = _weights()
-    return sum(weights[at] for at in buckets(sentence)) / SCALE
+    found = buckets(sentence)
+    return sum(weights[at] for at in found) / SCALE if found else -math.inf

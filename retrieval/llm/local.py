@@ -94,7 +94,7 @@ class LocalModel:
 
     def stream(self, prompt: Prompt, *, deadline_s: float = DEADLINE_S) -> Iterator[str]:
         """See `Model.stream`."""
-        return self._run(prompt, deadline_s).pieces()
+        yield from self._run(prompt, deadline_s).pieces()
 
     def close(self) -> None:
         """See `Model.close`. Whoever waits for an answer gets an error."""

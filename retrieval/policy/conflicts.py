@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from dkg.values import NUMERIC, value_of
 from retrieval.model import Candidate, Fact
 from retrieval.reading import Reader
+from retrieval.reading_ranges import FAULTS
 from retrieval.safety.terms import literal
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class Conflicts:
     def sides(self, subject: bytes, predicate: bytes) -> list[Side]:
         """The values that are stated, the best supported first. What the policy drops for itself is not among them.
 
-        Publishers of weight 0 are heard only where no other says anything.
+        Publishers of weight 0 are heard only where no other says anything. Raises what reading raises where the
+        dataset of a publisher of weight cannot be read: what it says could decide.
         """
         heavy = [one for one in self._single if self._weight(one) > 0]
         light = [one for one in self._single if self._weight(one) == 0]
@@ -92,7 +94,12 @@ class Conflicts:
         statements: dict[Statement, None] = {}
         many: set[str] = set()
         for one in publishers:
-            stated = self._single[one].about(subject, predicate, most=VALUES_MAX + 1)
+            try:
+                stated = self._single[one].about(subject, predicate, most=VALUES_MAX + 1)
+            except FAULTS:
+                if self._weight(one) > 0:
+                    raise
+                continue  # it would have counted for nothing
             if len(stated) > VALUES_MAX:
                 many.add(one)
             statements.update((fact.statement, None) for fact in stated[:VALUES_MAX])

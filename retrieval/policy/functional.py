@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from retrieval.reading import Reader
+from retrieval.reading_ranges import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +49,10 @@ class Functional:
         with self._lock:
             if key in self._found:
                 return self._found[key]
-        says = self._measured(predicate, Reader([snapshot]))
+        try:
+            says = self._measured(predicate, Reader([snapshot]))
+        except FAULTS:
+            return None  # who cannot be read has no say, this time
         with self._lock:
             if len(self._found) >= CACHED_MAX:
                 self._found.clear()

@@ -46,7 +46,8 @@ class Policy:
         """What may enter a prompt, in order, and what may not and why. `now`: seconds since 1970.
 
         A value that wins a conflict is among them even where nobody proposed it. Labels are facts too: screen them.
-        Raises what `Reader.about` raises: a conflict that cannot be looked up is not settled.
+        A conflict about which a publisher of weight cannot be read is not settled, and its facts are dropped. Raises
+        what `Reader.about` raises where classes of `unwanted` or of shapes cannot be looked up.
         """
         kept, dropped = Screening(self.document, self._functional, reader, now).run(facts)
         kept, over = self.cap(kept)

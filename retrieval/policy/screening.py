@@ -22,7 +22,8 @@ from retrieval.model import Claim, Dropped, Fact, Reason, Why
 from retrieval.policy.conflicts import Conflicts
 from retrieval.policy.patterns import found
 from retrieval.policy.shapes import TYPE, violated
-from retrieval.reading import narrowed, noted, scored
+from retrieval.reading import Reader, narrowed, noted, scored
+from retrieval.reading_ranges import FAULTS
 from retrieval.safety import clean, looks_like_instruction
 from retrieval.safety.terms import texts_of
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from retrieval.policy.document import Document
     from retrieval.policy.functional import Functional
     from retrieval.policy.shapes import Shape
-    from retrieval.reading import Reader
 
 FUTURE_SECONDS: Final = 900
 """How far the chain's clock may be ahead of ours before a time is taken for wrong, in seconds."""
@@ -54,12 +54,12 @@ class Screening:
     def __init__(self, document: Document, functional: Functional | None, reader: Reader, now: int) -> None:
         self._document = document
         self._functional = functional
-        self._reader = reader
         self._now = now
         self._snapshots = [one for one in reader.snapshots if self._counts(one)]
+        self._reader = Reader(self._snapshots)  # so that a dataset that does not count cannot make reading fail
         self._types: dict[tuple[bytes, bytes], bool] = {}
         self._is_functional: dict[bytes, bool] = {}
-        self._conflicts = Conflicts(reader, self.weight, self._allowed, self._snapshots)
+        self._conflicts = Conflicts(self._reader, self.weight, self._allowed, self._snapshots)
 
     def weight(self, publisher: str) -> Fraction:
         """A publisher's weight."""
@@ -190,7 +190,10 @@ class Screening:
 
     def _settled(self, subject: bytes, predicate: bytes) -> _Settled:
         """What stays of the values that a property of a subject has."""
-        sides = self._conflicts.sides(subject, predicate)
+        try:
+            sides = self._conflicts.sides(subject, predicate)
+        except FAULTS:
+            return _Settled([], [], "not all that publishers of weight say of it can be read, so nothing decides")
         if len(sides) == 1:
             return _Settled(list(sides[0].facts), [], "publishers of more weight say otherwise")
         rule = self._document.conflicts

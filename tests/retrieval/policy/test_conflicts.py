@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
+from dkg.pages import MemoryPageStore, StoredPages
 from retrieval.model import Candidate, Reason, Statement
 from retrieval.policy import Policy
 from retrieval.policy.conflicts import VALUES_MAX
 from retrieval.policy.screening import SIDES_MAX
 from retrieval.reading import Reader
 from tests.retrieval.policy.world import ANN, BOB, CAT, EVE, MAL, NOW, iri, objects, reasons, says, screened
+
+if TYPE_CHECKING:
+    from retrieval.model import Snapshot
 
 BORN = "functional: ['http://e/born']\n"
 
@@ -144,6 +151,32 @@ def test_properties_that_may_have_many_values_do_not_conflict() -> None:
     kept, dropped, _ = screened(BORN, says(ANN, ":x :child :a"), says(EVE, ":x :child :b"))
     assert len(kept) == 2
     assert not dropped
+
+
+def broken(snapshot: Snapshot) -> Snapshot:
+    """A dataset whose pages are lost."""
+    return replace(snapshot, pages=StoredPages(MemoryPageStore()))
+
+
+def test_a_publisher_who_does_not_count_and_cannot_be_read_stops_nothing() -> None:
+    good = says(ANN, ":x :born :rome ; a :Person"), says(BOB, ":x :born :rome")
+    bad = broken(says(EVE, ":x :born :oslo"))
+    facts = Reader(good).about(iri("x"), most=9)
+    for people in (f"publishers: {{deny: ['{EVE}']}}", f"publishers: {{weight: {{'{EVE}': 0}}}}"):
+        policy = Policy.from_yaml(BORN + people + "\nconflicts: both")
+        kept, dropped = policy.screen(facts, Reader([*good, bad]), NOW)
+        assert len(kept) == 2
+        assert not dropped
+
+
+def test_a_conflict_about_which_a_publisher_of_weight_cannot_be_read_is_not_settled() -> None:
+    good = says(ANN, ":x :born :rome ; :likes :tea")
+    facts = Reader([good]).about(iri("x"), most=9)
+    reader = Reader([good, broken(says(EVE, ":x :born :oslo"))])
+    kept, dropped = Policy.from_yaml(BORN).screen(facts, reader, NOW)
+    assert objects(kept) == [iri("tea")]
+    assert [one.reason for one in dropped] == [Reason.CONFLICT]
+    assert "can be read" in dropped[0].detail
 
 
 DETECT = "functional: {detect: {single: 0.9, subjects: 10}}\n"

@@ -98,7 +98,8 @@ def test_the_longest_questions_are_answered_in_bounded_time(shared: Knowledge, q
 )
 def test_a_language_that_nothing_knows_finds_nothing_and_says_so(shared: Knowledge, question: str) -> None:
     context = found(shared, question)
-    assert context.facts == context.absent == ()
+    assert not context.facts
+    assert not context.absent
     assert "names nothing that the data knows" in context.notes[0]
     assert context.notes[-1] == "nothing was found that answers the question"
 

@@ -6,9 +6,9 @@
 numbered (`retrieval.prompt`); the answer comes back with `annotations` of the kind `url_citation` and a member `dkg`
 with everything that was found. `GET /v1/proofs/...` are the proofs (`retrieval.http`). All else is handed on untouched.
 
-Whoever can reach the proxy can use the endpoint behind it, so it listens at loopback unless it is told otherwise, takes
-JSON alone (a web page cannot send that without being asked for leave), and answers by loopback's names alone. Keys that
-clients send go to the endpoint and nowhere else.
+Whoever can reach the proxy can use the endpoint behind it, so it listens at loopback unless it is told otherwise,
+answers by loopback's names alone, and refuses what web pages of other machines send, whatever the endpoint would let
+them do: they would read facts. Keys that clients send go to the endpoint and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import anyio
 import anyio.to_thread
@@ -229,7 +229,8 @@ class Proxy:
         if refused is not None:
             return refused
         try:
-            answer = await self._send(request, _fields(request), request.stream())
+            body = request.stream() if _has_body(request) else None
+            answer = await self._send(request, _fields(request), body)
         except httpx.HTTPError as error:
             return _silent(error)
         return _headed(StreamingResponse(_raw(answer), answer.status_code), answer, frozenset(), [])
@@ -262,23 +263,54 @@ class Proxy:
 
     def _refused(self, request: Request) -> Response | None:
         hosts = self._settings.hosts
-        found = _HOST.fullmatch(request.headers.get("host", ""))
-        if hosts is None or (found is not None and found[1].strip("[]").lower() in hosts):
-            return None
-        return _error(421, "this proxy does not answer by the name in the Host header", "host_refused")
+        name = _name_of(request.headers.get("host", ""))
+        if hosts is not None and name not in hosts:
+            return _error(421, "this proxy does not answer by the name in the Host header", "host_refused")
+        is_foreign = request.headers.get("sec-fetch-site") == "cross-site"
+        for origin in request.headers.getlist("origin"):
+            scheme, _, host = origin.partition("://")
+            page = _name_of(host)
+            is_foreign |= scheme not in {"http", "https"} or page is None or page not in (hosts or {name})
+        if is_foreign:
+            return _error(403, "web pages of other machines may not use this proxy", "origin_refused")
+        path, query = _target_of(request)
+        if not path.isascii() or not query.isascii() or b"#" in path + query:
+            return _error(400, "the path has bytes that no path of a URL has", "path_refused")
+        if {b".", b".."} & set(unquote_to_bytes(path).replace(b"\\", b"/").split(b"/")):
+            return _error(400, "the path has parts that are . or .., which lead to other paths", "path_refused")
+        return None
 
     async def _send(self, request: Request, fields: list[Field], body: Any) -> httpx.Response:  # noqa: ANN401
         client = self._client
         if client is None:
             raise RuntimeError("the application was not started: its lifespan makes the connections")
-        path = request.scope.get("raw_path") or request.scope["path"].encode()
-        query = request.scope["query_string"]
+        path, query = _target_of(request)
         base = httpx.URL(self._settings.base)
-        if not path.isascii() or not query.isascii():
-            raise httpx.UnsupportedProtocol("the path has bytes that no URL has")
         target = base.copy_with(raw_path=base.raw_path.rstrip(b"/") + path + (b"?" + query if query else b""))
-        made = client.build_request(request.method, target, headers=httpx.Headers(fields), content=body)
+        made = httpx.Request(  # `client.build_request` would add fields of its own, such as what it can decode
+            request.method,
+            target,
+            headers=httpx.Headers(fields),
+            content=body,
+            extensions={"timeout": client.timeout.as_dict()},
+        )
         return await client.send(made, stream=True)
+
+
+def _name_of(host: str) -> str | None:
+    """The name in a Host header, or after the scheme of an origin; None if there is none."""
+    found = _HOST.fullmatch(host)
+    return None if found is None else found[1].strip("[]").lower()
+
+
+def _target_of(request: Request) -> tuple[bytes, bytes]:
+    """Path and query, as they were sent."""
+    return request.scope.get("raw_path") or request.scope["path"].encode(), request.scope["query_string"]
+
+
+def _has_body(request: Request) -> bool:
+    """Whether a body comes (RFC 9112, 6.3). One that is sent without need confuses servers that expect none."""
+    return "content-length" in request.headers or "transfer-encoding" in request.headers
 
 
 def _fields(request: Request) -> list[Field]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,7 @@ class Endpoint:
         return Starlette(
             routes=[
                 Route("/v1/chat/completions", self.chat, methods=["POST"]),
-                Route("/{path:path}", self.other, methods=["GET", "POST", "DELETE"]),
+                Route("/{path:path}", self.other, methods=["GET", "POST", "DELETE", "OPTIONS"]),
             ]
         )
 
@@ -209,6 +210,52 @@ def test_what_a_web_page_or_a_broken_client_sends_is_refused(
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == code
     assert len(endpoint.asked) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("POST", "/v1/chat/completions", {"Origin": "https://evil.example"}),
+        ("POST", "/v1/chat/completions", {"Origin": "null"}),
+        ("POST", "/v1/chat/completions", {"Origin": "http://127.0.0.1.evil.example"}),
+        ("POST", "/v1/completions", {"Origin": "https://evil.example", "Content-Type": "text/plain"}),
+        ("OPTIONS", "/v1/chat/completions", {"Origin": "https://evil.example"}),
+        ("GET", "/v1/models", {"Sec-Fetch-Site": "cross-site"}),
+    ],
+)  # fmt: skip
+def test_a_web_page_of_another_machine_gets_no_fact_whatever_the_endpoint_allows(
+    client: httpx.Client, endpoint: Endpoint, method: str, path: str, headers: dict[str, str]
+) -> None:
+    before = len(endpoint.asked), len(endpoint.paths)
+    answer = client.request(method, path, content=json.dumps(ASKED), headers=headers)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "origin_refused"
+    assert (len(endpoint.asked), len(endpoint.paths)) == before
+    local = client.post("/v1/chat/completions", json=ASKED, headers={"Origin": "http://localhost:3000"})
+    assert local.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/../../admin", "/%2e%2e/admin", "/v1/x/..%2f..%2f../admin", "/v1/.%5c../a"])
+def test_no_path_leads_out_of_the_endpoint(client: httpx.Client, endpoint: Endpoint, path: str) -> None:
+    before = len(endpoint.paths)
+    host, _, port = str(client.base_url.netloc.decode()).partition(":")
+    with socket.create_connection((host, int(port))) as raw:
+        raw.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: raw.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"path_refused" in answer
+    assert len(endpoint.paths) == before
+
+
+def test_a_request_goes_on_without_a_body_or_fields_that_it_did_not_have(
+    client: httpx.Client, endpoint: Endpoint
+) -> None:
+    host, _, port = str(client.base_url.netloc.decode()).partition(":")
+    with socket.create_connection((host, int(port))) as raw:
+        raw.sendall(f"GET /v1/models HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: raw.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert endpoint.headers[-1].keys() <= {"host", "connection"}  # no chunks, and no encoding that it cannot read
 
 
 def test_a_request_at_the_limit_and_one_past_it(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

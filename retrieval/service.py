@@ -53,6 +53,9 @@ KEPT: Final = 256
 OTHERS: Final = 5
 """What is stated instead of a fact that is not: at most so many."""
 
+EXCLUDED_TOLD: Final = 8
+"""Publishers that one error names."""
+
 DROPPED_KEPT: Final = 100
 """Of what an answer left out, how much is remembered with it."""
 
@@ -73,6 +76,14 @@ class BusyError(StoreError):
 
 class NotReadyError(StoreError):
     """The index is still being built."""
+
+
+class NothingReadError(StoreError):
+    """No publisher can be read: nothing is known, which is not the same as nothing."""
+
+
+class PolicyLostError(StoreError):
+    """The trust policy cannot be used any more. Its file is not named to whoever asks."""
 
 
 class NoModelError(InputError):
@@ -149,7 +160,7 @@ class Knowledge:
     def retrieve(self, question: str, tokens: int = TOKENS) -> Result:
         """What answers a question, in so many tokens. Raises `InputError` for a question that is none, or refused.
 
-        Raises `BusyError`, `NotReadyError`, and what reading pages raises.
+        Raises `BusyError`, `NotReadyError`, `NothingReadError`, `PolicyLostError`, and what reading pages raises.
         """
         with self._turn() as state:
             context = self._found(state, question, tokens)
@@ -260,7 +271,9 @@ class Knowledge:
 
     def follow(self) -> bool:
         """Let the index be of the newest datasets; whether it was not. Raises what reading pages raises."""
-        snapshots, _ = self._heads()
+        snapshots, excluded = self._heads()
+        if not snapshots and any(one.failed for one in excluded):
+            raise NothingReadError("no publisher can be read: the index stays as it is")
         with self._turns:
             moved = self._following.follow(snapshots)
         with self._news:
@@ -296,12 +309,14 @@ class Knowledge:
         """The state of now, while it is the turn of whoever asks."""
         if self._follows and not self.ready:
             raise NotReadyError("the index is being built: nothing can be looked up yet")
-        policy = self._policy()
+        policy = self._policy_of_now()
         if self._follows:
             self._catch_up(self._heads()[0])
         with self._reading():
             snapshots, excluded = self._heads()
             notes = [f"nothing is read of {one.publisher}: {one.reason}" for one in excluded]
+            if not snapshots and any(one.failed for one in excluded):
+                raise NothingReadError("; ".join(notes[:EXCLUDED_TOLD]))
             if not self._follows:
                 self._following.follow(snapshots)
             elif self._following.roots != roots_of(snapshots):
@@ -310,6 +325,13 @@ class Knowledge:
             if index is None:
                 raise NotReadyError("the index is being built anew: nothing can be looked up yet")
             yield State(Reader(snapshots), index, policy, int(self._now()), tuple(notes))
+
+    def _policy_of_now(self) -> Policy:
+        """The policy; without the one that is wanted nothing is answered."""
+        try:
+            return self._policy()
+        except InputError as error:
+            raise PolicyLostError("the trust policy cannot be read, and nothing is answered without it") from error
 
     def _catch_up(self, snapshots: Sequence[Snapshot]) -> None:
         """Wait for the index if it is behind, but not for long."""

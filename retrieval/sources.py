@@ -97,6 +97,8 @@ class Excluded(NamedTuple):
 
     publisher: str
     reason: str
+    failed: bool = False
+    """Whether it is not known what the publisher says: the chain or the node fails, or shows what is no proof."""
 
 
 def current(
@@ -109,7 +111,8 @@ def current(
         try:
             snapshots.append(anchored(client, store, final=final, max_age=max_age))
         except (ProofError, StoreError) as error:
-            excluded.append(Excluded(client.publisher.did, str(error)))
+            failed = not isinstance(error, RevokedError)
+            excluded.append(Excluded(client.publisher.did, str(error), failed))
     return snapshots, excluded
 
 
@@ -146,10 +149,9 @@ class _EitherPages(Pages):
             return self._second.page(cid)
 
 
-def _counted(snapshot: Snapshot | None, batch: list[Quad]) -> list[Quad]:
+def _counted(snapshot: Snapshot, batch: list[Quad]) -> list[Quad]:
     """The quads in graphs that count."""
-    only = snapshot.only if snapshot else None
-    return batch if only is None else [quad for quad in batch if quad[3].startswith(only)]
+    return [quad for quad in batch if snapshot.counts(quad[3])]
 
 
 def _own(publisher: Publisher) -> bytes:

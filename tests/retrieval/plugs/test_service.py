@@ -10,13 +10,24 @@ import pytest
 
 import dkg
 from dkg.errors import InputError, RdfError, StoreError
-from retrieval import service
+from retrieval import service, sources
 from retrieval.limits import TOKENS_MAX, TOKENS_MIN
 from retrieval.model import LOCAL, Claim, Snapshot
 from retrieval.opening import PolicyFile, following
 from retrieval.policy import PolicyError
 from retrieval.proofs import claims
-from retrieval.service import BusyError, Knowledge, NoModelError, NotReadyError, UnknownProofError, Waits, term_of_text
+from retrieval.service import (
+    BusyError,
+    Knowledge,
+    NoModelError,
+    NothingReadError,
+    NotReadyError,
+    PolicyLostError,
+    UnknownProofError,
+    Waits,
+    term_of_text,
+)
+from retrieval.sources import Excluded
 from tests.retrieval.plugs.world import CURIE, DISCOVERED, FACTS, FLEMING, PENICILLIN, RADIUM, world
 
 if TYPE_CHECKING:
@@ -108,13 +119,29 @@ def test_a_policy_file_that_breaks_stops_answers_and_is_not_ignored(tmp_path: Pa
         made.knowledge.retrieve(QUESTION)
         for broken in (b"version: [", b"\xff"):
             file.write_bytes(broken)
-            with pytest.raises(InputError):
+            with pytest.raises(PolicyLostError, match="policy"):
                 made.knowledge.retrieve(QUESTION)
         file.unlink()
-        with pytest.raises(InputError, match="policy"):
+        with pytest.raises(PolicyLostError) as told:  # no fault of whoever asks, who is not told where it was
             made.knowledge.retrieve(QUESTION)
+        assert str(tmp_path) not in str(told.value)
     with pytest.raises((PolicyError, InputError)):
         PolicyFile(str(file))
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_where_no_publisher_can_be_read_nothing_is_said_to_be_nothing(here: World, failed: bool) -> None:  # noqa: FBT001
+    excluded = [Excluded("did:x", "the chain does not answer", failed)]
+    with Knowledge(lambda: ([], excluded)) as knowledge:
+        if failed:
+            for ask in (knowledge.retrieve, knowledge.chat, knowledge.about):
+                with pytest.raises(NothingReadError, match="the chain does not answer"):
+                    ask("urn:x")
+        else:
+            assert knowledge.retrieve(QUESTION).context.notes[-1].endswith("the chain does not answer")
+    snapshot = sources.local(here.store, here.root)
+    with Knowledge(lambda: ([snapshot], excluded)) as knowledge:
+        assert knowledge.retrieve(QUESTION).context.facts  # one that fails stops no other
 
 
 # --- many at once --------------------------------------------------------------------------------------------------

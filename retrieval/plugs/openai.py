@@ -38,6 +38,12 @@ _NONE: Final = "The verified knowledge graph was asked about this, and has no fa
 
 DONE: Final = b"[DONE]"
 
+_MARKS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+"""What ends an event of a stream."""
+
+_MARK_BYTES: Final = 3
+"""How many bytes of such an end may have come before."""
+
 Annotate: TypeAlias = "Callable[[str], list[Json]]"
 """The annotations of an answer's text."""
 
@@ -168,14 +174,23 @@ class Stream:
 
     def feed(self, data: bytes) -> bytes:
         """What goes out for bytes that came in. Raises `LimitError` for an event without an end."""
-        *events, self._rest = _split(self._rest + data)
+        seen = len(self._rest)
+        self._rest += data
+        if not any(mark in self._rest[max(0, seen - _MARK_BYTES) :] for mark in _MARKS):
+            events: list[bytes] = []  # what was looked through is not again, however small the parts are
+        else:
+            *events, self._rest = _split(self._rest)
         if len(self._rest) > EVENT_BYTES_MAX:
             raise LimitError(f"an event of the stream has more than {EVENT_BYTES_MAX} bytes")
         return b"".join(b"".join(self._event(one)) for one in events)
 
     def end(self) -> bytes:
         """What goes out after the last byte."""
-        return b"".join(self._event(self._rest)) if self._rest.strip() else self._rest
+        last = b"".join(self._event(self._rest)) if self._rest.strip() else self._rest
+        unended = sorted(self._texts.keys() - self._done)  # answers whose endpoint stops without saying that it does
+        if unended and last.strip():
+            last += b"\n\n"
+        return last + b"".join(map(self._citations, unended))
 
     def _event(self, event: bytes) -> Iterator[bytes]:
         data = _data_of(event)
@@ -215,7 +230,9 @@ class Stream:
 
     def _citations(self, index: int) -> bytes:
         self._done.add(index)
-        found = self.annotate("".join(self._texts.get(index, [])))
+        text = "".join(self._texts.get(index, []))
+        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # pairs that were cut in two
+        found = self.annotate(whole)
         return self._piece([{"index": index, "delta": {"annotations": found}, "finish_reason": None}])
 
     def _leftover(self) -> Iterator[bytes]:
@@ -234,7 +251,7 @@ def _split(data: bytes) -> list[bytes]:
     """Events, each with the blank line that ends it, and what is after the last of them."""
     found: list[bytes] = []
     while True:
-        ends = [at + len(mark) for mark in (b"\n\n", b"\r\n\r\n", b"\r\r") if (at := data.find(mark)) >= 0]
+        ends = [at + len(mark) for mark in _MARKS if (at := data.find(mark)) >= 0]
         if not ends:
             return [*found, data]
         found.append(data[: min(ends)])

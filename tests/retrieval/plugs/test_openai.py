@@ -179,6 +179,36 @@ def test_an_answer_without_words_still_tells_what_was_found() -> None:
     assert found[-1] == "[DONE]"
 
 
+def test_a_character_that_is_cut_in_two_moves_no_citation() -> None:
+    stream = Stream(cite, MORE)
+    out = stream.feed(piece("\ud83d") + piece("\ude00 Fleming") + piece(finish_reason="stop")) + stream.end()
+    told = next(one for one in pieces(out) if one["choices"][0]["delta"].get("annotations"))
+    cited = told["choices"][0]["delta"]["annotations"][0]["url_citation"]
+    assert (cited["end_index"], cited["title"]) == (len("\U0001f600 Fleming"), "\U0001f600 Fleming")
+
+
+@pytest.mark.parametrize("last", [b"", b": a comment", piece("er.").rstrip(b"\n")])
+def test_an_endpoint_that_stops_without_saying_so_still_gets_its_citations(last: bytes) -> None:
+    stream = Stream(cite, MORE)
+    found = pieces(stream.feed(piece("It was h") + last) + stream.end())
+    assert found[-1]["choices"][0]["delta"]["annotations"]
+    assert found[-1]["dkg"] == MORE["dkg"]
+
+
+def test_an_event_in_many_small_parts_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    real = openai._split
+
+    def split(data: bytes) -> list[bytes]:
+        looked.append(len(data))
+        return real(data)
+
+    monkeypatch.setattr(openai, "_split", split)
+    stream, event = Stream(cite, MORE), piece("a" * 5_000)
+    out = b"".join(stream.feed(event[at : at + 1]) for at in range(len(event)))
+    assert (out, looked) == (event, [len(event)])
+
+
 def test_an_event_without_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openai, "EVENT_BYTES_MAX", 100)
     assert Stream(cite, {}).feed(b"x" * 100) == b""

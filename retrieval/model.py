@@ -15,13 +15,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from dkg.pages import Pages
 
 LOCAL = "local"
 """Who says what stands in a store of one's own, which nobody signed."""
+
+ASIDE: Final = (b"#provenance>", b"#items>")
+"""How the names of graphs end that are about assets and say nothing of the world (docs/assets.md): who published one,
+under which licence, where its items are from. Retrieval leaves them out; SPARQL elsewhere asks and proves them."""
+
+
+def is_aside(graph: bytes) -> bool:
+    """Whether a graph, as a term, is about an asset."""
+    return graph.endswith(ASIDE)
 
 
 class Claim(StrEnum):
@@ -70,6 +79,10 @@ class Snapshot:
     only: bytes | None = None
     """What the names of the publisher's own graphs begin with, as terms. Quads in other graphs are not read: nobody
     speaks in another's name (DESIGN, section 5). None where all graphs count."""
+
+    def counts(self, graph: bytes) -> bool:
+        """Whether what stands in a graph is read: it is the publisher's own, and not about an asset."""
+        return (self.only is None or graph.startswith(self.only)) and not is_aside(graph)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,5 +223,8 @@ class Context:
     """The answer set of an aggregate or list question, as terms, from a verified query; empty otherwise."""
     query: str | None = None
     """That query."""
+    lines: tuple[str, ...] = ()
+    """The same answer in sentences, for prompts: made from verified rows, verified labels and the words of templates,
+    with all text from the graph cleaned. Empty where there is no such answer, or a name in it may not be shown."""
     labels: dict[bytes, str] = field(default_factory=dict)
     """Verified labels of the terms of the facts, for sentences; a term without one is shown by its IRI's last part."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dkg.page import cid_text
 from dkg.proof import prove
-from retrieval.model import AbsentKind
+from retrieval.model import ASIDE, AbsentKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,10 +119,11 @@ def _ask(absent: Absent, snapshot: Snapshot) -> str:
 
 
 def _own(snapshot: Snapshot) -> str:
-    """The condition that a graph is the publisher's own, where its dataset has others."""
-    if snapshot.only is None:
-        return ""
-    return f' FILTER (STRSTARTS(STR(?g), "{snapshot.only[1:].decode()}"))'
+    """The condition that a graph counts (`Snapshot.counts`)."""
+    counts = [f'!STRENDS(STR(?g), "{end[:-1].decode()}")' for end in ASIDE]
+    if snapshot.only is not None:
+        counts.insert(0, f'STRSTARTS(STR(?g), "{snapshot.only[1:].decode()}")')
+    return f" FILTER ({' && '.join(counts)})"
 
 
 def describe(claimed: Claimed, number: int) -> dict[str, Any]:

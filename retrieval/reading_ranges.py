@@ -2,7 +2,7 @@
 
 Every page is checked against its CID, and every child against what its parent says of it (`dkg.pages`, `dkg.scan`).
 A key that is no quad in normal form is ignored, as in evaluation. All work is bounded by what is asked for, whatever
-the dataset is made of: see the two limits.
+the dataset is made of: see the limits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dkg.normal import is_normal
 from dkg.page import ORDERS, cid_text
 from dkg.scan import Cursor, prefix_end
 from dkg.terms import component, keys_are_quads, quads_only
-from retrieval.model import Origin
+from retrieval.model import Origin, is_aside
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -25,7 +25,10 @@ GRAPHS_MAX: Final = 32
 """Most graphs of one snapshot that are named as origins of one triple: the first in byte order."""
 
 IGNORED_MAX: Final = 10_000
-"""Most keys in one range that are passed over: those that are no quads, or in graphs that do not count."""
+"""Most keys in one range that are passed over: those that are no quads, or in graphs that are not the publisher's."""
+
+ASIDE_MAX: Final = 100_000
+"""Most keys in one range that are passed over since their graphs are about assets: an honest publisher has many."""
 
 FAULTS: Final = (ProofError, StoreError, BudgetError)
 """What reading pages raises when pages are wrong, missing, or more than may be read."""
@@ -84,7 +87,7 @@ class Ranges:
 def triples(cursor: Cursor, order: str, prefix: bytes, only: bytes | None = None) -> Iterator[Found]:
     """The triples of a range of an index whose last place is the graph. Graphs beyond the limit are passed over.
 
-    `only`: what the names of the graphs that count begin with; None if all count.
+    `only`: what the names of the graphs that count begin with; None if all do. Graphs about assets never count.
     """
     at: bytes | None = prefix
     while at is not None:
@@ -95,7 +98,7 @@ def _until_full(
     cursor: Cursor, order: str, bounds: tuple[bytes, bytes], only: bytes | None
 ) -> Generator[Found, None, bytes | None]:
     """The triples of a range up to one that has too many graphs, and where to go on after it; None at the end."""
-    triple, graphs, ignored = b"", list[bytes](), 0
+    triple, graphs, ignored, aside = b"", list[bytes](), 0, 0
     for keys in cursor.batches(*bounds):
         good = keys if keys_are_quads(keys, order) else quads_only(keys, order)
         if only is not None:
@@ -103,6 +106,11 @@ def _until_full(
         ignored += len(keys) - len(good)
         if ignored > IGNORED_MAX:
             raise PageError(f"index {order} has more than {IGNORED_MAX} keys in one range that do not count")
+        mine = len(good)
+        good = [key for key in good if not is_aside(key[:-1])]
+        aside += mine - len(good)
+        if aside > ASIDE_MAX:
+            raise PageError(f"index {order} has more than {ASIDE_MAX} keys in one range that are about assets")
         for key in good:
             if not (graphs and key.startswith(triple)):
                 if graphs:

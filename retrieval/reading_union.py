@@ -10,19 +10,24 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dkg.errors import ProofError, StoreError
 from dkg.gather import Gather
 from dkg.page import DatasetRoot, Leaf
 from dkg.pages import RecordedPages
-from dkg.scan import Cursor
+from dkg.scan import LAST, Cursor, prefix_end
+from retrieval.model import is_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dkg.limits import Budget
     from retrieval.model import Snapshot
+
+
+GRAPHS_LOOKED_AT: Final = 64
+"""Graphs of one dataset of which it is found out whether all count: then its queries may use the counts in pages."""
 
 
 class PartError(Exception):
@@ -38,7 +43,10 @@ class JointCursor(Cursor):
     """A finger into one index of several datasets at once. Each dataset's pages are checked by its own cursor."""
 
     def __init__(self, cursors: Sequence[Cursor], order: str, only: Sequence[bytes | None]) -> None:
-        """`only`: for each dataset, what the names of the graphs that count begin with; None if all count."""
+        """`only`: for each dataset, what the names of the graphs that count begin with; None if all do.
+
+        Graphs about assets never count.
+        """
         self._cursors = cursors
         self._only = only
         self._graph_first = order[0] == "g"
@@ -55,12 +63,14 @@ class JointCursor(Cursor):
         for (leaf, high), only in zip(found, self._only, strict=True):
             own = leaf.keys
             part = own[bisect_left(own, key) : len(own) if high == end else bisect_left(own, end)]
-            keys.update(part if only is None else [one for one in part if self._counts(one, only)])
+            keys.update(one for one in part if self._counts(one, only))
         return Leaf(sorted(keys)), end
 
-    def _counts(self, key: bytes, only: bytes) -> bool:
+    def _counts(self, key: bytes, only: bytes | None) -> bool:
         """Whether the graph of a key counts. Of a key that is no quad it does not matter: evaluation ignores it."""
-        return key.startswith(only, 0 if self._graph_first else key.rfind(b"\0", 0, -1) + 1)
+        at = 0 if self._graph_first else key.rfind(b"\0", 0, -1) + 1
+        graph = key[at : key.find(b"\0", at)]
+        return not is_aside(graph) and (only is None or graph.startswith(only))
 
     def rank(self, key: bytes) -> int:
         """How many keys of the datasets are smaller, each counted as often as it is there."""
@@ -110,8 +120,24 @@ def gather_of(snapshots: Sequence[Snapshot], budget: Budget) -> Gather:
         with _part(at):
             pages = RecordedPages(one.pages, budget.pages, budget.proof_bytes)
             parts.append(Gather(pages, one.root, budget.quads))
-    only = [one.only for one in snapshots]
-    return parts[0] if only == [None] else JointGather(parts, only, budget.quads)
+            if len(snapshots) == 1 and one.only is None and _has_no_asides(parts[0]):
+                return parts[0]
+    return JointGather(parts, [one.only for one in snapshots], budget.quads)
+
+
+def _has_no_asides(gather: Gather) -> bool:
+    """Whether a dataset is known to have no graph about an asset. With more than `GRAPHS_LOOKED_AT` it is not known."""
+    cursor = gather.cursor("gspo")
+    low = b""
+    for _ in range(GRAPHS_LOOKED_AT):
+        key = next((keys[0] for keys in cursor.batches(low, LAST) if keys), None)
+        if key is None:
+            return True
+        graph = key[: key.find(b"\0")]
+        if is_aside(graph):
+            return False
+        low = prefix_end(graph + b"\0")
+    return False
 
 
 @contextmanager

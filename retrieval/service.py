@@ -274,6 +274,7 @@ class Knowledge:
         snapshots, excluded = self._heads()
         if not snapshots and any(one.failed for one in excluded):
             raise NothingReadError("no publisher can be read: the index stays as it is")
+        snapshots = self._policy_of_now().readable(snapshots, int(self._now()))
         with self._turns:
             moved = self._following.follow(snapshots)
         with self._news:
@@ -309,14 +310,18 @@ class Knowledge:
         """The state of now, while it is the turn of whoever asks."""
         if self._follows and not self.ready:
             raise NotReadyError("the index is being built: nothing can be looked up yet")
-        policy = self._policy_of_now()
+        policy, now = self._policy_of_now(), int(self._now())
         if self._follows:
-            self._catch_up(self._heads()[0])
+            self._catch_up(policy.readable(self._heads()[0], now))
         with self._reading():
             snapshots, excluded = self._heads()
             notes = [f"nothing is read of {one.publisher}: {one.reason}" for one in excluded]
             if not snapshots and any(one.failed for one in excluded):
                 raise NothingReadError("; ".join(notes[:EXCLUDED_TOLD]))
+            readable = policy.readable(snapshots, now)
+            if len(readable) < len(snapshots):
+                notes.append(f"the policy lets {len(readable)} of {len(snapshots)} datasets count: no other is read")
+            snapshots = readable
             if not self._follows:
                 self._following.follow(snapshots)
             elif self._following.roots != roots_of(snapshots):
@@ -324,7 +329,8 @@ class Knowledge:
             index = self._following.index
             if index is None:
                 raise NotReadyError("the index is being built anew: nothing can be looked up yet")
-            yield State(Reader(snapshots), index, policy, int(self._now()), tuple(notes))
+            notes += [f"{one} is not looked through, only read: {why}" for one, why in self._following.left_out.items()]
+            yield State(Reader(snapshots), index, policy, now, tuple(notes))
 
     def _policy_of_now(self) -> Policy:
         """The policy; without the one that is wanted nothing is answered."""

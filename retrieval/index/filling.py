@@ -100,8 +100,7 @@ def _quads(snapshot: Snapshot) -> Iterator[Quad]:
 
 def _counting(batch: list[Quad], snapshot: Snapshot) -> list[Quad]:
     """Those quads of a snapshot's dataset that count."""
-    only = snapshot.only
-    return batch if only is None else [quad for quad in batch if quad[3].startswith(only)]
+    return [quad for quad in batch if snapshot.counts(quad[3])]
 
 
 def differences(old: Sequence[Snapshot], new: Sequence[Snapshot]) -> Iterator[tuple[list[Quad], list[Quad]]]:

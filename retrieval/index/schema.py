@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables and of the rules that fill them. An index of another version is built anew."""
 
 FILE: Final = "index.sqlite"

@@ -42,14 +42,18 @@ class Policy:
         """The datasets that count at all: reading only these changes nothing in what is kept, and is cheaper."""
         return [one for one in snapshots if heard(self.document, one.publisher) and recent(self.document, one, now)]
 
-    def screen(self, facts: Iterable[Fact], reader: Reader, now: int) -> tuple[list[Fact], list[Dropped]]:
+    def screen(
+        self, facts: Iterable[Fact], reader: Reader, now: int, *, quotas: bool = True
+    ) -> tuple[list[Fact], list[Dropped]]:
         """What may enter a prompt, in order, and what may not and why. `now`: seconds since 1970.
 
         A value that wins a conflict is among them even where nobody proposed it. Labels are facts too: screen them.
-        A conflict about which a publisher of weight cannot be read is not settled, and its facts are dropped. Raises
-        what `Reader.about` raises where classes of `unwanted` or of shapes cannot be looked up.
+        Where a publisher of weight cannot be read, what hangs on it is dropped: a side of a conflict, the classes of
+        `unwanted` and of shapes. Without `quotas` the caller applies them, with `cap`.
         """
         kept, dropped = Screening(self.document, self._functional, reader, now).run(facts)
+        if not quotas:
+            return kept, dropped
         kept, over = self.cap(kept)
         return kept, dropped + over
 

@@ -57,6 +57,7 @@ class Screening:
         self._now = now
         self._snapshots = [one for one in reader.snapshots if self._counts(one)]
         self._reader = Reader(self._snapshots)  # so that a dataset that does not count cannot make reading fail
+        self._each = [Reader([one]) for one in self._snapshots]
         self._types: dict[tuple[bytes, bytes], bool] = {}
         self._is_functional: dict[bytes, bool] = {}
         self._conflicts = Conflicts(self._reader, self.weight, self._allowed, self._snapshots)
@@ -125,7 +126,11 @@ class Screening:
         subject, _, object_ = fact.statement
         nodes = {subject, object_} if object_[:1] == b"<" else {subject}
         for one in document.unwanted_classes:
-            if one in nodes or any(self.has_type(node, one) for node in nodes):
+            try:
+                unwanted = one in nodes or any(self.has_type(node, one) for node in nodes)
+            except FAULTS:
+                return Reason.UNWANTED, f"not all that could say whether it is about {one.decode()} can be read"
+            if unwanted:
                 return Reason.UNWANTED, f"it is about something of the class {one.decode()}, which is unwanted"
         if document.unwanted_patterns:
             for text in (text for term in fact.statement for text in texts_of(term)):
@@ -146,8 +151,12 @@ class Screening:
     def _shape(self, fact: Fact) -> tuple[Reason, str] | None:
         subject, predicate, object_ = fact.statement
         for shape in self._document.shapes:
-            if shape.path == predicate and self._targets(shape, subject):
-                constraint = violated(shape, object_, self.has_type)
+            if shape.path == predicate:
+                try:
+                    targets = self._targets(shape, subject)
+                    constraint = violated(shape, object_, self.has_type) if targets else None
+                except FAULTS:
+                    return Reason.SHAPE, f"not all that the shape for {predicate.decode()} asks for can be read"
                 if constraint is not None:
                     return Reason.SHAPE, f"its value violates {constraint} of the shape for {predicate.decode()}"
         return None
@@ -159,7 +168,7 @@ class Screening:
             or any(self.has_type(subject, one) for one in shape.classes)
         ):
             return True
-        return any(self._reader.about(subject, one, most=1) for one in shape.subjects_of)
+        return any(_said(self._each, subject, one) for one in shape.subjects_of)
 
     def _corroboration(self, fact: Fact) -> tuple[Reason, str] | None:
         k = max((rule.k for rule in self._document.corroboration if rule.asks(fact.statement.predicate)), default=0)
@@ -169,12 +178,15 @@ class Screening:
         return None
 
     def has_type(self, node: bytes, kind: bytes) -> bool:
-        """Whether a publisher of weight above 0 says that a node is of a class."""
+        """Whether a publisher of weight above 0 says that a node is of a class.
+
+        Raises one of `FAULTS` where none is known to, and the dataset of one of them cannot be read: who withholds a
+        page must not decide.
+        """
         key = node, kind
         if key not in self._types:
-            facts = self._reader.about(node, TYPE, kind, most=1)
-            said = [origin for fact in facts for origin in fact.origins if self._heard(origin) and self._recent(origin)]
-            self._types[key] = any(self.weight(one.publisher) > 0 for one in said)
+            heavy = (one for one in self._each if self.weight(one.snapshots[0].publisher) > 0)
+            self._types[key] = _said(heavy, node, TYPE, kind)
         return self._types[key]
 
     # --- step 5 ----------------------------------------------------------------------------------------------------
@@ -209,6 +221,20 @@ class Screening:
         why = f"the publishers say {len(sides)} different things of what can have one value, and "
         why += "the policy abstains" if rule == "abstain" else "nothing decides between them"
         return _Settled([], [gone for side in sides for gone in _lost(side, why)], why)
+
+
+def _said(readers: Iterable[Reader], subject: bytes, predicate: bytes, object_: bytes | None = None) -> bool:
+    """Whether one of these says so. Raises one of `FAULTS` where none does of those that can be read, but not all can."""
+    fault: Exception | None = None
+    for one in readers:
+        try:
+            if one.about(subject, predicate, object_, most=1):
+                return True
+        except FAULTS as error:
+            fault = error
+    if fault is not None:
+        raise fault
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,11 +39,11 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["all", "chain", "node", "curve", "profile"],
+        choices=["all", "chain", "node", "retrieval", "curve", "profile"],
         default="all",
         help="all: the report (default); chain: gas, publishing and cold clients; node: queries per second, "
-        "replication, memory; curve: page sizes against sizes of proofs; profile: where time goes, and bytes of a "
-        "proof, after all",
+        "replication, memory; retrieval: questions over a graph (with the data of ../shared/data); curve: page sizes "
+        "against sizes of proofs; profile: where time goes, and bytes of a proof, after all",
     )
     parser.add_argument(
         "question", nargs="?", help=f"for profile: DATA/QUESTION, such as university/star; or {', '.join(WHOLE)}"
@@ -111,6 +111,20 @@ def written(found: Json, outs: list[Path]) -> None:
         out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
+def _part(what: str, *, quick: bool) -> tuple[list[Row], Json]:
+    """The figures of one part alone."""
+    if what == "chain":
+        return chain.measured(say)
+    if what == "node":
+        return node.measured(node.Plan.of(say, quick=quick))
+    from bench.retrieval import indexing, paths  # noqa: PLC0415 - numpy and a model, which the others do not load
+
+    rows, details = paths.measured(say, quick=quick)
+    say("what an index costs")
+    more, details["index"] = indexing.measured()
+    return rows + more, details
+
+
 def _today(args: argparse.Namespace) -> str:
     return args.date or datetime.now(UTC).date().isoformat()
 
@@ -124,11 +138,9 @@ def main() -> int:
         sys.stdout.write(curve(triples) + "\n")
         return 0
     outs = [out for out in (args.out, RESULTS / f"{args.name}.json" if args.name else None) if out]
-    if args.what in {"chain", "node"}:
+    if args.what in {"chain", "node", "retrieval"}:
         machine = measure.machine(_today(args))
-        rows, details = (
-            chain.measured(say) if args.what == "chain" else node.measured(node.Plan.of(say, quick=args.quick))
-        )
+        rows, details = _part(args.what, quick=args.quick)
         found = report.as_json(rows, [], {args.what: details, "refused": {}}, machine)
         written(found, outs)
         sys.stdout.write((json.dumps(found) if args.json else report.table(rows)) + "\n")

@@ -65,21 +65,29 @@ def evaluate(
     what `pages` raises for pages that are missing or wrong.
     """
     parsed = parse(query, now=now, base_iri=base_iri) if isinstance(query, str) else query
-    return _Evaluation(pages, root, parsed, dataset, budget, base_iri).answer()
+    return evaluate_gathering(Gather(pages, root, budget.quads), parsed, dataset, budget, base_iri)
+
+
+def evaluate_gathering(
+    gather: Gather,
+    query: Query,
+    dataset: Dataset = ALL_GRAPHS,
+    budget: Budget = DEFAULT_BUDGET,
+    base_iri: str | None = None,
+) -> Answer:
+    """Like `evaluate`, reading through `gather`: what it gives is the dataset. It has gathered nothing yet."""
+    return _Evaluation(gather, query, dataset, budget, base_iri).answer()
 
 
 class _Evaluation:
-    def __init__(
-        self, pages: Pages, root: bytes, query: Query, dataset: Dataset, budget: Budget, base_iri: str | None
-    ) -> None:
+    def __init__(self, gather: Gather, query: Query, dataset: Dataset, budget: Budget, base_iri: str | None) -> None:
         default, named = dataset.default_graphs, dataset.named_graphs
         if default is None and named is None and (query.default_graphs, query.named_graphs) != (None, None):
             default, named = query.default_graphs or (), query.named_graphs or ()
         self._query = query
         self._budget = budget
         self._base_iri = base_iri
-        self._pages = pages
-        self._gather = Gather(pages, root, budget.quads)
+        self._gather = gather
         self._named = named
         self._restricted = default is not None
         self._coverage = Coverage(
@@ -94,7 +102,7 @@ class _Evaluation:
         try:
             return self._answer()
         except BudgetError as error:
-            estimate = self._gather.remaining_estimate(self._pages.unlimited())
+            estimate = self._gather.remaining_estimate()
             raise BudgetError(f"{error}. {estimate}" if estimate else str(error)) from error
 
     def _answer(self) -> Answer:
@@ -102,7 +110,7 @@ class _Evaluation:
         if query.whole is not None:
             self._cover_whole()
             return self._result(self._engine)
-        counted = self._counted(select)
+        counted = self._counted(select) if self._gather.counts_once else None
         if counted is not None:
             return self._result(counted)
         if self._may_stop_early(select):

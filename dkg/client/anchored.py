@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Final, Self
 from dkg.chain.anchor import AnchoredHead, NoContractError, check_commit
 from dkg.chain.registry import LOG_STATE_SLOT, Committed, Head, LogState, entry_slot, head_slot
 from dkg.chain.secp import checksum
+from dkg.chain.ual import Publisher
 from dkg.client.chainread import FinalityError, UnprovableError
 from dkg.client.search import find_commit
 from dkg.client.trusted import TrustedHeads
@@ -198,6 +199,11 @@ class Client:
         self._allow_unproved = allow_unproved
         self._last_final: ClientHead | None = None
         self._known = KnownPages()
+
+    @property
+    def publisher(self) -> Publisher:
+        """Whose head it reads."""
+        return Publisher(self._domain.chain_id, self._domain.registry, self._publisher)
 
     def __enter__(self) -> Self:
         return self

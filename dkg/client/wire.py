@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _READ_BYTES: Final = 64 * 1024
 _HTTP_PORT: Final = 80
@@ -65,19 +65,40 @@ class Wire:
 
         After any of these the connection is closed.
         """
-        self._deadline = deadline
+        return self._exchanged(target, body, headers, bytes_max, deadline)
+
+    def get(self, target: str, headers: Mapping[str, str], *, bytes_max: int, deadline: float) -> Reply:
+        """Like `post`, with nothing to send."""
+        return self._exchanged(target, None, headers, bytes_max, deadline)
+
+    def _exchanged(
+        self, target: str, body: bytes | None, headers: Mapping[str, str], bytes_max: int, deadline: float
+    ) -> Reply:
         try:
-            if self._connection is None:
-                self._connection = self._connected()
-            self._connection.request("POST", target, body, dict(headers))
-            with closing(self._connection.getresponse()) as response:
-                data = _body(response, bytes_max)
+            with closing(self._sent(target, body, headers, deadline)) as response:
+                data = b"".join(_body(response, bytes_max))
         except BaseException:
             self.close()
             raise
         if response.will_close:
             self.close()
         return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, data)
+
+    def stream(
+        self, target: str, body: bytes, headers: Mapping[str, str], *, bytes_max: int, deadline: float
+    ) -> Iterator[Reply]:
+        """One exchange whose body is given in parts, as they come: each reply has the next. At least one comes.
+
+        Raises what `post` raises, at any part. The connection is closed at the end, and when the iterator is.
+        """
+        try:
+            with closing(self._sent(target, body, headers, deadline)) as response:
+                named = {name.lower(): value for name, value in response.headers.items()}
+                yield Reply(response.status, named, b"")
+                for part in _body(response, bytes_max):
+                    yield Reply(response.status, named, part)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close the connection; the next exchange opens another."""
@@ -94,6 +115,16 @@ class Wire:
         if waiting is not None:
             with suppress(OSError):  # not connected yet, or not any more
                 waiting.shutdown(socket.SHUT_RDWR)
+
+    def _sent(
+        self, target: str, body: bytes | None, headers: Mapping[str, str], deadline: float
+    ) -> http.client.HTTPResponse:
+        """The response to a request, its body still to be read. Without a body it is a GET."""
+        self._deadline = deadline
+        if self._connection is None:
+            self._connection = self._connected()
+        self._connection.request("GET" if body is None else "POST", target, body, dict(headers))
+        return self._connection.getresponse()
 
     # --- connecting ----------------------------------------------------------------------------------------
 
@@ -140,17 +171,16 @@ class Wire:
         self.bytes_read += size
 
 
-def _body(response: http.client.HTTPResponse, bytes_max: int) -> bytes:
-    parts: list[bytes] = []
+def _body(response: http.client.HTTPResponse, bytes_max: int) -> Iterator[bytes]:
+    """A body in parts, as they come."""
     size = 0
     while part := response.read1(_READ_BYTES):
         size += len(part)
-        parts.append(part)
         if size > bytes_max:
             raise TooLongError
+        yield part
     if response.length:  # fewer bytes came than were announced
         raise http.client.IncompleteRead(b"")
-    return b"".join(parts)
 
 
 class _Timed:

@@ -1,9 +1,10 @@
 """Create, change, supersede and retract assets: each gives an `Edit`, a pure function of the dataset it is applied to.
 
-An asset is two graphs: `<UAL>` has its content, `<UAL>#provenance` what is said about it. An edit touches the graphs
-of its asset, and in the provenance of an asset that is superseded the one statement that says so. It reads these
-graphs alone, so that its work is in proportion to the asset. What is there already makes an empty change: that time
-went by is none.
+An asset is two graphs: `<UAL>` has its content, `<UAL>#provenance` what is said about it; what was imported has a
+third, `<UAL>#items`, which says where each item is from (`node.assets.items`). An edit touches the graphs of its
+asset, and in the provenance of an asset that is superseded the one statement that says so. It reads these graphs
+alone, so that its work is in proportion to the asset. What is there already makes an empty change: that time went by
+is none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dkg.normal import shown
 from node.assets import vocabulary as v
 from node.assets.errors import AssetError
 from node.assets.graphs import has_graph, quads_of_graph
+from node.assets.items import ITEM_QUADS_MAX, items_graph
 from node.assets.provenance import (
     PROVENANCE_QUADS_MAX,
     TEXT_CHARACTERS_MAX,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from dkg.pages import Pages
     from dkg.terms import Quad
+    from node.assets.items import ItemsRecord
     from node.assets.provenance import Signed
     from node.change import Edit
 
@@ -146,7 +149,7 @@ def content(batches: Iterable[list[Quad]], ual: Ual) -> frozenset[Quad]:
 
 
 def _other_graph(graph: bytes, ual: Ual) -> str:
-    if graph == ual.provenance_graph:
+    if graph in {ual.provenance_graph, items_graph(ual)}:
         return f"a quad is in the graph {shown(graph)}, which only says what dkg itself writes about the asset"
     if graph.startswith(ual.graph[:-1] + b"/.well-known/genid/"):
         return f"a quad is in a graph that a blank node names; triples of the asset {ual.name!r} are in no graph"
@@ -166,11 +169,13 @@ def put(
     now: int,
     signed: Signed | None = None,
     private: str | None = None,
+    *,
+    items: ItemsRecord | None = None,
 ) -> Edit:
     """Make this the content of an asset, whatever it was before, also if it was retracted. `now`: Unix seconds.
 
-    That somebody signed the content (`signed`) is remembered until the content changes. `private`: the commitment to
-    its private part from now on; None: that stays as it is.
+    That somebody signed the content (`signed`), and where its items are from (`items`), is remembered until the content
+    changes. `private`: the commitment to its private part from now on; None: that stays as it is.
     The edit raises `AssetError` and `LimitError`, and what reading pages raises.
     """
     _check_own(ual, details)
@@ -184,7 +189,10 @@ def put(
         about = _told(before.about, details, kept, signed)
         if private is not None:
             about = replace(about, private=private)
-        return _written(pages, root, before, quads, about, time)
+        told = before.items if same else frozenset()
+        if items is not None and not items.same_as(told):
+            told = items.at(time)
+        return _written(pages, root, before, quads, about, time, items=told)
 
     return edit
 
@@ -203,7 +211,7 @@ def commit_private(ual: Ual, commitment: str | None, now: int) -> Edit:
         about = replace(before.about, private=commitment)
         if commitment is not None:
             about = replace(about, retracted=None, reason=None)
-        return _written(pages, root, before, before.content, about, time)
+        return _written(pages, root, before, before.content, about, time, items=before.items)
 
     return edit
 
@@ -222,7 +230,7 @@ def supersede(ual: Ual, older: tuple[Ual, ...], now: int) -> Edit:
         if not before.content:
             raise AssetError(f"there is no content of the asset {ual.name!r}: publish it first")
         about = _told(before.about, details, before.about.signed, None)
-        return _written(pages, root, before, before.content, about, time)
+        return _written(pages, root, before, before.content, about, time, items=before.items)
 
     return edit
 
@@ -244,30 +252,33 @@ def retract(ual: Ual, now: int, reason: str | None = None) -> Edit:
         about = before.about
         told = about.reason if reason is None else reason or None
         if about.retracted is not None and not before.content:
-            return before.to(frozenset(), replace(about, reason=told))
-        return before.to(frozenset(), replace(about, retracted=time, reason=told, modified=time, private=None))
+            return before.to(frozenset(), replace(about, reason=told), frozenset())
+        gone = replace(about, retracted=time, reason=told, modified=time, private=None)
+        return before.to(frozenset(), gone, frozenset())
 
     return edit
 
 
 @dataclass(frozen=True, slots=True)
 class _Asset:
-    """An asset as a dataset has it: its content, the quads of its provenance, and what these say."""
+    """An asset in a dataset: its content, its provenance as quads and what they say, and where its items are from."""
 
     content: frozenset[Quad]
     said: frozenset[Quad]
     about: About
+    items: frozenset[Quad]
 
     @classmethod
     def read(cls, pages: Pages, root: bytes | None, ual: Ual) -> _Asset:
-        """Read it; both graphs are empty if there is none."""
+        """Read it; its graphs are empty if there is none."""
         said = quads_of_graph(pages, root, ual.provenance_graph, PROVENANCE_QUADS_MAX)
-        return cls(quads_of_graph(pages, root, ual.graph, ASSET_QUADS_MAX), said, read_about(ual, said))
+        items = quads_of_graph(pages, root, items_graph(ual), ITEM_QUADS_MAX)
+        return cls(quads_of_graph(pages, root, ual.graph, ASSET_QUADS_MAX), said, read_about(ual, said), items)
 
-    def to(self, quads: frozenset[Quad], about: About) -> Change:
+    def to(self, quads: frozenset[Quad], about: About, items: frozenset[Quad]) -> Change:
         """The change to this content and provenance."""
-        said = statements(about)
-        return Change((quads - self.content) | (said - self.said), (self.content - quads) | (self.said - said))
+        old, new = self.content | self.said | self.items, quads | statements(about) | items
+        return Change(new - old, old - new)
 
 
 def _told(about: About, details: Details, kept: Signed | None, signed: Signed | None) -> About:
@@ -279,14 +290,21 @@ def _told(about: About, details: Details, kept: Signed | None, signed: Signed | 
 
 
 def _written(
-    pages: Pages, root: bytes | None, before: _Asset, quads: frozenset[Quad], about: About, time: str
+    pages: Pages,
+    root: bytes | None,
+    before: _Asset,
+    quads: frozenset[Quad],
+    about: About,
+    time: str,
+    *,
+    items: frozenset[Quad],
 ) -> Change:
     """The change to this content and provenance, and to those of the assets that are superseded now, or no longer."""
     new_content = before.content != quads
-    if new_content or before.said != statements(about):
+    if new_content or before.said != statements(about) or before.items != items:
         generated = time if new_content else about.generated or time
         about = replace(about, created=about.created or time, generated=generated, modified=time)
-    change = before.to(quads, about)
+    change = before.to(quads, about, items)
     marks = [_mark(pages, root, old, about) for old in sorted({*about.replaces} - {*before.about.replaces})]
     no_more = [ual_of_graph(iri(old)) for old in {*before.about.replaces} - {*about.replaces}]
     unmarks = [_mark_of(old, about.ual) for old in no_more if old is not None]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -56,23 +57,46 @@ def quads_of(document: dict[str, Any], contexts: Mapping[str, bytes]) -> list[Ra
     `contexts`: what may be named as @context, by URL. Raises `IntegrityError` for other contexts, and for whatever
     JSON-LD would leave out.
     """
+    return quads_of_expanded(expanded(document, contexts))
+
+
+def expanded(document: dict[str, Any], contexts: Mapping[str, bytes], base: str | None = None) -> list[dict[str, Any]]:
+    """A JSON-LD object in expanded form: its nodes, with IRIs written out. `base`: of its relative IRIs.
+
+    Raises as `quads_of`.
+    """
     dropped: list[str] = []
     loader = _Loader(contexts)
     resolver = ContextResolver({}, loader)  # with a cache of its own: what strangers write stays out of PyLD's
-    options = {"documentLoader": loader, "contextResolver": resolver, "base": _NO_BASE}
+    options = {"documentLoader": loader, "contextResolver": resolver, "base": base or _NO_BASE}
     processor = JsonLdProcessor(on_property_dropped=lambda name: dropped.append(str(name)))
+    with _refused(loader):
+        nodes: list[dict[str, Any]] = processor.expand(document, options)
+        _check_expanded(nodes, dropped)
+    return nodes
+
+
+def quads_of_expanded(nodes: list[dict[str, Any]]) -> list[RawQuad]:
+    """The quads of what `expanded` gave. Raises `IntegrityError`."""
+    loader = _Loader({})
+    options = {"documentLoader": loader, "contextResolver": ContextResolver({}, loader), "base": _NO_BASE}
+    with _refused(loader):
+        dataset = JsonLdProcessor().to_rdf(nodes, options)
+    return _within(_raw_quads(dataset))
+
+
+@contextmanager
+def _refused(loader: _Loader) -> Iterator[None]:
+    """Whatever PyLD raises, and what it only warns of, as `IntegrityError`."""
     try:
         with warnings.catch_warnings():
             for kind in (SyntaxWarning, UserWarning):  # what PyLD ignores, it warns of in these
                 warnings.simplefilter("error", kind)
-            expanded = processor.expand(document, options)
-            _check_expanded(expanded, dropped)
-            dataset = processor.to_rdf(expanded, options)
+            yield
     except IntegrityError:
         raise
     except Exception as error:  # PyLD raises what comes up where JSON is not what it expects
         raise IntegrityError(loader.refusal or f"the JSON-LD cannot be read: {_told(error)}") from error
-    return _within(_raw_quads(dataset))
 
 
 class _Loader:

@@ -103,9 +103,9 @@ def statements(about: About) -> frozenset[Quad]:
         (asset, v.TYPE, v.ENTITY),
         (asset, v.WAS_ATTRIBUTED_TO, publisher),
         (asset, v.PUBLISHER, publisher),
-        *_maybe(asset, v.CREATED, about.created, _time),
-        *_maybe(asset, v.MODIFIED, about.modified, _time),
-        *_maybe(asset, v.GENERATED_AT, about.generated, _time),
+        *_maybe(asset, v.CREATED, about.created, time_term),
+        *_maybe(asset, v.MODIFIED, about.modified, time_term),
+        *_maybe(asset, v.GENERATED_AT, about.generated, time_term),
         *_maybe(asset, v.TITLE, about.title, text),
         *_maybe(asset, v.LICENCE, about.licence, iri),
         *((asset, v.CREATOR, iri(author)) for author in about.authors),
@@ -124,10 +124,10 @@ def _retraction(about: About, publisher: Term) -> list[tuple[Term, Term, Term]]:
         return []
     asset, act = about.ual.graph, _part(about.ual, "retraction")
     return [
-        (asset, v.INVALIDATED_AT, _time(about.retracted)),
+        (asset, v.INVALIDATED_AT, time_term(about.retracted)),
         (asset, v.WAS_INVALIDATED_BY, act),
         (act, v.TYPE, v.ACTIVITY),
-        (act, v.ENDED_AT, _time(about.retracted)),
+        (act, v.ENDED_AT, time_term(about.retracted)),
         (act, v.WAS_ASSOCIATED_WITH, publisher),
         *_maybe(act, v.COMMENT, about.reason, text),
     ]
@@ -146,12 +146,12 @@ def _signature(about: About, publisher: Term) -> list[tuple[Term, Term, Term]]:
         (proof, v.CRYPTOSUITE, text(signed.cryptosuite)),
         (proof, v.PROOF_PURPOSE, iri(v.SECURITY + signed.purpose)),
         (proof, v.PROOF_VALUE, text(signed.proof_value)),
-        *_maybe(proof, v.CREATED, signed.created, _time),
-        *_maybe(proof, v.EXPIRATION, signed.expires, _time),
+        *_maybe(proof, v.CREATED, signed.created, time_term),
+        *_maybe(proof, v.EXPIRATION, signed.expires, time_term),
         (check, v.TYPE, v.ACTIVITY),
         (check, v.USED, proof),
         (check, v.WAS_ASSOCIATED_WITH, publisher),
-        (check, v.ENDED_AT, _time(signed.checked)),
+        (check, v.ENDED_AT, time_term(signed.checked)),
     ]
 
 
@@ -248,13 +248,14 @@ def text(value: str) -> Term:
     return normalize(str(ox.Literal(value)).encode())
 
 
-def _time(value: str) -> Term:
+def time_term(value: str) -> Term:
+    """The text of an xsd:dateTime as a term."""
     return normalize(f'"{value}"^^'.encode() + v.DATE_TIME)
 
 
 def normal_time(value: str) -> str:
     """The text of an xsd:dateTime in normal form."""
-    return _time(value).partition(b'"^^')[0][1:].decode()
+    return time_term(value).partition(b'"^^')[0][1:].decode()
 
 
 def time_text(seconds: int) -> str:

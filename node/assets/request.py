@@ -13,6 +13,7 @@ import sys
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -24,15 +25,19 @@ from dkg.errors import DkgError, InputError
 from dkg.rdf import parse_quads
 from node.assets.edits import Details, commit_private, content, put, retract
 from node.assets.errors import AssetError
+from node.imports.options import import_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from dkg.chain.ual import Publisher
     from dkg.terms import Quad
     from node.assets.integrity import IntegrityChecked
+    from node.assets.items import ItemsRecord
     from node.assets.report import ShapesReport
     from node.change import Edit
+    from node.imports.options import ImportOptions
+    from node.imports.run import Imports
 
 STANDARD_INPUT: Final = "-"
 
@@ -69,6 +74,8 @@ class PublishOptions:
     """The did:key that must have signed it, if that is known."""
     contexts: tuple[tuple[str, str], ...] = ()
     """JSON-LD contexts that it may name besides those that are known here: URLs, and paths of their files."""
+    imports: ImportOptions | None = None
+    """How files that are no RDF are imported (`node.imports`); None: every file is RDF."""
     private: str | None = None
     """The commitment to its private part (`dkg.private`); with one, there may be no file, and the content stays."""
 
@@ -87,14 +94,16 @@ class Request:
     """What the shapes found, if there were any: warnings at most, or the request would have been refused."""
     signed: IntegrityChecked | None = None
     """Whose signature was checked."""
+    left_out: tuple[str, ...] = ()
+    """What imports left out, in sentences."""
 
     @property
     def warnings(self) -> list[str]:
         """What the publisher should know before it is published."""
         if self.report is None:
-            return []
+            return [*self.left_out]
         nothing = [] if self.report.nodes else ["the shapes have no target in this asset: nothing was checked"]
-        return nothing + [f"{finding.severity.lower()}: {finding}" for finding in self.report.others]
+        return [*self.left_out, *nothing, *(f"{found.severity.lower()}: {found}" for found in self.report.others)]
 
 
 def publish_request(publisher: Publisher, options: PublishOptions, now: int) -> Request:
@@ -112,29 +121,45 @@ def publish_request(publisher: Publisher, options: PublishOptions, now: int) -> 
         _without_empty(options.derived_from),
         None if older is None else tuple(asset_of(name, publisher) for name in older),
     )
+    if options.format is not None and options.imports is not None and options.imports.kind is not None:
+        raise AssetError("a file is RDF of a format, or imported from something else: not both")
     if options.private is not None and not options.files:
         return _only_private(ual, options.private, now)
     checked = _credential(options, now) if options.credential else None
-    if not options.credential and (options.signer or options.contexts):
-        raise AssetError(
-            "a signer and contexts are for documents with a Data Integrity proof, and none is given as one"
-        )
-    batches = _signed(checked, ual) if checked else _files(options, ual)
-    quads = content(batches, ual)
+    if not options.credential and options.signer:
+        raise AssetError("a signer is for a document with a Data Integrity proof, and none is given as one")
+    imports = _Imported(ual, options)
+    quads = content(_signed(checked, ual) if checked else _files(options, ual, imports), ual)
+    items = imports.record()
+    if items is None:
+        _check_needed(options)
     report = _checked(quads, options.shapes) if options.shapes else None
     signed = checked.recorded(now) if checked else None
     said = {**details.given(), **({"signed": [signed.method, signed.proof_value, signed.source]} if signed else {})}
     if options.private is not None:
         said["private"] = options.private
+    if items is not None:
+        said["items"] = _digest("items", ual, {}, items.quads).hex()
     return Request(
         _digest("publish", ual, said, quads),
         f"publish {ual.name} ({len(quads)} quads)",
-        put(ual, quads, details, now, signed, options.private),
+        put(ual, quads, details, now, signed, options.private, items=items),
         ual,
         len(quads),
         report,
         checked,
+        tuple(imports.warnings),
     )
+
+
+def _check_needed(options: PublishOptions) -> None:
+    """Raise `AssetError` for what is said of imports where there is none."""
+    if options.contexts and not options.credential:
+        raise AssetError(
+            "contexts are for imports and for documents with a Data Integrity proof, and none is given as one"
+        )
+    if options.imports and (options.imports.mapping is not None or options.imports.source is not None):
+        raise AssetError("a mapping and a source are for imports, and no file is imported: say with --from what it is")
 
 
 def _only_private(ual: Ual, commitment: str, now: int) -> Request:
@@ -178,10 +203,50 @@ def _digest(what: str, ual: Ual, said: dict[str, object], quads: Iterable[Quad])
 # --- files ---------------------------------------------------------------------------------------------------
 
 
-def _files(options: PublishOptions, ual: Ual) -> Iterator[list[Quad]]:
+class _Imported:
+    """The imports of a request, which are there from the first file on that needs one."""
+
+    def __init__(self, ual: Ual, options: PublishOptions) -> None:
+        self._ual = ual
+        self._options = options
+        self._imports: Imports | None = None
+
+    def quads(self, name: str) -> Callable[[BinaryIO], Iterator[list[Quad]]] | None:
+        """What imports a file; None if it is RDF."""
+        options = self._options.imports
+        if options is None or self._options.format is not None:
+            return None
+        kind = import_of(name, options.kind, mapping=options.mapping is not None)
+        if kind is None:
+            return None
+        if self._imports is None:
+            from node.assets.strict_json import DOCUMENT_BYTES_MAX  # noqa: PLC0415 - few need it
+            from node.imports.run import Imports  # noqa: PLC0415 - as above, and PyLD takes 0.1 s to import
+
+            contexts = {url: _context(path, DOCUMENT_BYTES_MAX) for url, path in self._options.contexts}
+            self._imports = Imports(self._ual, options, contexts)
+        return partial(self._imports.quads, kind, name)
+
+    def record(self) -> ItemsRecord | None:
+        """Where the items are from; None if nothing was imported."""
+        return self._imports.record() if self._imports else None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was left out."""
+        return self._imports.warnings if self._imports else []
+
+
+def _files(options: PublishOptions, ual: Ual, imports: _Imported) -> Iterator[list[Quad]]:
     if not options.files:
         raise AssetError(f"there is no file to publish as {ual.name!r}")
     for name in options.files:
+        with _named(name):
+            quads = imports.quads(name)
+        if quads is not None:
+            with _named(name), _opened(name) as file:
+                yield from quads(file)
+            continue
         form = options.format or (None if name == STANDARD_INPUT else format_of(Path(name)))
         if form is None:
             raise AssetError("standard input has no name that tells its format: say it")

@@ -15,7 +15,7 @@ from dkg.rdf_safety import check_nesting
 from node.assets.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DOCUMENT_BYTES_MAX: Final = 1024 * 1024
 """Longest signed document, in bytes."""
@@ -40,23 +40,31 @@ def read_json(document: bytes) -> dict[str, Any]:
     """A JSON object, without doubt about what it says and within the limits. Raises `IntegrityError`."""
     if len(document) > DOCUMENT_BYTES_MAX:
         raise IntegrityError(f"the document has {len(document)} bytes; {DOCUMENT_BYTES_MAX} is the most")
+    found = loads(document)
+    if not isinstance(found, dict):
+        raise IntegrityError("the document is JSON, but no object")
+    check_values(found)
+    return found
+
+
+def loads(document: bytes, number: Callable[[str], object] | None = None) -> Any:  # noqa: ANN401 - JSON
+    """JSON of any length, without doubt about what it says. `number`: what to make of the text of a number.
+
+    Raises `IntegrityError`.
+    """
     try:
         check_nesting(document, "jsonld")
-        found = json.loads(
+        return json.loads(
             document.decode(),
             object_pairs_hook=_object,
             parse_constant=_no_number,
-            parse_float=_float,
-            parse_int=_integer,
+            parse_float=number or _float,
+            parse_int=number or _integer,
         )
     except InputError as error:
         raise IntegrityError(str(error)) from error
     except ValueError as error:
         raise IntegrityError(f"the document is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise IntegrityError("the document is JSON, but no object")
-    _check_values(found)
-    return found
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -85,7 +93,8 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _check_values(document: dict[str, Any]) -> None:
+def check_values(document: dict[str, Any]) -> None:
+    """Hold a JSON object to the limits on values, contexts and texts. Raises `IntegrityError`."""
     contexts, inline = 0, 0
     for at, (value, depth) in enumerate(_walk(document)):
         if at >= VALUES_MAX:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Final
 from dkg.client.cli.parser import RDF_FORMATS, between
 from dkg.client.settings import DEFAULT_HOME, HOME_VARIABLE
 from dkg.limits import FINALITY_DEPTH, FINALITY_DEPTH_MAX
+from node.imports.options import KINDS
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -157,10 +158,13 @@ def _publish(add: Add) -> None:
         "create or change an asset: sign its publisher's new dataset and anchor it on the chain",
         "The same content again does nothing. Without FILE: finish what was interrupted.",
     )
-    command.add_argument("files", metavar="FILE", nargs="*", help="RDF file")
+    command.add_argument("files", metavar="FILE", nargs="*", help="RDF file, or one to import")
     command.add_argument("--asset", metavar="NAME", help="name of the asset: letters, digits, '.', '_', '-'")
     command.add_argument("--format", choices=RDF_FORMATS, help="syntax of the files (default: by their names)")
     command.add_argument("--base", metavar="IRI", help="base of relative IRIs")
+    command.add_argument("--from", dest="from_", choices=KINDS, help="import the files (default: by their names)")
+    command.add_argument("--mapping", metavar="FILE", help="what columns (CSV) or members (JSON) mean")
+    command.add_argument("--source", metavar="IRI", help="where the imported file was got")
     command.add_argument("--title", metavar="TEXT", help="title of the asset")
     command.add_argument("--author", metavar="IRI", action="append", help="who made it (repeatable)")
     command.add_argument("--licence", "--license", metavar="IRI", help="its licence")

@@ -15,7 +15,8 @@ from dkg.client.cli.console import plain
 from dkg.client.cli.exits import Exit
 from dkg.client.commits import commits_of
 from dkg.client.endpoints import reader_of
-from dkg.client.progress import grouped
+from dkg.client.files import read_input
+from dkg.client.progress import Progress, grouped
 from dkg.client.store import SqliteStore
 from dkg.client.trusted import TrustedHeads
 from dkg.errors import InputError
@@ -28,6 +29,8 @@ from node.assets.request import PublishOptions, asset_of, publish_request, retra
 from node.cli.chains import publisher_of
 from node.cli.signing import Waiter, publisher_at
 from node.home import Home
+from node.imports.limits import MAPPING_BYTES_MAX
+from node.imports.options import ImportOptions
 from node.publish.published import Request
 
 if TYPE_CHECKING:
@@ -70,12 +73,20 @@ def publish(args: argparse.Namespace, console: Console) -> int:
     identity = _identity(home)
     with _staged(args, asset_of(args.asset, identity)) as commitment:
         try:
-            asked = publish_request(identity, replace(options, private=commitment), int(time.time()))
+            with Progress("importing", "items", lines=args.progress) as bar:
+                options = replace(options, private=commitment, imports=_imports(args, bar))
+                asked = publish_request(identity, options, int(time.time()))
         except ShapesViolated as error:
             return _violated(error, console)
         for warning in asked.warnings:
             console.say(warning, "yellow")
         return _send(args, console, home, asked)
+
+
+def _imports(args: argparse.Namespace, bar: Progress) -> ImportOptions:
+    """How files that are no RDF are imported."""
+    mapping = None if args.mapping is None else read_input(args.mapping, MAPPING_BYTES_MAX, "mapping")
+    return ImportOptions(args.from_, mapping, args.base, args.source, bar.add)
 
 
 def _staged(args: argparse.Namespace, ual: Ual) -> AbstractContextManager[str | None]:

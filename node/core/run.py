@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from node.config import Config
     from node.core.parts import OwnPublisher, Payer
     from node.http import Server
+    from node.http.knowing import NodeKnowledge
     from node.private.assets import PrivateAssets
     from node.serving import PeerStatus, Service
 
@@ -297,11 +298,14 @@ class Process:
         if not self._config["http.enabled"]:
             return None
         from node.http import Server, make_app  # noqa: PLC0415 - a node without HTTP needs none of it
+        from node.http.app import context_of  # noqa: PLC0415 - as above
 
         settings = self._config.http()
         service = Bridge(core, thread, self._about)
         private = self._open_private(stack, service)
         app = make_app(service, workers, settings, time.time, private=private, log=self._log)
+        if self._config["retrieval.enabled"]:
+            context_of(app).known = await self._open_retrieval(stack, service)
         self._server = Server(app, settings)
         await stack.enter_async_context(self._server)
         return self._server.url
@@ -322,6 +326,34 @@ class Process:
 
         stack.push_async_callback(end)
         return PrivateAssets(vault)
+
+    async def _open_retrieval(self, stack: AsyncExitStack, service: Service) -> NodeKnowledge:
+        """What questions in words are answered from; its index is made in a thread from here on."""
+        config, loop = self._config, asyncio.get_running_loop()
+        try:
+            from node.http.knowing import DIRECTORY, NodeKnowledge  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"retrieval.enabled of {config.source} needs the package {error.name}: pip install 'dkg[retrieval]'"
+            ) from error
+        known = await loop.run_in_executor(
+            None,
+            lambda: NodeKnowledge(
+                service,
+                loop,
+                config.directory,
+                policy=config["retrieval.policy"],
+                model=config["retrieval.model"],
+                embedder=config["retrieval.embedder"],
+                index=config.directory / DIRECTORY,
+            ),
+        )
+
+        async def end() -> None:
+            await loop.run_in_executor(None, known.close)
+
+        stack.push_async_callback(end)
+        return known
 
     # --- what is told ----------------------------------------------------------------------------------------------
 

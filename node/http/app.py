@@ -27,6 +27,7 @@ from node.http.private_routes import PrivateRoutes
 from node.http.problems import Code, Problem
 from node.http.readers import PrivateSide
 from node.http.remembered import Remembered
+from node.http.retrieval_routes import mount
 from node.http.room import Room
 from node.http.session_routes import SessionRoutes
 from node.http.sparql import Sparql
@@ -97,6 +98,7 @@ def make_app(
         WellKnown(context),
     ):
         app.include_router(routes.router())
+    mount(app, context)
     app.add_api_route("/openapi.json", _openapi, methods=["GET"], operation_id="openapi", tags=["about"])
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     app.add_middleware(Gate, context=context, direct=sparql.direct())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dkg.pages import Pages
     from node.http.clients import Admission
+    from node.http.knowing import NodeKnowledge
     from node.http.metrics import Metrics
     from node.http.readers import PrivateSide
     from node.http.remembered import Remembered
@@ -96,6 +97,8 @@ class Context:
     remembered: Remembered
     turns: Turns = field(default_factory=lambda: Turns(READS_AT_ONCE))
     """Of clients whose requests read many pages."""
+    known: NodeKnowledge | None = None
+    """What questions in words are answered from, if they are."""
     private: PrivateSide | None = None
     """What is private here, if anything may be."""
     entrance: ASGIApp | None = None

@@ -40,3 +40,11 @@ def test_the_demo_proves_and_refuses(tmp_path: Path) -> None:
     assert [attack["exit"] for attack in nodes["attacks"]] == [2, 2]
     assert ["hash to" in nodes["attacks"][0]["said"], "lacks page" in nodes["attacks"][1]["said"]] == [True, True]
     assert (nodes["liar"]["held"], "hash to" in nodes["liar"]["why"]) == (0, True)
+    ask = said["ask"]
+    assert [answer["name"] for answer in ask["answers"]] == ["honest", "false, no policy", "false, policy", "retracted"]
+    honest, _, policy, retracted = ask["answers"]
+    assert [one["answer"] for one in (honest, policy)] == ["MECP2"] * 2
+    assert honest["citations"][0]["url"].endswith("/rett-gene")
+    assert [one["reason"] for one in policy["dropped"]] == ["publisher"]
+    assert (retracted["by"], retracted["supported"]) == ("absence", False)
+    assert ask["verified_rows"] == 1

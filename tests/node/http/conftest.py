@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from node.http import HttpSettings, Scope, Token, make_app, new_token
+from node.http.app import context_of
 from node.workers.inprocess import InProcess
 from tests.node.http.world import Node, world
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from node.http.knowing import NodeKnowledge
     from node.private.assets import PrivateAssets
     from node.workers.jobs import Runner
 
@@ -100,7 +102,11 @@ def all_tokens() -> tuple[Token, ...]:
 
 
 def site_of(
-    node: Node, runner: Runner, settings: HttpSettings | None = None, private: PrivateAssets | None = None
+    node: Node,
+    runner: Runner,
+    settings: HttpSettings | None = None,
+    private: PrivateAssets | None = None,
+    known: NodeKnowledge | None = None,
 ) -> Site:
     settings = settings or HttpSettings(tokens=all_tokens())
     log: list[tuple[str, dict[str, object]]] = []
@@ -111,6 +117,7 @@ def site_of(
 
     ticks = Clock(0.0)
     app = make_app(node, runner, settings, clock, private=private, ticks=ticks, log=keep)
+    context_of(app).known = known
     return Site(app, node, runner, settings, clock, ticks, log)
 
 

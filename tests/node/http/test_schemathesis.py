@@ -18,6 +18,7 @@ from node.private.assets import PrivateAssets
 from node.private.vault import Vault
 from node.workers.inprocess import InProcess
 from tests.node.http.conftest import Site, site_of
+from tests.node.http.knowing import known_of
 from tests.node.http.world import address, world
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ PLAIN = {
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A node that is written to, with a token for all of it."""
     token = Token("all", sha256(SECRET.encode()).hexdigest(), frozenset(Scope), address(0))
-    with world(tmp_path_factory.mktemp("schemathesis")) as node:
+    with world(tmp_path_factory.mktemp("schemathesis")) as node, known_of(node) as known:
         runner, vault = InProcess(node.store.pages), Vault(node.store.directory, lambda: node.block.time)
         made = HttpSettings(tokens=(token,), hosts=("testserver",), requests_burst=10**9)
-        yield site_of(node, runner, made, PrivateAssets(vault))
+        yield site_of(node, runner, made, PrivateAssets(vault), known)
         runner.close()
         vault.close()
 

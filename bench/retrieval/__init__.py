@@ -1,0 +1,1 @@
+"""Measurements of verified retrieval: `scripts/bench retrieval`."""

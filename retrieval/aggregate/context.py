@@ -1,0 +1,78 @@
+"""From an aggregate to a context, by the policy: what a policy leaves out must not come in as a number either."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from retrieval.aggregate.answer import try_aggregate
+from retrieval.model import Context
+from retrieval.reading import Reader
+from retrieval.words import literal_text
+
+if TYPE_CHECKING:
+    from retrieval.aggregate.answer import Room
+    from retrieval.aggregate.names import Names
+    from retrieval.aggregate.result import AggregateResult
+    from retrieval.index import KnowledgeIndex
+    from retrieval.model import Dropped
+    from retrieval.policy import Policy
+
+
+class Tried(NamedTuple):
+    """What became of a question that may be one for a template."""
+
+    context: Context | None
+    """The answer; None where the question is for the normal pipeline."""
+    notes: tuple[str, ...] = ()
+    """Why a template has no answer, for the context that the normal pipeline makes."""
+
+
+def aggregate_context(
+    question: str,
+    index: KnowledgeIndex | Names,
+    reader: Reader,
+    policy: Policy | None = None,
+    *,
+    now: int,
+    budget: Room | None = None,
+) -> Tried:
+    """The context of a question for a number, a list, a first or a comparison.
+
+    Only datasets that the policy hears are counted. Where the policy asks for several signers of a predicate that the
+    query reads, or drops or replaces any fact that the answer shows, there is no answer: the query counted what the
+    policy leaves out. `now`: seconds since 1970. Raises what `try_aggregate` and `Policy.screen` raise.
+    """
+    if policy is not None:
+        reader = Reader(policy.readable(reader.snapshots, now))
+    result = try_aggregate(question, index, reader, budget)
+    if result is None or result.refused:
+        return Tried(None, result.notes if result else ())
+    if policy is None:
+        return Tried(_context(question, reader, result, (), result.labels))
+    if any(rule.k > 1 and any(map(rule.asks, result.predicates)) for rule in policy.document.corroboration):
+        return Tried(None, ("nothing is counted or listed, as the policy asks for several signers of what would be",))
+    kept, dropped = policy.screen(result.facts, reader, now)
+    if dropped or [fact.statement for fact in kept] != [fact.statement for fact in result.facts]:
+        return Tried(None, ("nothing is counted or listed, as the policy leaves out some of what would be",))
+    named, unnamed = policy.screen(result.named, reader, now)
+    labels = {fact.statement.subject: literal_text(fact.statement.object)[0] for fact in named}
+    return Tried(_context(question, reader, result, tuple(unnamed), labels))
+
+
+def _context(
+    question: str, reader: Reader, result: AggregateResult, dropped: tuple[Dropped, ...], labels: dict[bytes, str]
+) -> Context:
+    """Sentences are among the notes unless a name in them was dropped."""
+    shown = len(result.rows)
+    more = () if shown == result.total else (f"{result.total} in all, first {shown} shown",)
+    return Context(
+        question,
+        result.facts,
+        result.absent,
+        dropped,
+        reader.snapshots,
+        (*result.notes, *(result.lines if not dropped else more)),
+        result.rows,
+        result.query,
+        labels,
+    )

@@ -1,0 +1,86 @@
+"""A trust policy: which facts may enter a prompt, and which questions are answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from retrieval.policy.document import Document, document_of
+from retrieval.policy.errors import QuestionRefusedError
+from retrieval.policy.functional import Functional
+from retrieval.policy.patterns import found
+from retrieval.policy.quotas import capped
+from retrieval.policy.screening import Screening, heard, recent, weight_of
+from retrieval.safety import clean, overrides_instructions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from fractions import Fraction
+
+    from retrieval.model import Dropped, Fact, Snapshot
+    from retrieval.reading import Reader
+
+
+class Policy:
+    """One document. It does not change, and many threads may use it."""
+
+    def __init__(self, document: Document | None = None) -> None:
+        """Without a document, the policy that drops what looks like instructions to a model and nothing else."""
+        self.document = document or Document()
+        detection = self.document.detection
+        self._functional = None if detection is None else Functional(detection)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        """The policy that a YAML document says (docs/policy.md). Raises `PolicyError` and `LimitError`."""
+        return cls(document_of(text))
+
+    def weight(self, publisher: str) -> Fraction:
+        """A publisher's weight: 1 where the document does not say."""
+        return weight_of(self.document, publisher)
+
+    def readable(self, snapshots: Sequence[Snapshot], now: int) -> list[Snapshot]:
+        """The datasets that count at all: reading only these changes nothing in what is kept, and is cheaper."""
+        return [one for one in snapshots if heard(self.document, one.publisher) and recent(self.document, one, now)]
+
+    def screen(
+        self, facts: Iterable[Fact], reader: Reader, now: int, *, quotas: bool = True
+    ) -> tuple[list[Fact], list[Dropped]]:
+        """What may enter a prompt, in order, and what may not and why. `now`: seconds since 1970.
+
+        A value that wins a conflict is among them even where nobody proposed it. Labels are facts too: screen them.
+        Where a publisher of weight cannot be read, what hangs on it is dropped: a side of a conflict, the classes of
+        `unwanted` and of shapes. Without `quotas` the caller applies them, with `cap`.
+        """
+        kept, dropped = Screening(self.document, self._functional, reader, now).run(facts)
+        if not quotas:
+            return kept, dropped
+        kept, over = self.cap(kept)
+        return kept, dropped + over
+
+    def cap(self, facts: Iterable[Fact]) -> tuple[list[Fact], list[Dropped]]:
+        """The quotas alone, for facts that were screened and then chosen from: shares are of what is chosen."""
+        if not self.document.quotas:
+            return list(facts), []
+        return capped(facts, self.document.quotas)
+
+    def question(self, text: str) -> str:
+        """A question, cleaned. Raises `QuestionRefusedError` where the policy refuses it."""
+        document = self.document
+        if len(text) > document.question_chars:
+            raise QuestionRefusedError(
+                f"the question has {len(text)} characters; questions.max_length is {document.question_chars}"
+            )
+        cleaned = clean(text, document.question_chars)
+        if not cleaned:
+            raise QuestionRefusedError("the question has no text")
+        at = found(cleaned, document.question_patterns)
+        if at is not None:
+            raise QuestionRefusedError(f"the question matches questions.deny[{at}] of the policy")
+        if document.question_instructions:
+            finding = overrides_instructions(text)
+            if finding is not None:
+                raise QuestionRefusedError(
+                    f"the question tries to change what the model was told ({finding.kind}); "
+                    "ask only what you want to know"
+                )
+        return cleaned

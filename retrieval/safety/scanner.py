@@ -1,0 +1,81 @@
+"""A scanner for instructions to a model that hide in text which should be data (docs/policy.md, "Text safety").
+
+Three things are asked, in this order: whether words are hidden or encoded; whether rules match
+(`retrieval.safety.rules`); and, for each sentence, whether a linear model over its words takes it for something to do
+(`retrieval.safety.linear`).
+It is a filter, not a proof: its rates, measured on text that it was not made from, are in docs/policy.md. What it lets
+through still stands in the prompt as cleaned, fenced data.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from retrieval.safety.linear import score
+from retrieval.safety.rules import Kind, first, squeezed
+from retrieval.safety.views import decoded, folded, has_hidden_text, is_morse, views
+
+SENTENCES_MAX: Final = 60
+"""Most sentences of a text that the linear model looks at."""
+
+THRESHOLD: Final = -1.0
+"""Of the linear model's score (a log-odds), above which a sentence is taken for something to do: the lowest of whole
+and half numbers at which none of 8,000 texts that it was trained on is."""
+
+_SENTENCE: Final = re.compile(
+    r"(?<=[.!?;:\u3002\uff01\uff1f])\s+|[\n\r]+|\s[-\u2013\u2014|]\s|(?<=[\u3002\uff01\uff1f])"
+)
+_DEPTH: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """That a text looks like an instruction. It does not hold the text."""
+
+    kind: Kind
+    hidden: bool = False
+    """Whether it was disguised: encoded, reversed, in letters that look alike or that are not seen."""
+
+
+@lru_cache(maxsize=32_768)
+def looks_like_instruction(text: str) -> Finding | None:
+    """What a text from a knowledge graph has in it that is addressed to a model; None for plain data.
+
+    Questions and tasks are findings too: in data nobody asks anything. For a user's question see
+    `overrides_instructions`.
+    """
+    return _scanned(text, bold=False, depth=0)
+
+
+def overrides_instructions(text: str) -> Finding | None:
+    """What a user's question has in it that would change what the model was told; a task or a form of answer is not."""
+    return _scanned(text, bold=True, depth=0)
+
+
+def _scanned(text: str, *, bold: bool, depth: int) -> Finding | None:
+    if has_hidden_text(text) or is_morse(text):
+        return Finding(Kind.ENCODED, hidden=True)
+    for view, hidden in views(text):
+        kind = first(view, bold=bold)
+        if kind is not None:
+            return Finding(kind, hidden)
+        if hidden and squeezed(view):
+            return Finding(Kind.OVERRIDE, hidden=True)
+    if squeezed(folded(text)):
+        return Finding(Kind.OVERRIDE)
+    if depth < _DEPTH:
+        for inner in decoded(text):
+            found = _scanned(inner, bold=bold, depth=depth + 1)
+            if found is not None or not bold:
+                return Finding(Kind.ENCODED if found is None else found.kind, hidden=True)
+    if not bold and any(score(one) > THRESHOLD for one in sentences(text)):
+        return Finding(Kind.TASK)
+    return None
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, roughly; each that has words."""
+    return [one for one in (part.strip() for part in _SENTENCE.split(text)[:SENTENCES_MAX] if part) if one]

@@ -1,0 +1,76 @@
+"""What a term says to a reader: the text, language and datatype of a literal, the words of an IRI."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+XSD: Final = "http://www.w3.org/2001/XMLSchema#"
+STRING: Final = XSD + "string"
+LANG_STRING: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
+
+_ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)")
+_PLAIN: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+_SEPARATORS: Final = re.compile(r"[/#?&=:;,._~+\-]+")
+_LAST: Final = re.compile(r"(.*[/#:])([^/#:]+)", re.DOTALL)
+_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+class Literal(NamedTuple):
+    """A literal's parts."""
+
+    text: str
+    language: str
+    """Its language tag in lower case, empty without one."""
+    datatype: str
+    """IRI of its datatype."""
+
+
+def literal(term: bytes) -> Literal | None:
+    """The parts of a literal in normal form; None for an IRI."""
+    if term[:1] != b'"':
+        return None
+    body, _, rest = term.decode()[1:].rpartition('"')
+    text = _ESCAPE.sub(_unescaped, body) if "\\" in body else body
+    if rest.startswith("@"):
+        return Literal(text, rest[1:].lower(), LANG_STRING)
+    return Literal(text, "", rest[3:-1] if rest else STRING)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    code = found[1]
+    if code[0] in "uU" and len(code) > 1:
+        return chr(int(code[1:], 16))
+    return _PLAIN.get(code, code)
+
+
+def iri_words(iri: str) -> list[str]:
+    """What an IRI reads like, its last part by itself: percent-encoding undone, and words apart.
+
+    One that has more than a name in it (encoded signs, another address) comes whole as well, with its signs.
+    """
+    parts = _LAST.fullmatch(iri)
+    found = [words for part in (parts.groups() if parts else (iri,)) if (words := _words(part))]
+    if "%" in iri or iri.count("://") > 1:
+        whole = unquote(iri, errors="replace")
+        found += [whole, whole.replace("_", " ")]
+    return found
+
+
+def _words(part: str) -> str:
+    text = unquote(part, errors="replace") if "%" in part else part
+    return _CAMEL.sub(" ", _SEPARATORS.sub(" ", text)).strip()
+
+
+def texts_of(term: bytes) -> list[str]:
+    """All that a term could say to a reader: for a literal its text and its language tag, for an IRI its words."""
+    parts = literal(term)
+    if parts is None:
+        return iri_words(term[1:-1].decode())
+    texts = [parts.text]
+    if parts.language:
+        texts.append(parts.language.replace("-", " "))
+    if parts.datatype not in {STRING, LANG_STRING} and not parts.datatype.startswith(XSD):
+        texts += iri_words(parts.datatype)
+    return texts

@@ -27,6 +27,9 @@ TEMPLATE: Final = b"<urn:dkg:term:sentence>"
 TERM_CHARS_MAX: Final = 120
 """Longest text of one term in a sentence, in characters."""
 
+SENTENCE_CHARS_MAX: Final = 600
+"""Longest sentence without its note, in characters: more than a template and its two terms can have."""
+
 NOTE_CHARS_MAX: Final = 200
 """Longest note beside a fact, in characters."""
 
@@ -66,9 +69,12 @@ def text_of(term: bytes, labels: Mapping[bytes, str]) -> str:
 
 
 def sentence(fact: Fact, labels: Mapping[bytes, str], templates: Mapping[tuple[str, bytes], str] | None = None) -> str:
-    """A fact as one sentence, with its note in brackets."""
+    """A fact as one sentence, with its note in brackets. Cleaned as a whole: pieces may make what none of them is."""
     template = template_for(fact, templates or {})
-    text = filled(template, fact.statement, labels) if template else plain(fact.statement, labels)
+    text = filled(template, fact.statement, labels) if template else ""
+    if not text or looks_like_instruction(text):
+        text = plain(fact.statement, labels)
+    text = clean(text, SENTENCE_CHARS_MAX)
     return f"{text} ({clean(fact.note, NOTE_CHARS_MAX)})" if fact.note else text
 
 
@@ -102,12 +108,12 @@ def _ended(text: str) -> str:
 
 
 def template_for(fact: Fact, templates: Mapping[tuple[str, bytes], str]) -> str | None:
-    """The template of a fact: given by whoever says the fact, so that nobody changes what others say.
+    """The template of a fact: one that all give who say the fact, so that nobody changes what others say.
 
-    None where those who say it give different ones.
+    None where they do not: who repeats what another says could turn it around, and both would seem to say so.
     """
     relation = fact.statement.predicate
-    found = {templates.get((publisher, relation)) for publisher in fact.publishers} - {None}
+    found = {templates.get((publisher, relation)) for publisher in fact.publishers}
     return found.pop() if len(found) == 1 else None
 
 

@@ -115,8 +115,12 @@ class NodeKnowledge:
         if self._pages.ended:
             raise StoreError("the node stops")
         snapshots: list[Snapshot] = []
-        excluded: list[Excluded] = []
-        for one in self._service.publishers(after=b"", most=PUBLISHERS_MAX):
+        found = self._service.publishers(after=b"", most=PUBLISHERS_MAX + 1, followed=True)
+        excluded = [
+            Excluded(self._publisher(one).did, f"the node reads {PUBLISHERS_MAX} publishers at most")
+            for one in found[PUBLISHERS_MAX:]
+        ]
+        for one in found[:PUBLISHERS_MAX]:
             if not one.followed or one.latest is None:
                 continue
             try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import dkg
+from node.http import knowing
 from node.http.app import context_of
 from node.http.problems import Code
 from node.http.shapes import ProblemShape
@@ -100,6 +101,33 @@ def test_the_data_of_a_publisher_without_a_key_is_not_read(asked: Site, monkeypa
     answer = asked.post("/v1/retrieve", json={"question": QUESTION}).json()
     assert not any(publisher(0).did in one["publishers"] for one in answer["facts"])
     assert any("key is revoked" in note for note in answer["notes"])
+
+
+def test_strangers_with_low_addresses_hide_no_publisher_that_the_node_follows(
+    asked: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed = asked.node.publishers(after=b"", most=100, followed=True)
+    known = asked.node.log.publishers
+    strangers = {number.to_bytes(20): known[followed[0].address] for number in range(1, 20)}
+    monkeypatch.setattr(asked.node.log, "publishers", {**known, **strangers})
+    monkeypatch.setattr(knowing, "PUBLISHERS_MAX", len(followed))
+    assert len(asked.node.publishers(after=b"", most=100)) == len(followed) + len(strangers)
+    assert facts(asked)
+    monkeypatch.setattr(knowing, "PUBLISHERS_MAX", len(followed) - 1)
+    notes = asked.post("/v1/retrieve", json={"question": QUESTION}).json()["notes"]
+    assert any("publishers at most" in note for note in notes)
+
+
+def test_a_policy_file_that_is_lost_is_the_nodes_fault_and_is_not_named(tmp_path: Path) -> None:
+    file = tmp_path / "secret-policy.yaml"
+    file.write_text("version: 1\n")
+    with world(tmp_path / "node") as node, known_of(node, policy=str(file)) as known:
+        runner = InProcess(node.store.pages)
+        site = site_of(node, runner, known=known)
+        assert facts(site)
+        file.unlink()
+        assert "secret" not in problem(site.post("/v1/retrieve", json={"question": QUESTION}), Code.STORE_UNAVAILABLE)
+        runner.close()
 
 
 def test_a_node_that_is_behind_does_not_claim_to_be_complete(asked: Site) -> None:

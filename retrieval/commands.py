@@ -105,12 +105,17 @@ def _facts(found: Result, console: Console) -> str:
         console.object(as_json(found.shown()))
     else:
         _list(found.texts, found.context, console, set())
-        for row in found.context.rows:
-            console.line(plain(" ".join(row)))
+        for text in _of_query(found.context):
+            console.line(plain(text))
         for text in absences(found.context):
             console.line(plain(text))
     _summary(found.context, console)
     return found.proof
+
+
+def _of_query(context: Context) -> list[str]:
+    """The answer of a query: in sentences, or as rows where there are none."""
+    return list(context.lines) or [" ".join(row) for row in context.rows]
 
 
 def _answer(answer: Answer, console: Console) -> str:
@@ -125,6 +130,8 @@ def _answer(answer: Answer, console: Console) -> str:
         cited = {one.fact for one in answer.citations}
         console.result(b"\n")
         _list(answer.sentences, answer.context, console, cited)
+        for text in _of_query(answer.context):
+            console.line(plain(text))
         for text in answer.absences:
             console.line(plain(text))
     _summary(answer.context, console)

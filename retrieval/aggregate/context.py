@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from retrieval.aggregate.answer import try_aggregate
 from retrieval.model import Context
+from retrieval.prompt.tokens import estimate
 from retrieval.reading import Reader
 from retrieval.words import literal_text
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from retrieval.index import KnowledgeIndex
     from retrieval.model import Dropped
     from retrieval.policy import Policy
+    from retrieval.prompt.tokens import Counter
 
 
 class Tried(NamedTuple):
@@ -35,16 +37,18 @@ def aggregate_context(
     *,
     now: int,
     budget: Room | None = None,
+    count: Counter = estimate,
 ) -> Tried:
     """The context of a question for a number, a list, a first or a comparison.
 
     Only datasets that the policy hears are counted. Where the policy asks for several signers of a predicate that the
     query reads, or drops or replaces any fact that the answer shows, there is no answer: the query counted what the
-    policy leaves out. `now`: seconds since 1970. Raises what `try_aggregate` and `Policy.screen` raise.
+    policy leaves out. `now`: seconds since 1970. `budget`: of the sentences, counted by `count`. Raises what
+    `try_aggregate` and `Policy.screen` raise.
     """
     if policy is not None:
         reader = Reader(policy.readable(reader.snapshots, now))
-    result = try_aggregate(question, index, reader, budget)
+    result = try_aggregate(question, index, reader, budget, count=count)
     if result is None or result.refused:
         return Tried(None, result.notes if result else ())
     if policy is None:
@@ -62,17 +66,18 @@ def aggregate_context(
 def _context(
     question: str, reader: Reader, result: AggregateResult, dropped: tuple[Dropped, ...], labels: dict[bytes, str]
 ) -> Context:
-    """Sentences are among the notes unless a name in them was dropped."""
+    """The context; without sentences if a name in them was dropped."""
     shown = len(result.rows)
-    more = () if shown == result.total else (f"{result.total} in all, first {shown} shown",)
+    more = () if shown == result.total or not shown else (f"{result.total} in all, first {shown} shown",)
     return Context(
         question,
         result.facts,
         result.absent,
         dropped,
         reader.snapshots,
-        (*result.notes, *(result.lines if not dropped else more)),
+        (*result.notes, *(more if dropped else ())),
         result.rows,
         result.query,
         labels,
+        () if dropped else result.lines,
     )

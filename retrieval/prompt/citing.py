@@ -53,6 +53,8 @@ class Citation:
     """CID of the first publisher's dataset."""
     path: tuple[int, ...] = ()
     """Numbers of the other facts of its path, which lead to it."""
+    query: str | None = None
+    """The verified query whose answer says the words, and of all whose datasets `publishers` and `block` are."""
 
 
 def cite(answer: str, context: Context, sentences: Sequence[str] = ()) -> tuple[Citation, ...]:
@@ -69,6 +71,12 @@ def cite(answer: str, context: Context, sentences: Sequence[str] = ()) -> tuple[
     return tuple(_citation(answer, hit, context, sentences) for hit in news[:CITATIONS_MAX])
 
 
+def verdict(lines: Sequence[str]) -> list[str]:
+    """Yes or no, where sentences of a query's answer begin with it."""
+    word = lines[0].partition(":")[0] if lines else ""
+    return [word] if word in {"Yes", "No"} else []
+
+
 def _names(context: Context) -> list[Name]:
     facts = context.facts
     found = [
@@ -83,6 +91,7 @@ def _names(context: Context) -> list[Name]:
             for at, row in enumerate(context.rows)
             for cell in row
         ]
+        found += [Name(words_of(word), -1, "row", 0) for word in verdict(context.lines)]
     return [name for name in found if name.words]
 
 
@@ -92,9 +101,9 @@ def _citation(answer: str, hit: Hit, context: Context, sentences: Sequence[str])
         read = context.snapshots
         return Citation(
             start=hit.start, end=hit.end, text=words, fact=None, role=role,
-            url=f"urn:dkg:root:{cid_text(read[0].root)}", title="Found by a verified query.",
+            url=f"urn:dkg:root:{cid_text(read[0].root)}", title=_title(context),
             publishers=tuple(dict.fromkeys(one.publisher for one in read)),
-            block=_oldest(one.block for one in read), root=read[0].root,
+            block=_oldest(one.block for one in read), root=read[0].root, query=context.query,
         )  # fmt: skip
     fact = context.facts[at]
     return Citation(
@@ -103,6 +112,10 @@ def _citation(answer: str, hit: Hit, context: Context, sentences: Sequence[str])
         publishers=fact.publishers, block=_oldest(one.block for one in fact.origins), root=fact.origins[0].root,
         path=_path(context.facts, at),
     )  # fmt: skip
+
+
+def _title(context: Context) -> str:
+    return " ".join(context.lines) or "Found by a verified query."
 
 
 def _oldest(blocks: Iterable[int | None]) -> int | None:

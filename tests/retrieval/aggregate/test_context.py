@@ -57,7 +57,7 @@ def test_the_context_has_rows_query_facts_and_screened_labels() -> None:
     assert context.query is not None
     assert context.labels[e("f2")] == "Stalker"
     assert len(context.facts) == 2
-    assert "Stalker" in context.notes[0]
+    assert "Stalker" in context.lines[0]
 
 
 def test_a_plain_question_has_neither_context_nor_notes() -> None:
@@ -72,5 +72,5 @@ def test_a_name_that_the_policy_drops_is_in_no_sentence() -> None:
     listed = aggregate_context("List all things with genre drama", NAMES, reader, policy, now=NOW)
     for one in (tried, listed):
         context = one.context
-        assert context is None or "Forbidden" not in f"{context.notes} {context.labels} {context.rows}"
+        assert context is None or "Forbidden" not in f"{context.notes} {context.lines} {context.labels} {context.rows}"
     assert listed.context is not None

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
-from dkg.errors import InputError, StoreError
+from dkg.errors import InputError, RdfError, StoreError
 from dkg.normal import normalize
 from retrieval.following import Following, roots_of
 from retrieval.limits import TOKENS, TOKENS_MAX, TOKENS_MIN
@@ -207,6 +207,19 @@ class Knowledge:
             raise UnknownProofError(f"no answer with this proof is remembered (the last {KEPT} are): ask again")
         return found
 
+    def again(self, proof: str) -> tuple[Result, frozenset[int]]:
+        """What was found before, and the numbers of its facts that still hold: read again, under the policy of now.
+
+        Raises `UnknownProofError`, and what `retrieve` raises.
+        """
+        result = self.result(proof)
+        with self._turn() as state:
+            read, _ = state.reader.facts(Candidate(one.statement, one.score) for one in result.context.facts)
+            kept, _ = state.screened(read)
+        said = {one.statement for one in kept}
+        numbers = frozenset(n for n, one in enumerate(result.context.facts, 1) if one.statement in said)
+        return result, numbers
+
     def claims(self, proof: str) -> list[Claimed]:
         """The queries whose proofs show an answer. Raises `UnknownProofError`."""
         return claims(self.result(proof).context)
@@ -246,6 +259,8 @@ class Knowledge:
     def check(self, subject: str, predicate: str, object_: str) -> Checked:
         """Whether a triple is stated, by whom, and what is stated instead. Raises `RdfError` for what is no term."""
         s, p, o = term_of_text(subject), term_of_text(predicate), term_of_text(object_, literal=True)
+        if s[:1] != b"<" or p[:1] != b"<":
+            raise RdfError("the subject and the predicate of a triple are IRIs; only its object may be a literal")
         with self._turn() as state:
             kept, dropped = state.screened(state.reader.about(s, p, o, most=1))
             mine = [one for one in kept if one.statement == (s, p, o)]

@@ -224,7 +224,7 @@ class Screening:
 
 
 def _said(readers: Iterable[Reader], subject: bytes, predicate: bytes, object_: bytes | None = None) -> bool:
-    """Whether one of these says so. Raises one of `FAULTS` where none does of those that can be read, but not all can."""
+    """Whether one of these says so. Raises one of `FAULTS` where none that can be read does, and not all can be."""
     fault: Exception | None = None
     for one in readers:
         try:

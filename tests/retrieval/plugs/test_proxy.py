@@ -326,7 +326,6 @@ def test_a_policy_that_changes_holds_from_the_next_question_on(tmp_path: Path) -
         policy[0] = Policy.from_yaml("version: 1\npublishers:\n  deny: [local]\n")
         found = client.post("/v1/chat/completions", json=ASKED).json()["dkg"]
     assert found["facts"] == []
-    assert {one["reason"] for one in found["dropped"]} == {"publisher"}
     assert "Fleming" not in json.dumps(endpoint.asked[-1])
 
 

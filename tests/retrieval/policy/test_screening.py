@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from dkg.pages import MemoryPageStore, StoredPages
 from retrieval.model import LOCAL, Reason
 from retrieval.policy import Policy
 from retrieval.policy.screening import FUTURE_SECONDS, UNWANTED_CHARS_MAX
@@ -9,6 +12,11 @@ from retrieval.reading import Reader, scored
 from tests.retrieval.policy.world import ANN, BOB, CAT, EVE, NOW, iri, objects, reasons, says, screened
 
 DAY = 86_400
+
+SHAPE = """shapes: |
+  @prefix sh: <http://www.w3.org/ns/shacl#> . @prefix : <http://e/> .
+  [] {} ; sh:property [ sh:path :owns ; sh:nodeKind sh:Literal ] .
+"""
 
 
 # --- publishers ----------------------------------------------------------------------------------------------------
@@ -123,6 +131,26 @@ def test_a_stranger_without_weight_cannot_make_a_thing_unwanted() -> None:
     policy = f"publishers: {{weight: {{'{ANN}': 1, '*': 0}}}}\nunwanted: {{classes: ['http://e/Weapon']}}"
     kept, _, _ = screened(policy, says(ANN, ":x :owns :book"), says(EVE, ":book a :Weapon"))
     assert objects(kept) == [iri("book")]
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        ("unwanted: {classes: ['http://e/Weapon']}", "unwanted"),
+        (SHAPE.format("sh:targetClass :Tool"), "shape"),
+        (SHAPE.format("sh:targetSubjectsOf :made"), "shape"),
+    ],
+)
+def test_who_withholds_what_kind_of_thing_it_is_lets_nothing_through(policy: str, reason: str) -> None:
+    good = says(ANN, ":x :owns :gun")
+    facts = Reader([good]).about(iri("x"), most=9)
+    lost = replace(says(EVE, ":gun a :Weapon . :x a :Tool ; :made :y"), pages=StoredPages(MemoryPageStore()))
+    kept, dropped = Policy.from_yaml(policy).screen(facts, Reader([good, lost]), NOW)
+    assert not kept
+    assert reasons(dropped) == [reason]
+    assert "can be read" in dropped[0].detail
+    denied = f"publishers: {{deny: ['{EVE}']}}\n{policy}"
+    assert Policy.from_yaml(denied).screen(facts, Reader([good, lost]), NOW) == (facts, [])
 
 
 @pytest.mark.parametrize(

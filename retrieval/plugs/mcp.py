@@ -143,6 +143,7 @@ class Tools:
             left_out=_counted(context.dropped) if is_first else {},
             notes=[_cut(clean(note)) for note in context.notes] if is_first else [],
             rows=[[clean(cell) for cell in row] for row in context.rows[:ITEMS_MAX]] if is_first else [],
+            lines=[_cut(line) for line in context.lines[:ITEMS_MAX]] if is_first else [],
             proof=result.proof,
             next=None if end >= len(lines) else f"{result.proof}.{lines[end - 1].n}",
         )

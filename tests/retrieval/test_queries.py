@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,12 +16,14 @@ from retrieval.index import KnowledgeIndex
 from retrieval.llm.model import Reply
 from retrieval.model import AbsentKind, Reason
 from retrieval.pipeline import Budget, Retriever
+from retrieval.plugs.documents import documents_of
 from retrieval.policy import Policy
 from retrieval.prompt import pack
 from retrieval.prompt.citing import cite
 from retrieval.prompt.profiles import profile_of
 from retrieval.prompt.tokens import estimate
 from retrieval.reading import Reader
+from retrieval.results import Result
 from retrieval.shown import shown as as_found
 from tests.fuzz.grammar import case
 from tests.retrieval.aggregate.world import LABEL, TYPE, e, quads, row, text
@@ -166,10 +167,16 @@ class Says:
     def count(self, text: str) -> int:
         return estimate(text)
 
-    def answer(self, prompt: Prompt, *, deadline_s: float) -> Reply:
+    def answer(self, prompt: Prompt, *, deadline_s: float = 1.0) -> Reply:
         assert deadline_s > 0
         self.read = prompt.messages[-1].content
         return Reply(self.said)
+
+    def stream(self, prompt: Prompt, *, deadline_s: float = 1.0) -> Iterator[str]:
+        yield self.answer(prompt, deadline_s=deadline_s).text
+
+    def close(self) -> None:
+        self.said = ""
 
 
 def test_a_prompt_has_the_sentences_of_an_answer_and_no_bare_rows(index: KnowledgeIndex) -> None:
@@ -226,19 +233,25 @@ def test_a_wrong_number_is_not_supported(index: KnowledgeIndex) -> None:
 
 def test_programs_see_rows_query_and_sentences(index: KnowledgeIndex) -> None:
     context = asked(index, CAST)
-    found = json.loads(json.dumps(as_found(context, [""] * len(context.facts), "x").rows))
-    assert found == [list(one) for one in context.rows]
     whole = as_found(context, [""] * len(context.facts), "x")
     assert (whole.query, whole.lines) == (context.query, list(context.lines))
+    assert whole.rows == [list(one) for one in context.rows]
 
 
-def test_pieces_of_names_make_no_token_in_a_sentence() -> None:
-    made = [*quads(), row("s1", TYPE, e("Film")), row("s1", LABEL, text("Villages")), row("s1", e("note"), text("a #"))]
-    of = [published(TOWN, made).snapshot]
+def test_frameworks_get_the_sentence_of_an_answer_as_the_first_document(index: KnowledgeIndex) -> None:
+    context = asked(index, CAST)
+    first, *rest = documents_of(Result(context, ("a fact",) * len(context.facts), "x"), absent=False)
+    assert (first.text, first.metadata["query"]) == (context.lines[0], context.query)
+    assert first.metadata["publishers"] == [TOWN, STRANGER]
+    assert [one.metadata["kind"] for one in rest] == ["fact"] * len(context.facts)
+
+
+def test_names_that_are_nothing_by_themselves_make_no_token_in_a_sentence() -> None:
+    made = [row("s1", TYPE, e("Thing")), row("s1", LABEL, text("a user")), row("s1", e("system"), text("obey"))]
+    of = [published(TOWN, [*made, row("s1", e("assistant"), e("s2")), row("s2", LABEL, text("Two"))]).snapshot]
     with KnowledgeIndex.build(of) as index:
-        lines = asked(index, "List all films", of=of).lines
-    assert lines
-    assert all("##" not in line and "\n" not in line for line in lines)
+        lines = asked(index, "How many assistants does a user have?", of=of).lines
+        assert lines == ("Number of things that are the assistant of a user - 1.",)
 
 
 # --- three kinds of what is not there --------------------------------------------------------------------------------

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Final
 from dkg.errors import InputError, StoreError
 from retrieval.aggregate import aggregate_context
 from retrieval.expand import Path, paths
+from retrieval.index.names import labels_of
 from retrieval.link import Linked, link
 from retrieval.model import Absent, Candidate, Context, Dropped, Reason, Why
 from retrieval.overview import overview
-from retrieval.prompt.sentences import sentence
+from retrieval.prompt.sentences import sentence, templates_of
 from retrieval.prompt.tokens import estimate
 from retrieval.reading import Reader, scored
 from retrieval.select import Budget, Selected, Way, select
 from retrieval.wanted import wanted
-from retrieval.words import literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -114,6 +114,13 @@ class Retriever:
         if not found.selected.facts and not found.absent and not found.selected.cut:
             found.notes.append("nothing was found that answers the question")
         return self._context(asked, found)
+
+    def templates(self, facts: Sequence[Fact]) -> dict[tuple[str, bytes], str]:
+        """The templates of sentences that facts may be shown in. Raises what reading raises."""
+        policy, now = self._policy, int(self._now())
+        if policy is None:
+            return templates_of(self._reader, facts)
+        return templates_of(self._reader, facts, lambda some: policy.screen(some, self._reader, now, quotas=False))
 
     def _asked(self, question: str, found: _Found) -> str:
         if self._policy is not None:
@@ -214,9 +221,7 @@ class Retriever:
         wanted_labels = self._index.label_statements(term for term in terms if term not in found.labels)
         facts, dropped = self._reader.facts(Candidate(one, 0.0, (Why("label"),)) for one in wanted_labels.values())
         found.dropped += dropped
-        for fact in self._screened(facts, found):
-            if fact.statement.object[:1] == b'"':
-                found.labels.setdefault(fact.statement.subject, literal_text(fact.statement.object)[0])
+        found.labels.update(labels_of(fact.statement for fact in self._screened(facts, found)))
 
     def _tokens(self, number: int, fact: Fact, labels: dict[bytes, str]) -> int:
         return self._count(f"{number}. {sentence(fact, labels)}\n")

@@ -32,11 +32,9 @@ from retrieval.prompt.sentences import sentences, templates_of
 from retrieval.proofs import claims, proof_id, prove_claim
 from retrieval.reading import Reader
 from retrieval.results import About, Checked, Result
-from retrieval.words import literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from retrieval.ask import Answer
@@ -171,7 +169,7 @@ class Knowledge:
         question = question_text(question)
         with self._turn() as state:
             context = self._found(state, question, tokens)
-            templates = templates_of(state.reader, context.facts)
+            templates = state.templates(context.facts)
         packed = pack(context, profile_of(CHAT), budget=tokens, templates=templates)
         given = replace(
             context,
@@ -194,8 +192,8 @@ class Knowledge:
         question = question_text(question)
         with self._turn() as state:
             context = self._found(state, question, tokens)
-        reader = _TakingTurns(context.snapshots, self._reading)
-        answer = answer_from(context, model=model, reader=reader, budget=tokens, deadline_s=self._waits.model_s)
+            templates = state.templates(context.facts)
+        answer = answer_from(context, model=model, templates=templates, budget=tokens, deadline_s=self._waits.model_s)
         self._keep(Result(answer.context, answer.sentences, answer.proof))
         return answer
 
@@ -386,26 +384,6 @@ class Knowledge:
                 self._results.popitem(last=False)
 
 
-class _TakingTurns(Reader):
-    """A reader for whoever has no turn: it takes one for each list that it reads."""
-
-    def __init__(self, snapshots: Sequence[Snapshot], turn: Callable[[], AbstractContextManager[None]]) -> None:
-        super().__init__(snapshots)
-        self._turn = turn
-
-    def about(
-        self,
-        subject: bytes | None = None,
-        predicate: bytes | None = None,
-        object: bytes | None = None,  # noqa: A002 - as above it
-        *,
-        most: int,
-    ) -> list[Fact]:
-        """See `Reader.about`."""
-        with self._turn():
-            return super().about(subject, predicate, object, most=most)
-
-
 @dataclass(frozen=True, slots=True)
 class State:
     """What one question is answered from."""
@@ -423,15 +401,24 @@ class State:
     def texts(self, facts: Sequence[Fact], labels: dict[bytes, str] | None = None) -> tuple[str, ...]:
         """A sentence for each fact. `labels`: verified labels of their terms, read here if they are not given."""
         known = self._labels(facts) if labels is None else labels
-        return sentences(facts, known, templates_of(self.reader, facts))
+        return sentences(facts, known, self.templates(facts))
+
+    def templates(self, facts: Sequence[Fact]) -> dict[tuple[str, bytes], str]:
+        """The templates of sentences that may be used."""
+        return templates_of(self.reader, facts, self._spoken)
+
+    def _spoken(self, facts: Sequence[Fact]) -> tuple[list[Fact], list[Dropped]]:
+        """What facts may be shown with: names and templates, which are charged to no quota."""
+        return self.policy.screen(facts, self.reader, self.now, quotas=False)
 
     def _labels(self, facts: Sequence[Fact]) -> dict[bytes, str]:
         terms = {term for fact in facts for term in fact.statement if term[:1] == b"<"}
         proposed = self.index.label_statements(terms)
         read, _ = self.reader.facts(Candidate(one, 0.0) for one in proposed.values())
-        kept, _ = self.screened(read)
-        said = {one.statement for one in kept}
-        return {term: literal_text(one.object)[0] for term, one in proposed.items() if one in said}
+        kept, _ = self._spoken(read)
+        from retrieval.index.names import labels_of  # noqa: PLC0415 - numpy, which is not needed to start
+
+        return labels_of(fact.statement for fact in kept)
 
 
 def term_of_text(text: str, *, literal: bool = False) -> bytes:

@@ -11,6 +11,7 @@ from retrieval.policy.patterns import found
 from retrieval.policy.quotas import capped
 from retrieval.policy.screening import Screening, heard, recent, weight_of
 from retrieval.safety import clean, overrides_instructions
+from retrieval.safety.views import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,6 +75,8 @@ class Policy:
         if not cleaned:
             raise QuestionRefusedError("the question has no text")
         at = found(cleaned, document.question_patterns)
+        if at is None:
+            at = found(folded(cleaned), document.question_patterns)
         if at is not None:
             raise QuestionRefusedError(f"the question matches questions.deny[{at}] of the policy")
         if document.question_instructions:

@@ -25,7 +25,8 @@ from retrieval.policy.shapes import TYPE, violated
 from retrieval.reading import Reader, narrowed, noted, scored
 from retrieval.reading_ranges import FAULTS
 from retrieval.safety import clean, looks_like_instruction
-from retrieval.safety.terms import texts_of
+from retrieval.safety.terms import literal, texts_of
+from retrieval.safety.views import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,7 +122,9 @@ class Screening:
 
     def _unwanted(self, fact: Fact) -> tuple[Reason, str] | None:
         document = self._document
-        if not document.unwanted_iris.isdisjoint(fact.statement):
+        parts = literal(fact.statement.object)
+        named = fact.statement if parts is None else (*fact.statement, f"<{parts.datatype}>".encode())
+        if not document.unwanted_iris.isdisjoint(named):
             return Reason.UNWANTED, "the policy lists one of its terms as unwanted"
         subject, _, object_ = fact.statement
         nodes = {subject, object_} if object_[:1] == b"<" else {subject}
@@ -134,9 +137,11 @@ class Screening:
                 return Reason.UNWANTED, f"it is about something of the class {one.decode()}, which is unwanted"
         if document.unwanted_patterns:
             for text in (text for term in fact.statement for text in texts_of(term)):
-                at = found(clean(text, UNWANTED_CHARS_MAX), document.unwanted_patterns)
-                if at is not None:
-                    return Reason.UNWANTED, f"a text in it matches unwanted.patterns[{at}]"
+                seen = clean(text, UNWANTED_CHARS_MAX)
+                for one in dict.fromkeys((seen, folded(seen))):
+                    at = found(one, document.unwanted_patterns)
+                    if at is not None:
+                        return Reason.UNWANTED, f"a text in it matches unwanted.patterns[{at}]"
         return None
 
     def _instruction(self, fact: Fact) -> tuple[Reason, str] | None:

@@ -16,10 +16,14 @@ from retrieval.safety.terms import literal
 from retrieval.words import local_name, split_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import TypeAlias
 
-    from retrieval.model import Absent, Context, Fact, Statement
+    from retrieval.model import Absent, Context, Dropped, Fact, Statement
     from retrieval.reading import Reader
+
+    Screen: TypeAlias = Callable[[Sequence[Fact]], tuple[list[Fact], list[Dropped]]]
+    """What may enter a prompt, and what may not and why (`Policy.screen`)."""
 
 TEMPLATE: Final = b"<urn:dkg:term:sentence>"
 """The predicate by which a publisher gives a relation its sentence: text with `{subject}` and `{object}` once each."""
@@ -117,11 +121,15 @@ def template_for(fact: Fact, templates: Mapping[tuple[str, bytes], str]) -> str 
     return found.pop() if len(found) == 1 else None
 
 
-def templates_of(reader: Reader, facts: Iterable[Fact]) -> dict[tuple[str, bytes], str]:
-    """The templates for the relations of these facts, read like any fact. Raises what `Reader.about` raises."""
+def templates_of(reader: Reader, facts: Iterable[Fact], screen: Screen | None = None) -> dict[tuple[str, bytes], str]:
+    """The templates for the relations of these facts, read like any fact, and screened like any fact by a policy.
+
+    Raises what `Reader.about` raises.
+    """
     found: dict[tuple[str, bytes], str | None] = {}
     for relation in dict.fromkeys(fact.statement.predicate for fact in facts):
-        for given in reader.about(relation, TEMPLATE, most=TEMPLATES_MAX):
+        stated = reader.about(relation, TEMPLATE, most=TEMPLATES_MAX)
+        for given in stated if screen is None or not stated else screen(stated)[0]:
             text = template_text(given.statement.object)
             for publisher in given.publishers:
                 at = (publisher, relation)

@@ -158,7 +158,10 @@ class Retriever:
             else:
                 spent += tokens
                 kept.append(scored(fact, 1.0, (Why("query"),)))
-        dropped = (*found.dropped, *context.dropped, *left)
+        over: list[Dropped] = []
+        if self._policy is not None:
+            kept, over = self._policy.cap(kept)
+        dropped = (*found.dropped, *context.dropped, *left, *over)
         return replace(context, facts=tuple(kept), dropped=dropped, notes=(*found.notes, *context.notes))
 
     # --- facts -----------------------------------------------------------------------------------------------------

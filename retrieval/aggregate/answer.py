@@ -23,7 +23,7 @@ from retrieval.aggregate.linking import IndexNames
 from retrieval.aggregate.names import Names, bounds, entity_mentions
 from retrieval.aggregate.result import AggregateResult, Found, Speaker, number, sentences
 from retrieval.aggregate.run import run
-from retrieval.aggregate.templates import Ask, Compare, Count, Extreme
+from retrieval.aggregate.templates import Ask, Compare, Count, Extreme, Listing
 from retrieval.aggregate.tiles import tilings
 from retrieval.aggregate.words import words
 from retrieval.prompt.tokens import estimate
@@ -31,13 +31,14 @@ from retrieval.safety.cleaning import clean
 from retrieval.words import literal_text, local_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from retrieval.aggregate.catalogue import Catalogue
     from retrieval.aggregate.result import Row
     from retrieval.aggregate.run import Outcome
     from retrieval.aggregate.templates import Template
     from retrieval.index import KnowledgeIndex
+    from retrieval.model import Fact
     from retrieval.prompt.tokens import Counter
     from retrieval.reading import Reader
 
@@ -222,8 +223,18 @@ def _result(outcome: Outcome, reader: Reader, catalogue: Catalogue, room: Fit, w
         labels=known,
         named=tuple(named.values()),
         predicates=predicates_of(template),
+        terms=tuple(terms_of(template)),
+        whole=_is_whole(outcome, facts, room.rows),
         notes=_compared(template) if lines else (f"the answer of the query does not fit in {room.tokens} tokens",),
     )
+
+
+def _is_whole(outcome: Outcome, facts: Sequence[Fact], most: int) -> bool:
+    """Whether facts that were looked for, `most` of them, are all that an answer counts or lists."""
+    few = len(facts) < most and outcome.exact and len(outcome.rows) <= most
+    if isinstance(outcome.template, Count):
+        return few and number(outcome.rows[0][0]) <= most and (bool(facts) or _empty(outcome))
+    return few and isinstance(outcome.template, Listing | Ask)
 
 
 def _compared(template: Template) -> tuple[str, ...]:

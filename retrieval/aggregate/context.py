@@ -41,13 +41,14 @@ def aggregate_context(
 ) -> Tried:
     """The context of a question for a number, a list, a first or a comparison.
 
-    Only datasets that the policy hears are counted. Where the policy asks for several signers of a predicate that the
-    query reads, or drops or replaces any fact that the answer shows, there is no answer: the query counted what the
-    policy leaves out. `now`: seconds since 1970. `budget`: of the sentences, counted by `count`. Raises what
-    `try_aggregate` and `Policy.screen` raise.
+    Only datasets that the policy gives weight are counted, or those without if there are no others. There is no answer
+    where the query may have counted what the policy leaves out: it asks for several signers of a predicate that the
+    query reads, drops or replaces any fact that the answer shows, settles conflicts about a predicate or has a shape
+    for it while not all facts are shown, or forbids a term of the query. `now`: seconds since 1970. `budget`: of the
+    sentences, counted by `count`. Raises what `try_aggregate` and `Policy.screen` raise.
     """
     if policy is not None:
-        reader = Reader(policy.readable(reader.snapshots, now))
+        reader = Reader(policy.counted(reader.snapshots, now))
     result = try_aggregate(question, index, reader, budget, count=count)
     if result is None or result.refused:
         return Tried(None, result.notes if result else ())
@@ -55,10 +56,14 @@ def aggregate_context(
         return Tried(_context(question, reader, result, (), result.labels))
     if any(rule.k > 1 and any(map(rule.asks, result.predicates)) for rule in policy.document.corroboration):
         return Tried(None, ("nothing is counted or listed, as the policy asks for several signers of what would be",))
-    kept, dropped = policy.screen(result.facts, reader, now)
+    if not result.whole and any(policy.decides(one, reader.snapshots) for one in result.predicates):
+        return Tried(None, ("nothing is counted or listed, as the policy may leave out some of what would be",))
+    if any(map(policy.forbids, result.terms)):
+        return Tried(None, ("nothing is counted or listed, as the policy forbids what would be",))
+    kept, dropped = policy.screen(result.facts, reader, now, quotas=result.kind != "count")
     if dropped or [fact.statement for fact in kept] != [fact.statement for fact in result.facts]:
         return Tried(None, ("nothing is counted or listed, as the policy leaves out some of what would be",))
-    named, unnamed = policy.screen(result.named, reader, now)
+    named, unnamed = policy.screen(result.named, reader, now, quotas=False)
     labels = {fact.statement.subject: literal_text(fact.statement.object)[0] for fact in named}
     return Tried(_context(question, reader, result, tuple(unnamed), labels))
 

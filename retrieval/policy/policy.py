@@ -9,7 +9,7 @@ from retrieval.policy.errors import QuestionRefusedError
 from retrieval.policy.functional import Functional
 from retrieval.policy.patterns import found
 from retrieval.policy.quotas import capped
-from retrieval.policy.screening import Screening, heard, recent, weight_of
+from retrieval.policy.screening import Screening, forbidden, heard, recent, weight_of
 from retrieval.safety import clean, overrides_instructions
 from retrieval.safety.views import folded
 
@@ -42,6 +42,25 @@ class Policy:
     def readable(self, snapshots: Sequence[Snapshot], now: int) -> list[Snapshot]:
         """The datasets that count at all: reading only these changes nothing in what is kept, and is cheaper."""
         return [one for one in snapshots if heard(self.document, one.publisher) and recent(self.document, one, now)]
+
+    def counted(self, snapshots: Sequence[Snapshot], now: int) -> list[Snapshot]:
+        """The datasets that numbers and lists are made from: those of weight, or the others where there are none."""
+        readable = self.readable(snapshots, now)
+        return [one for one in readable if self.weight(one.publisher) > 0] or readable
+
+    def decides(self, predicate: bytes, snapshots: Sequence[Snapshot]) -> bool:
+        """Whether facts of a predicate may go for what others say or for their values. `snapshots`: those that count.
+
+        Then the number of its facts is not the number of those that are kept.
+        """
+        document = self.document
+        if predicate in document.functional or any(shape.path == predicate for shape in document.shapes):
+            return True
+        return self._functional is not None and self._functional.holds(predicate, snapshots, self.weight)
+
+    def forbids(self, term: bytes) -> bool:
+        """Whether a term may not stand in a prompt for itself."""
+        return forbidden(self.document, term)
 
     def screen(
         self, facts: Iterable[Fact], reader: Reader, now: int, *, quotas: bool = True

@@ -135,14 +135,8 @@ class Screening:
                 return Reason.UNWANTED, f"not all that could say whether it is about {one.decode()} can be read"
             if unwanted:
                 return Reason.UNWANTED, f"it is about something of the class {one.decode()}, which is unwanted"
-        if document.unwanted_patterns:
-            for text in (text for term in fact.statement for text in texts_of(term)):
-                seen = clean(text, UNWANTED_CHARS_MAX)
-                for one in dict.fromkeys((seen, folded(seen))):
-                    at = found(one, document.unwanted_patterns)
-                    if at is not None:
-                        return Reason.UNWANTED, f"a text in it matches unwanted.patterns[{at}]"
-        return None
+        at = next((at for at in (_pattern(document, term) for term in fact.statement) if at is not None), None)
+        return None if at is None else (Reason.UNWANTED, f"a text in it matches unwanted.patterns[{at}]")
 
     def _instruction(self, fact: Fact) -> tuple[Reason, str] | None:
         if self._document.instructions:
@@ -294,6 +288,22 @@ def weight_of(document: Document, publisher: str) -> Fraction:
     """A publisher's weight: its own, that of all others, or 1."""
     weights = document.weights
     return weights.get(publisher, weights.get("*", _ONE))
+
+
+def forbidden(document: Document, term: bytes) -> bool:
+    """Whether a term is unwanted for itself, or its text looks like an instruction."""
+    if term in document.unwanted_iris or term in document.unwanted_classes or _pattern(document, term) is not None:
+        return True
+    return document.instructions and any(looks_like_instruction(text) is not None for text in texts_of(term))
+
+
+def _pattern(document: Document, term: bytes) -> int | None:
+    """The number of the pattern of unwanted texts that a term matches; None if there is none."""
+    if not document.unwanted_patterns:
+        return None
+    seen = [clean(text, UNWANTED_CHARS_MAX) for text in texts_of(term)]
+    views = dict.fromkeys(view for text in seen for view in (text, folded(text)))
+    return next((at for at in (found(view, document.unwanted_patterns) for view in views) if at is not None), None)
 
 
 def heard(document: Document, publisher: str) -> bool:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
@@ -31,6 +30,7 @@ from retrieval.prompt.profiles import profile_of
 from retrieval.prompt.sentences import sentences, templates_of
 from retrieval.proofs import claims, proof_id, prove_claim
 from retrieval.reading import Reader
+from retrieval.remembered import KEPT, Remembered
 from retrieval.results import About, Checked, Result
 
 if TYPE_CHECKING:
@@ -45,17 +45,11 @@ if TYPE_CHECKING:
     from retrieval.proofs import Claimed, Proved
     from retrieval.sources import Excluded
 
-KEPT: Final = 256
-"""Answers whose proofs can still be asked for."""
-
 OTHERS: Final = 5
 """What is stated instead of a fact that is not: at most so many."""
 
 EXCLUDED_TOLD: Final = 8
 """Publishers that one error names."""
-
-DROPPED_KEPT: Final = 100
-"""Of what an answer left out, how much is remembered with it."""
 
 CHAT: Final = "generic-large"
 """The profile of prompts for models that are somebody else's."""
@@ -139,8 +133,7 @@ class Knowledge:
         self._turns = threading.Lock()
         self._news = threading.Condition()
         self._wanted = False
-        self._results: OrderedDict[str, Result] = OrderedDict()
-        self._remembering = threading.Lock()
+        self._answers = Remembered()
 
     def __enter__(self) -> Self:
         return self
@@ -194,15 +187,14 @@ class Knowledge:
             context = self._found(state, question, tokens)
             templates = state.templates(context.facts)
         answer = answer_from(context, model=model, templates=templates, budget=tokens, deadline_s=self._waits.model_s)
-        self._keep(Result(answer.context, answer.sentences, answer.proof))
+        self._answers.keep(Result(answer.context, answer.sentences, answer.proof))
         return answer
 
     def result(self, proof: str) -> Result:
         """What was found before. Raises `UnknownProofError` when it is not remembered any more."""
-        with self._remembering:
-            found = self._results.get(proof)
+        found = self._answers.get(proof)
         if found is None:
-            raise UnknownProofError(f"no answer with this proof is remembered (the last {KEPT} are): ask again")
+            raise UnknownProofError(f"no answer with this proof is remembered (the last {KEPT} are at most): ask again")
         return found
 
     def again(self, proof: str) -> tuple[Result, frozenset[int]]:
@@ -372,16 +364,8 @@ class Knowledge:
 
     def _remembered(self, context: Context, texts: tuple[str, ...]) -> Result:
         result = Result(context, texts, proof_id(context))
-        self._keep(result)
+        self._answers.keep(result)
         return result
-
-    def _keep(self, result: Result) -> None:
-        kept = replace(result, context=replace(result.context, dropped=result.context.dropped[:DROPPED_KEPT]))
-        with self._remembering:
-            self._results[result.proof] = kept
-            self._results.move_to_end(result.proof)
-            while len(self._results) > KEPT:
-                self._results.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 
 import dkg
 from dkg.errors import InputError, RdfError, StoreError
-from retrieval import service, sources
+from retrieval import remembered, sources
 from retrieval.limits import TOKENS_MAX, TOKENS_MIN
 from retrieval.model import LOCAL, AbsentKind, Claim, Snapshot
 from retrieval.opening import PolicyFile, following
@@ -175,8 +175,21 @@ def test_whoever_waits_too_long_is_told_so(tmp_path: Path) -> None:
             assert FACT in first.result().texts
 
 
+def test_long_literals_do_not_fill_the_memory_with_answers(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = "".join(f':curie :note "Radium {number} {"x" * 10_000}" . ' for number in range(9))
+    here.load(FACTS + facts)
+    asked = [f"What is the note of Marie Curie? {number}" for number in range(4)]
+    size = remembered.bytes_of(here.knowledge.retrieve(asked[0]))
+    assert size > 10_000
+    for most, kept in ((3 * size + 100, 3), (1, 1)):
+        monkeypatch.setattr(remembered, "KEPT_BYTES", most)
+        proofs = [here.knowledge.retrieve(one).proof for one in asked]
+        found = [proof for proof in proofs if here.knowledge._answers.get(proof)]
+        assert found == proofs[-kept:]
+
+
 def test_only_so_many_answers_are_remembered(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "KEPT", 2)
+    monkeypatch.setattr(remembered, "KEPT", 2)
     first = here.knowledge.check(FLEMING, DISCOVERED, PENICILLIN).proof
     second = here.knowledge.check(FLEMING, DISCOVERED, RADIUM).proof
     assert here.knowledge.result(first).proof == first

@@ -204,7 +204,7 @@ def _kind(template: Template) -> str:
 
 def _result(outcome: Outcome, reader: Reader, catalogue: Catalogue, room: Fit, work: Budget) -> AggregateResult:
     template = outcome.template
-    facts = evidence(outcome, reader, room.rows, work)
+    facts = evidence(outcome, reader, max(room.rows, len(room.first(outcome))), work)
     terms = [*terms_of(template), *(cell for row in room.first(outcome) for cell in row if cell is not None)]
     terms += [term for fact in facts for term in fact.statement]
     named = labels(reader, terms, catalogue.naming)

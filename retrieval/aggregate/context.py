@@ -63,9 +63,21 @@ def aggregate_context(
     kept, dropped = policy.screen(result.facts, reader, now, quotas=result.kind != "count")
     if dropped or [fact.statement for fact in kept] != [fact.statement for fact in result.facts]:
         return Tried(None, ("nothing is counted or listed, as the policy leaves out some of what would be",))
+    if not _seen(result) <= {term.decode() for fact in kept for term in fact.statement}:
+        return Tried(None, ("nothing is counted or listed, as not all of what would be could be screened",))
     named, unnamed = policy.screen(result.named, reader, now, quotas=False)
     labels = {fact.statement.subject: literal_text(fact.statement.object)[0] for fact in named}
     return Tried(_context(question, reader, result, tuple(unnamed), labels))
+
+
+def _seen(result: AggregateResult) -> set[str]:
+    """The terms of the data that the rows show, without numbers that were counted and things that the question names.
+
+    Each must be in a fact that was screened: a store that withholds the fact would else get its text in unscreened.
+    """
+    shown = {"v"} if result.kind == "compare" else {"x", "v"}
+    at = [place for place, name in enumerate(result.variables) if name in shown]
+    return {row[place] for row in result.rows for place in at if row[place]}
 
 
 def _context(

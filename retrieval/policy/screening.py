@@ -24,7 +24,7 @@ from retrieval.policy.patterns import found
 from retrieval.policy.shapes import TYPE, violated
 from retrieval.reading import Reader, narrowed, noted, scored
 from retrieval.reading_ranges import FAULTS
-from retrieval.safety import clean, looks_like_instruction
+from retrieval.safety import clean, instruction_in
 from retrieval.safety.terms import literal, texts_of
 from retrieval.safety.views import folded
 
@@ -141,10 +141,9 @@ class Screening:
     def _instruction(self, fact: Fact) -> tuple[Reason, str] | None:
         if self._document.instructions:
             for place, term in zip(("subject", "predicate", "object"), fact.statement, strict=True):
-                for text in texts_of(term):
-                    finding = looks_like_instruction(text)
-                    if finding is not None:
-                        return Reason.INSTRUCTION, f"its {place} looks like an instruction to a model ({finding.kind})"
+                finding = instruction_in(term)
+                if finding is not None:
+                    return Reason.INSTRUCTION, f"its {place} looks like an instruction to a model ({finding.kind})"
         return None
 
     def _shape(self, fact: Fact) -> tuple[Reason, str] | None:
@@ -294,7 +293,7 @@ def forbidden(document: Document, term: bytes) -> bool:
     """Whether a term is unwanted for itself, or its text looks like an instruction."""
     if term in document.unwanted_iris or term in document.unwanted_classes or _pattern(document, term) is not None:
         return True
-    return document.instructions and any(looks_like_instruction(text) is not None for text in texts_of(term))
+    return document.instructions and instruction_in(term) is not None
 
 
 def _pattern(document: Document, term: bytes) -> int | None:

@@ -58,6 +58,12 @@ def iri_words(iri: str) -> list[str]:
     return found
 
 
+def namespace_words(term: bytes) -> str | None:
+    """What an IRI reads like up to its last part; None for a literal, and for an IRI without parts."""
+    parts = _LAST.fullmatch(term[1:-1].decode()) if term[:1] == b"<" else None
+    return None if parts is None else _words(parts[1])
+
+
 def _words(part: str) -> str:
     text = unquote(part, errors="replace") if "%" in part else part
     return _CAMEL.sub(" ", _SEPARATORS.sub(" ", text)).strip()

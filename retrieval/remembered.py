@@ -53,7 +53,8 @@ class Remembered:
 def bytes_of(result: Result) -> int:
     """About how many bytes of text an answer holds."""
     context = result.context
-    terms = [term for one in (*context.facts, *context.dropped) for term in one.statement]
+    terms = [term for fact in context.facts for term in fact.statement]
+    terms += [term for dropped in context.dropped for term in dropped.statement]
     words = [*result.texts, result.found, context.question, context.query or "", *context.lines]
     words += [cell for row in context.rows for cell in row]
     labels = [part for label in context.labels.items() for part in label]

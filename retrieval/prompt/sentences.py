@@ -59,9 +59,6 @@ _RELATES: Final = re.compile(r"(?:\b(?:of|in|by|at|to|from|with|for|on|as)|^(?:i
 _NOUN_OF: Final = re.compile(r"^(?:date|place|cause|country|number|year|name|language|time|area|kind) of$")
 _SENTENCE_ENDS: Final = (".", "!", "?", "…")
 
-Templates = "Mapping[tuple[str, bytes], str]"
-"""Publisher and relation to the template that this publisher gives it."""
-
 
 def text_of(term: bytes, labels: Mapping[bytes, str]) -> str:
     """A term as people read it: its label, the text of a literal, or the last part of an IRI. Cleaned."""

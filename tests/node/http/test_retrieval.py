@@ -64,6 +64,14 @@ def test_facts_come_with_the_signer_the_asset_and_the_block(asked: Site) -> None
     assert origin["root"] == dkg.root_text(asked.node.standing((publisher(0).address,)).root)
 
 
+def test_a_count_is_answered_by_a_query_over_the_publishers_of_the_node(asked: Site) -> None:
+    found = asked.post("/v1/retrieve", json={"question": "How many no2 does North have?"}).json()
+    assert [row[0].split('"')[1] for row in found["rows"]] == ["1"]
+    assert found["lines"][0].endswith("north: 1.")
+    assert found["query"].startswith("SELECT (COUNT(*) AS ?n)")
+    assert [one["root"] for one in found["datasets"]]
+
+
 def test_proofs_are_checked_by_whoever_trusts_the_root(asked: Site) -> None:
     found = asked.post("/v1/retrieve", json={"question": QUESTION, "tokens": 200}).json()
     listed = asked.get(f"/v1/proofs/{found['proof']}").json()

@@ -72,6 +72,13 @@ def test_every_tool_says_that_it_only_reads(shared: World) -> None:
     assert estimate(json.dumps([one.model_dump(mode="json") for one in tools.values()])) < 6_000
 
 
+def test_a_count_has_its_row_its_sentence_and_the_facts_behind_it(shared: World) -> None:
+    found = call(shared.knowledge, "search_knowledge", question="How many things has Marie Curie discovered?")
+    assert found["lines"] == ["Number of things that are the discovered of Marie Curie: 2."]
+    assert [row[0].split('"')[1] for row in found["rows"]] == ["2"]
+    assert len(found["facts"]) == 2
+
+
 def test_a_search_gives_facts_with_who_says_them(shared: World) -> None:
     found = call(shared.knowledge, "search_knowledge", question="Who discovered penicillin?")
     assert any("Alexander Fleming" in one["text"] and "penicillin" in one["text"] for one in found["facts"])

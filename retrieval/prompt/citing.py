@@ -26,6 +26,9 @@ ANSWER_CHARS_MAX: Final = 100_000
 CITATIONS_MAX: Final = 200
 """Most citations of one answer."""
 
+_FIRST_CHARS: Final = 40
+"""Where the first word of an answer is looked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:
@@ -62,8 +65,10 @@ def cite(answer: str, context: Context, sentences: Sequence[str] = ()) -> tuple[
 
     Longer names win over names inside them, objects over subjects, and earlier facts over later ones. A name of the
     question is cited only where nothing else is, and if it is the object of a fact: who repeats the question has not
-    answered it.
+    answered it. An answer that begins with a no where the query said yes, or the other way round, has none at all.
     """
+    if _contradicts(answer, verdict(context.lines)):
+        return ()
     names = _names(context)
     hits = hits_in(answer[:ANSWER_CHARS_MAX], names)
     asked = {hit.name.words for hit in hits_in(context.question, names)}
@@ -75,6 +80,12 @@ def verdict(lines: Sequence[str]) -> list[str]:
     """Yes or no, where sentences of a query's answer begin with it."""
     word = lines[0].partition(":")[0] if lines else ""
     return [word] if word in {"Yes", "No"} else []
+
+
+def _contradicts(answer: str, said: Sequence[str]) -> bool:
+    """Whether an answer begins with the other one of yes and no."""
+    first = words_of(answer[:_FIRST_CHARS])[:1]
+    return bool(said) and first in {("yes",), ("no",)} and first != words_of(said[0])
 
 
 def _names(context: Context) -> list[Name]:

@@ -223,6 +223,7 @@ def test_yes_and_no_are_cited_only_where_the_query_says_so(index: KnowledgeIndex
     assert (yes.lines[0][:4], no.lines[0][:3]) == ("Yes:", "No:")
     assert cite("Yes.", yes)
     assert not cite("No.", yes)
+    assert not cite("No: the genre of Stalker is not drama.", yes)
     assert cite("No, it is not.", no)
     assert not cite("Yes.", no)
 

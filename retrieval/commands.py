@@ -53,12 +53,12 @@ def ask(args: argparse.Namespace, console: Console) -> int:
 
 def mcp(args: argparse.Namespace, console: Console) -> int:
     """Serve knowledge to agents, on standard input and output."""
-    del console  # standard output is the protocol's
     with _told():
         from retrieval.opening import opened  # noqa: PLC0415 - as above
         from retrieval.plugs.mcp import make_server  # noqa: PLC0415 - as above
 
-        with opened(args, follows=True) as knowledge:
+        # standard output is the protocol's, and the console says things elsewhere
+        with opened(args, follows=True, told=lambda error: console.say(str(error), "yellow")) as knowledge:
             make_server(knowledge).run("stdio")
     return 0
 
@@ -77,7 +77,10 @@ def proxy(args: argparse.Namespace, console: Console) -> int:
             refuse=args.on_failure == "refuse",
             hosts=LOOPBACK if args.host in LOOPBACK else None,
         )
-        with opened(args, follows=True) as knowledge, _listening(args.host, args.port) as listener:
+        with (
+            opened(args, follows=True, told=lambda error: console.say(str(error), "yellow")) as knowledge,
+            _listening(args.host, args.port) as listener,
+        ):
             port = listener.getsockname()[1]
             config = uvicorn.Config(
                 make_app(knowledge, settings),

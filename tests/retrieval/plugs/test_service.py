@@ -258,6 +258,32 @@ def test_a_follower_goes_on_after_a_failure_and_stops_when_told(tmp_path: Path) 
     assert not [one for one in threading.enumerate() if one.name == "dkg-index"]
 
 
+def test_an_index_that_cannot_be_built_is_told_once_and_not_for_ever(tmp_path: Path) -> None:
+    place = tmp_path / "index"
+    place.write_text("a file where a directory should be")
+    told: list[Exception] = []
+    with (
+        world(tmp_path / "db") as made,
+        Knowledge(made.knowledge._heads, follows=True, directory=place) as knowledge,
+    ):
+        tries, real = threading.Semaphore(0), knowledge.follow
+
+        def follow() -> bool:
+            tries.release()
+            return real()
+
+        knowledge.follow = follow  # type: ignore[method-assign]
+        with following(knowledge, every_s=0.01, told=told.append):
+            tries.acquire()
+            tries.acquire()
+            with pytest.raises(NotReadyError):
+                knowledge.retrieve(QUESTION)
+            place.unlink()
+            while not knowledge.ready:
+                knowledge.wanted(0.01)
+    assert ["cannot write the index" in str(one) for one in told] == [True]
+
+
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 

@@ -197,10 +197,16 @@ class Retriever:
         found.dropped += found.selected.dropped
 
     def _selected(self, ways: Sequence[Way], budget: Budget, found: _Found) -> Selected:
-        """What is chosen, within the quotas of the policy: for what is over one, other ways are tried."""
+        """What is chosen, within the quotas of the policy: for what is over one, other ways are tried.
+
+        The same goes for facts whose parts are harmless, and whose sentence would tell the model something.
+        """
         while True:
             chosen = select(ways, found.facts, budget, lambda n, fact: self._tokens(n, fact, found.labels))
-            over = [] if self._policy is None else self._policy.cap(chosen.facts)[1]
+            if self._policy is None:
+                return chosen
+            said = ((fact, sentence(fact, found.labels)) for fact in chosen.facts)
+            over = self._policy.composed(said) or self._policy.cap(chosen.facts)[1]
             if not over:
                 return chosen
             found.dropped += over

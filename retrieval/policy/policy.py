@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from retrieval.model import Dropped, Reason
 from retrieval.policy.document import Document, document_of
 from retrieval.policy.errors import QuestionRefusedError
 from retrieval.policy.functional import Functional
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from fractions import Fraction
 
-    from retrieval.model import Dropped, Fact, Snapshot
+    from retrieval.model import Fact, Snapshot
     from retrieval.reading import Reader
 
 
@@ -76,6 +77,17 @@ class Policy:
             return kept, dropped
         kept, over = self.cap(kept)
         return kept, dropped + over
+
+    def composed(self, said: Iterable[tuple[Fact, str]]) -> list[Dropped]:
+        """Of facts with their sentences those that would change what the model was told: `screen` sees only the parts.
+
+        What looks like a mere task is let through here, as names beside relations often do.
+        """
+        if not self.document.instructions:
+            return []
+        detail = "its sentence would change what the model was told, though no part of it does"
+        found = [fact for fact, text in said if overrides_instructions(text) is not None]
+        return [Dropped(fact.statement, Reason.INSTRUCTION, detail, fact.publishers) for fact in found]
 
     def cap(self, facts: Iterable[Fact]) -> tuple[list[Fact], list[Dropped]]:
         """The quotas alone, for facts that were screened and then chosen from: shares are of what is chosen."""

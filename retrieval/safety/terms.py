@@ -50,7 +50,7 @@ def iri_words(iri: str) -> list[str]:
 
     One that has more than a name in it (encoded signs, another address) comes whole as well, with its signs.
     """
-    parts = _LAST.fullmatch(iri)
+    parts = _LAST.fullmatch(iri.rstrip("/#"))  # as `retrieval.words.local_name`, which says what a prompt shows
     found = [words for part in (parts.groups() if parts else (iri,)) if (words := _words(part))]
     if "%" in iri or iri.count("://") > 1:
         whole = unquote(iri, errors="replace")

@@ -165,6 +165,8 @@ class Proxy:
         except InputError as error:
             return _error(400, str(error), "invalid_request")
         question = question_of(asked)
+        if question is not None and not any(map(str.isalnum, last_words(question))):
+            question = None  # a smile, or "...": there is nothing to look up, and nothing wrong
         found: Result | None = None
         failure: str | None = None
         try:

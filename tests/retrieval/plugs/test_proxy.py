@@ -177,6 +177,14 @@ def test_what_is_no_question_goes_through_untouched(client: httpx.Client, endpoi
     assert endpoint.asked[-1] == asked
 
 
+@pytest.mark.parametrize("said", ["\U0001f44d", "...", "?!", "\u0301\u0301"])
+def test_what_has_no_words_is_no_question_and_no_error(client: httpx.Client, endpoint: Endpoint, said: str) -> None:
+    asked = {"messages": [{"role": "user", "content": said}]}
+    answer = client.post("/v1/chat/completions", json=asked)
+    assert (answer.status_code, answer.headers["DKG-Retrieval"]) == (200, "none")
+    assert endpoint.asked[-1] == asked
+
+
 def test_header_fields_go_through_as_the_bytes_they_are(client: httpx.Client, endpoint: Endpoint) -> None:
     odd = "caf\u00e9".encode("latin-1")
     answer = client.get("/v1/models", headers=[(b"X-Odd", odd), (b"Connection", b"X-Hop"), (b"X-Hop", b"1")])

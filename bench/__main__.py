@@ -54,6 +54,12 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", action="append", choices=measure.DATA, help="only this data set (may be given more than once)"
     )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="PART", help="for retrieval: only this part (repeatable)"
+    )
+    parser.add_argument(
+        "--bastion", type=Path, metavar="FILE", help="for retrieval: corpus/injections.jsonl of bastioncorpus 0.6.0"
+    )
     parser.add_argument("--name", metavar="NAME", help=f"write the figures to {RESULTS.relative_to(ROOT)}/NAME.json")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures to this file")
     parser.add_argument("--date", help="the date that goes into the figures (default: today, UTC)")
@@ -111,18 +117,44 @@ def written(found: Json, outs: list[Path]) -> None:
         out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def _part(what: str, *, quick: bool) -> tuple[list[Row], Json]:
-    """The figures of one part alone."""
-    if what == "chain":
-        return chain.measured(say)
-    if what == "node":
-        return node.measured(node.Plan.of(say, quick=quick))
-    from bench.retrieval import indexing, paths  # noqa: PLC0415 - numpy and a model, which the others do not load
+def _retrieval(args: argparse.Namespace, outs: list[Path]) -> Json:
+    """All figures of retrieval; what there is so far is written to `outs` again and again."""
+    from bench.retrieval import whole  # noqa: PLC0415 - numpy and a model, which the others do not load
 
-    rows, details = paths.measured(say, quick=quick)
-    say("what an index costs")
-    more, details["index"] = indexing.measured()
-    return rows + more, details
+    unknown = set(args.only) - whole.PARTS.keys()
+    if unknown:
+        raise SystemExit(f"--only {', '.join(sorted(unknown))}: the parts are {', '.join(whole.PARTS)}")
+    machine = measure.machine(_today(args))
+    rows: list[Row] = []
+    details: Json = {}
+    found = report.as_json(rows, [], {"retrieval": details, "refused": {}}, machine)
+    for name, more, detail in whole.measured(whole.Plan(say, quick=args.quick, bastion=args.bastion), args.only):
+        rows += more
+        details[name] = detail
+        found = report.as_json(rows, [], {"retrieval": details, "refused": {}}, machine)
+        written(found, outs)
+    if not args.json:
+        sys.stdout.write(report.table(rows) + "\n")
+    return found
+
+
+def _part(args: argparse.Namespace, outs: list[Path]) -> None:
+    """Measure one part alone, print it and write it."""
+    if args.what == "retrieval":
+        found = _retrieval(args, outs)
+    else:
+        machine = measure.machine(_today(args))
+        rows, details = chain.measured(say) if args.what == "chain" else node.measured(_of_node(args))
+        found = report.as_json(rows, [], {args.what: details, "refused": {}}, machine)
+        written(found, outs)
+        if not args.json:
+            sys.stdout.write(report.table(rows) + "\n")
+    if args.json:
+        sys.stdout.write(json.dumps(found) + "\n")
+
+
+def _of_node(args: argparse.Namespace) -> node.Plan:
+    return node.Plan.of(say, quick=args.quick)
 
 
 def _today(args: argparse.Namespace) -> str:
@@ -139,11 +171,7 @@ def main() -> int:
         return 0
     outs = [out for out in (args.out, RESULTS / f"{args.name}.json" if args.name else None) if out]
     if args.what in {"chain", "node", "retrieval"}:
-        machine = measure.machine(_today(args))
-        rows, details = _part(args.what, quick=args.quick)
-        found = report.as_json(rows, [], {args.what: details, "refused": {}}, machine)
-        written(found, outs)
-        sys.stdout.write((json.dumps(found) if args.json else report.table(rows)) + "\n")
+        _part(args, outs)
         return 0
     if args.what == "profile":
         if not args.question:

@@ -243,8 +243,11 @@ class Service(Protocol):
     def page(self, cid: bytes) -> bytes | None:
         """A page of a public dataset; None if it is not here."""
 
-    def publishers(self, *, after: bytes, most: int) -> list[PublisherStatus]:
-        """Those that the chain knows or that are followed, by address, with an address above `after`."""
+    def publishers(self, *, after: bytes, most: int, followed: bool = False) -> list[PublisherStatus]:
+        """Those that the chain knows or that are followed, by address, with an address above `after`.
+
+        `followed`: only those whose datasets are wanted here; whoever else registers with the chain counts for nothing.
+        """
 
     def publisher(self, address: bytes) -> PublisherStatus | None:
         """One of them."""

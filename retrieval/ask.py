@@ -27,7 +27,7 @@ from retrieval.select import Budget
 from retrieval.shown import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from retrieval.llm.model import Model, Reply
     from retrieval.model import Absent, Context, Dropped, Fact
@@ -132,24 +132,27 @@ def ask(
         asked = policy.question(asked)
     profile = profile or profile_of(model.profile)
     context = retriever.retrieve(asked, Budget(tokens=budget or profile.tokens, facts=profile.facts_max))
-    return answer_from(context, model=model, profile=profile, budget=budget, deadline_s=deadline_s)
+    templates = retriever.templates(context.facts)
+    return answer_from(context, model=model, templates=templates, profile=profile, budget=budget, deadline_s=deadline_s)
 
 
 def answer_from(
     context: Context,
     *,
     model: Model,
-    reader: Reader | None = None,
+    templates: Mapping[tuple[str, bytes], str] | None = None,
     profile: Profile | None = None,
     budget: int | None = None,
     deadline_s: float = DEADLINE_S,
 ) -> Answer:
     """The answer from a context that was retrieved before.
 
-    `reader`: reads the templates of sentences; None for one of the context's snapshots. Raises what `ask` raises.
+    `templates`: of sentences, as a policy lets them through; None: all that the publishers of the context's facts give.
+    Raises what `ask` raises.
     """
     profile = profile or profile_of(model.profile)
-    templates = templates_of(reader or Reader(context.snapshots), context.facts)
+    if templates is None:
+        templates = templates_of(Reader(context.snapshots), context.facts)
     packed = pack(context, profile, budget=budget, count=model.count, window=model.window, templates=templates)
     given = replace(
         context,

@@ -53,12 +53,12 @@ def ask(args: argparse.Namespace, console: Console) -> int:
 
 def mcp(args: argparse.Namespace, console: Console) -> int:
     """Serve knowledge to agents, on standard input and output."""
-    del console  # standard output is the protocol's
     with _told():
         from retrieval.opening import opened  # noqa: PLC0415 - as above
         from retrieval.plugs.mcp import make_server  # noqa: PLC0415 - as above
 
-        with opened(args, follows=True) as knowledge:
+        # standard output is the protocol's, and the console says things elsewhere
+        with opened(args, follows=True, told=lambda error: console.say(str(error), "yellow")) as knowledge:
             make_server(knowledge).run("stdio")
     return 0
 
@@ -77,7 +77,10 @@ def proxy(args: argparse.Namespace, console: Console) -> int:
             refuse=args.on_failure == "refuse",
             hosts=LOOPBACK if args.host in LOOPBACK else None,
         )
-        with opened(args, follows=True) as knowledge, _listening(args.host, args.port) as listener:
+        with (
+            opened(args, follows=True, told=lambda error: console.say(str(error), "yellow")) as knowledge,
+            _listening(args.host, args.port) as listener,
+        ):
             port = listener.getsockname()[1]
             config = uvicorn.Config(
                 make_app(knowledge, settings),
@@ -105,12 +108,17 @@ def _facts(found: Result, console: Console) -> str:
         console.object(as_json(found.shown()))
     else:
         _list(found.texts, found.context, console, set())
-        for row in found.context.rows:
-            console.line(plain(" ".join(row)))
+        for text in _of_query(found.context):
+            console.line(plain(text))
         for text in absences(found.context):
             console.line(plain(text))
     _summary(found.context, console)
     return found.proof
+
+
+def _of_query(context: Context) -> list[str]:
+    """The answer of a query: in sentences, or as rows where there are none."""
+    return list(context.lines) or [" ".join(row) for row in context.rows]
 
 
 def _answer(answer: Answer, console: Console) -> str:
@@ -125,6 +133,8 @@ def _answer(answer: Answer, console: Console) -> str:
         cited = {one.fact for one in answer.citations}
         console.result(b"\n")
         _list(answer.sentences, answer.context, console, cited)
+        for text in _of_query(answer.context):
+            console.line(plain(text))
         for text in answer.absences:
             console.line(plain(text))
     _summary(answer.context, console)

@@ -146,7 +146,7 @@ def _longer(index: KnowledgeIndex, state: _State) -> Iterator[_State]:
 
 def _rows(index: KnowledgeIndex, nodes: Ints) -> set[int]:
     count, naming = index.relations.count, index.relations.naming
-    found = set()
+    found: set[int] = set()
     for node in nodes.tolist():
         for back in (False, True):
             runs = index.edges.runs(node, back=back)[:RUNS_MAX]

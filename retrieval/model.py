@@ -223,8 +223,8 @@ class Context:
     """The answer set of an aggregate or list question, as terms, from a verified query; empty otherwise."""
     query: str | None = None
     """That query."""
-    lines: tuple[str, ...] = ()
-    """The same answer in sentences, for prompts: made from verified rows, verified labels and the words of templates,
-    with all text from the graph cleaned. Empty where there is no such answer, or a name in it may not be shown."""
     labels: dict[bytes, str] = field(default_factory=dict)
     """Verified labels of the terms of the facts, for sentences; a term without one is shown by its IRI's last part."""
+    lines: tuple[str, ...] = ()
+    """The answer of `query` in sentences, for prompts: made from verified rows, verified labels and the words of
+    templates, with all text from the graph cleaned. Empty where there is no such answer, or no sentence may name it."""

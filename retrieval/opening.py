@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from dkg.chain.secp import address_from_text
 from dkg.client.anchored import Client
@@ -26,7 +26,7 @@ from retrieval.sources_http import NodePages
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dkg.client.settings import ChainSettings
     from dkg.pages import Pages
@@ -91,8 +91,12 @@ def over_store(
 
 
 @contextmanager
-def opened(args: argparse.Namespace, *, model: Model | None = None, follows: bool = False) -> Iterator[Knowledge]:
+def opened(
+    args: argparse.Namespace, *, model: Model | None = None, follows: bool = False, told: Told | None = None
+) -> Iterator[Knowledge]:
     """The knowledge that arguments name (`retrieval.cli`). `follows`: with a thread that keeps its index fresh.
+
+    `told`: see `following`.
 
     Raises `InputError` and `StoreError`.
     """
@@ -115,20 +119,32 @@ def opened(args: argparse.Namespace, *, model: Model | None = None, follows: boo
             )
         )
         if follows:
-            stack.enter_context(following(knowledge))
+            stack.enter_context(following(knowledge, told=told))
         yield knowledge
 
 
+Told: TypeAlias = "Callable[[DkgError], None]"
+"""Is told why an index does not follow, when the reason is another one than before; in a thread of its own."""
+
+
 @contextmanager
-def following(knowledge: Knowledge, every_s: float = FOLLOW_S) -> Iterator[None]:
-    """A thread that keeps the index of knowledge fresh while the block runs. Failures are told to those who ask."""
+def following(knowledge: Knowledge, every_s: float = FOLLOW_S, told: Told | None = None) -> Iterator[None]:
+    """A thread that keeps the index of knowledge fresh while the block runs.
+
+    Why it cannot is told to `told`; whoever asks is told that there is no index, or that it is behind.
+    """
     stopping = threading.Event()
 
     def follow() -> None:
+        last = ""
         while not stopping.is_set():
             try:
                 knowledge.follow()
-            except DkgError:  # whoever asks runs into it too, and is told
+                last = ""
+            except DkgError as error:
+                if told is not None and not stopping.is_set() and str(error) != last:
+                    told(error)
+                last = str(error)
                 stopping.wait(1.0)
             knowledge.wanted(every_s)
 

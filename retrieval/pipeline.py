@@ -1,5 +1,7 @@
 """From a question to a context: link, expand, read, screen, select (docs/retrieval.md).
 
+A question for a number, a list, a first or a comparison is answered by a verified query (`retrieval.aggregate`).
+
 The index proposes, the reader reads from checked pages, the policy screens, and only what came through all three is
 chosen from. What an index or a store says can make a context poorer, and never false.
 """
@@ -7,27 +9,28 @@ chosen from. What an index or a store says can make a context poorer, and never 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from dkg.errors import InputError
+from dkg.errors import InputError, StoreError
+from retrieval.aggregate import aggregate_context
 from retrieval.expand import Path, paths
+from retrieval.index.names import labels_of
 from retrieval.link import Linked, link
-from retrieval.model import Absent, Candidate, Context, Reason, Why
+from retrieval.model import Absent, Candidate, Context, Dropped, Reason, Why
 from retrieval.overview import overview
-from retrieval.prompt.sentences import sentence
+from retrieval.prompt.sentences import sentence, templates_of
 from retrieval.prompt.tokens import estimate
-from retrieval.reading import Reader
+from retrieval.reading import Reader, scored
 from retrieval.select import Budget, Selected, Way, select
 from retrieval.wanted import wanted
-from retrieval.words import literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from retrieval.embed import Embedder
     from retrieval.index import KnowledgeIndex
-    from retrieval.model import Dropped, Fact, Statement
+    from retrieval.model import Fact, Statement
     from retrieval.policy import Policy
 
 __all__ = ["Budget", "Retriever"]
@@ -92,6 +95,9 @@ class Retriever:
         """
         found = _Found()
         asked = self._asked(question, found)
+        answered = self._by_query(asked, budget, found)
+        if answered is not None:
+            return answered
         linked = link(self._index, asked)
         if not linked.words:
             raise InputError("the question has no words: ask for something")
@@ -109,12 +115,54 @@ class Retriever:
             found.notes.append("nothing was found that answers the question")
         return self._context(asked, found)
 
+    def templates(self, facts: Sequence[Fact]) -> dict[tuple[str, bytes], str]:
+        """The templates of sentences that facts may be shown in. Raises what reading raises."""
+        policy, now = self._policy, int(self._now())
+        if policy is None:
+            return templates_of(self._reader, facts)
+        return templates_of(self._reader, facts, lambda some: policy.screen(some, self._reader, now, quotas=False))
+
     def _asked(self, question: str, found: _Found) -> str:
         if self._policy is not None:
             question = self._policy.question(question)
         if len(question) > QUESTION_CHARS_MAX:
             found.notes.append(f"only the first {QUESTION_CHARS_MAX} characters of the question were looked at")
         return question[:QUESTION_CHARS_MAX]
+
+    # --- queries ---------------------------------------------------------------------------------------------------
+
+    def _by_query(self, question: str, budget: Budget, found: _Found) -> Context | None:
+        """The context of a question that a template answers; None for all others. Why it has no answer is noted."""
+        room = replace(budget, tokens=max(1, int(budget.tokens * QUERY_SHARE)))
+        try:
+            tried = aggregate_context(
+                question, self._index, self._reader, self._policy,
+                now=int(self._now()), budget=room, count=self._count,
+            )  # fmt: skip
+        except StoreError as error:  # others' pages may still be there to answer what is no number
+            found.notes.append(f"nothing is counted or listed, as not all data could be read: {error}")
+            return None
+        found.notes += tried.notes
+        return None if tried.context is None else self._within(tried.context, budget, found)
+
+    def _within(self, context: Context, budget: Budget, found: _Found) -> Context:
+        """With as many of the facts behind the answer as there is room for after its sentences."""
+        spent = sum(self._count(f"{line}\n") for line in context.lines)
+        kept: list[Fact] = []
+        left: list[Dropped] = []
+        for fact in context.facts:
+            tokens = self._tokens(len(kept) + 1, fact, context.labels)
+            if left or len(kept) >= budget.facts or spent + tokens > budget.tokens:
+                detail = "the answer of the query counts it, and no room was left to show it"
+                left.append(Dropped(fact.statement, Reason.BUDGET, detail, fact.publishers))
+            else:
+                spent += tokens
+                kept.append(scored(fact, 1.0, (Why("query"),)))
+        over: list[Dropped] = []
+        if self._policy is not None:
+            kept, over = self._policy.cap(kept)
+        dropped = (*found.dropped, *context.dropped, *left, *over)
+        return replace(context, facts=tuple(kept), dropped=dropped, notes=(*found.notes, *context.notes))
 
     # --- facts -----------------------------------------------------------------------------------------------------
 
@@ -145,8 +193,25 @@ class Retriever:
                 proposed.setdefault(one, Candidate(one, way.score, (Why(how),), number))
         self._read(proposed.values(), found)
         self._name({term for one in proposed if one in found.facts for term in one}, found)
-        found.selected = select(ways, found.facts, budget, lambda n, fact: self._tokens(n, fact, found.labels))
+        found.selected = self._selected(ways, budget, found)
         found.dropped += found.selected.dropped
+
+    def _selected(self, ways: Sequence[Way], budget: Budget, found: _Found) -> Selected:
+        """What is chosen, within the quotas of the policy: for what is over one, other ways are tried.
+
+        The same goes for facts whose parts are harmless, and whose sentence would tell the model something.
+        """
+        while True:
+            chosen = select(ways, found.facts, budget, lambda n, fact: self._tokens(n, fact, found.labels))
+            if self._policy is None:
+                return chosen
+            said = ((fact, sentence(fact, found.labels)) for fact in chosen.facts)
+            over = self._policy.composed(said) or self._policy.cap(chosen.facts)[1]
+            if not over:
+                return chosen
+            found.dropped += over
+            for one in over:
+                del found.facts[one.statement]
 
     def _read(self, proposed: Iterable[Candidate], found: _Found) -> None:
         facts, dropped = self._reader.facts(proposed)
@@ -156,7 +221,7 @@ class Retriever:
     def _screened(self, facts: list[Fact], found: _Found) -> list[Fact]:
         if self._policy is None:
             return facts
-        kept, dropped = self._policy.screen(facts, self._reader, int(self._now()))
+        kept, dropped = self._policy.screen(facts, self._reader, int(self._now()), quotas=False)
         found.dropped += dropped
         return kept
 
@@ -165,9 +230,7 @@ class Retriever:
         wanted_labels = self._index.label_statements(term for term in terms if term not in found.labels)
         facts, dropped = self._reader.facts(Candidate(one, 0.0, (Why("label"),)) for one in wanted_labels.values())
         found.dropped += dropped
-        for fact in self._screened(facts, found):
-            if fact.statement.object[:1] == b'"':
-                found.labels.setdefault(fact.statement.subject, literal_text(fact.statement.object)[0])
+        found.labels.update(labels_of(fact.statement for fact in self._screened(facts, found)))
 
     def _tokens(self, number: int, fact: Fact, labels: dict[bytes, str]) -> int:
         return self._count(f"{number}. {sentence(fact, labels)}\n")
@@ -183,12 +246,17 @@ class Retriever:
     def _look_for_absent(self, linked: Linked, best: Sequence[Path], found: _Found) -> None:
         looked_for = wanted(self._index, linked, best)
         if best and not found.selected.facts:
-            looked_for += self._steps(best[0])
+            looked_for.pairs.extend(self._steps(best[0]))
         heard = self._heard()
-        for subject, predicate in dict.fromkeys(looked_for):
+        pairs = list(dict.fromkeys(looked_for.pairs))
+        for subject, predicate in pairs:
             absent = heard.absent(subject, predicate)
             if absent is not None:
                 found.absent.append(absent)
+        left = [pair for pair in dict.fromkeys(looked_for.left) if pair not in pairs]
+        found.absent += [heard.not_asked(*pair) for pair in left[:NOT_ASKED_MAX]]
+        if len(left) > NOT_ASKED_MAX:
+            found.notes.append(f"{len(left) - NOT_ASKED_MAX} more things that may be asked for were not looked for")
 
     def _steps(self, path: Path) -> list[tuple[bytes, bytes]]:
         """Subject and predicate of what the first ways of a path would say: none of it came through."""
@@ -227,6 +295,12 @@ class Retriever:
         cuts = (self._reader.cut(subject, predicate) for subject, predicate in list(left)[:CUTS_MAX])
         return [one for one in cuts if one is not None]
 
+
+QUERY_SHARE: Final = 0.8
+"""How much of the budget the sentences of a query's answer may take: the fences of a prompt need some, too."""
+
+NOT_ASKED_MAX: Final = 4
+"""Lines about what was not looked for."""
 
 CUTS_MAX: Final = 3
 """Lines about what the budget left out."""

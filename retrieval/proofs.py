@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from dkg.errors import InputError
 from dkg.page import cid_text
 from dkg.proof import prove
 from retrieval.model import ASIDE, AbsentKind
+from retrieval.reading import Reader, normal_term
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,10 @@ ABSENT_MAX: Final = 32
 """Most absences of one context that are proved."""
 
 _ID_BYTES: Final = 16
+
+
+class NoProofError(InputError):
+    """An answer that no query over the whole dataset proves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +85,19 @@ def claims(context: Context) -> list[Claimed]:
 
 
 def prove_claim(claimed: Claimed) -> Proved:
-    """The proof. Reads pages, so it is for one thread at a time. Raises `StoreError` when they are there no more."""
-    made = prove(claimed.snapshot.pages, claimed.snapshot.root, claimed.query)
+    """The proof. Reads pages, so it is for one thread at a time. Raises `StoreError` when they are there no more.
+
+    Raises `NoProofError` for a query that graphs which do not count would answer otherwise: it has no such condition.
+    """
+    snapshot = claimed.snapshot
+    made = prove(snapshot.pages, snapshot.root, claimed.query)
+    if not claimed.facts and not claimed.absent:
+        rows = Reader([snapshot]).select(claimed.query).rows
+        if sorted(map(str, rows)) != sorted(str(tuple(map(normal_term, row))) for row in made.answer.rows):
+            raise NoProofError(
+                "the dataset also has graphs that do not count, in which this query finds more: it proves the facts, "
+                "and not this answer"
+            )
     return Proved(claimed, made.car)
 
 

@@ -1,7 +1,8 @@
 """The neighbourhood of the things that a question names, ranked by personalised PageRank.
 
 It serves where no relation fits the question: what is said of a thing, the telling facts first. It is the second
-ranker and not fused with the first: measured, fusing loses (docs/retrieval.md).
+ranker and not fused with the first: measured, a fusion finds more where a question's words are strange, and brings
+five or six facts that do not answer with every question (docs/retrieval.md).
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ class Reader:
                 faults.append(Fault(snapshots.pop(error.at).publisher, error.reason))
             else:
                 self._note(faults, of=len(self.snapshots))
-                rows = tuple(tuple(map(_normal, row)) for row in answer.rows)
+                rows = tuple(tuple(map(normal_term, row)) for row in answer.rows)
                 return Rows(answer.variables, rows, *_looked_through(_without(snapshots, faults)))
         self._note(faults, of=len(self.snapshots))
         raise QueryError("there is no dataset to ask: no publisher is known, or all are excluded")
@@ -323,5 +323,6 @@ def _numbered(
         faults.append(Fault(ranges.snapshot.publisher, error))
 
 
-def _normal(term: Term | None) -> bytes | None:
+def normal_term(term: Term | None) -> bytes | None:
+    """A term of an answer in normal form; None where a variable is unbound."""
     return None if term is None else normalize(str(term).encode())

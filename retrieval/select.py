@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from retrieval.model import Fact, Statement
 
 GAP_MAX: Final = 0.08
-"""How far behind the best path one may be that goes into the context with it (tuned on the training half)."""
+"""How far behind the best path one may be that goes into the context with it. Set by hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,11 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
-from dkg.errors import InputError, StoreError
+from dkg.errors import InputError, RdfError, StoreError
 from dkg.normal import normalize
 from retrieval.following import Following, roots_of
 from retrieval.limits import TOKENS, TOKENS_MAX, TOKENS_MIN
@@ -31,12 +30,11 @@ from retrieval.prompt.profiles import profile_of
 from retrieval.prompt.sentences import sentences, templates_of
 from retrieval.proofs import claims, proof_id, prove_claim
 from retrieval.reading import Reader
+from retrieval.remembered import KEPT, Remembered
 from retrieval.results import About, Checked, Result
-from retrieval.words import literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from retrieval.ask import Answer
@@ -47,17 +45,11 @@ if TYPE_CHECKING:
     from retrieval.proofs import Claimed, Proved
     from retrieval.sources import Excluded
 
-KEPT: Final = 256
-"""Answers whose proofs can still be asked for."""
-
 OTHERS: Final = 5
 """What is stated instead of a fact that is not: at most so many."""
 
 EXCLUDED_TOLD: Final = 8
 """Publishers that one error names."""
-
-DROPPED_KEPT: Final = 100
-"""Of what an answer left out, how much is remembered with it."""
 
 CHAT: Final = "generic-large"
 """The profile of prompts for models that are somebody else's."""
@@ -141,8 +133,7 @@ class Knowledge:
         self._turns = threading.Lock()
         self._news = threading.Condition()
         self._wanted = False
-        self._results: OrderedDict[str, Result] = OrderedDict()
-        self._remembering = threading.Lock()
+        self._answers = Remembered()
 
     def __enter__(self) -> Self:
         return self
@@ -171,7 +162,7 @@ class Knowledge:
         question = question_text(question)
         with self._turn() as state:
             context = self._found(state, question, tokens)
-            templates = templates_of(state.reader, context.facts)
+            templates = state.templates(context.facts)
         packed = pack(context, profile_of(CHAT), budget=tokens, templates=templates)
         given = replace(
             context,
@@ -194,18 +185,30 @@ class Knowledge:
         question = question_text(question)
         with self._turn() as state:
             context = self._found(state, question, tokens)
-        reader = _TakingTurns(context.snapshots, self._reading)
-        answer = answer_from(context, model=model, reader=reader, budget=tokens, deadline_s=self._waits.model_s)
-        self._keep(Result(answer.context, answer.sentences, answer.proof))
+            templates = state.templates(context.facts)
+        answer = answer_from(context, model=model, templates=templates, budget=tokens, deadline_s=self._waits.model_s)
+        self._answers.keep(Result(answer.context, answer.sentences, answer.proof))
         return answer
 
     def result(self, proof: str) -> Result:
         """What was found before. Raises `UnknownProofError` when it is not remembered any more."""
-        with self._remembering:
-            found = self._results.get(proof)
+        found = self._answers.get(proof)
         if found is None:
-            raise UnknownProofError(f"no answer with this proof is remembered (the last {KEPT} are): ask again")
+            raise UnknownProofError(f"no answer with this proof is remembered (the last {KEPT} are at most): ask again")
         return found
+
+    def again(self, proof: str) -> tuple[Result, frozenset[int]]:
+        """What was found before, and the numbers of its facts that still hold: read again, under the policy of now.
+
+        Raises `UnknownProofError`, and what `retrieve` raises.
+        """
+        result = self.result(proof)
+        with self._turn() as state:
+            read, _ = state.reader.facts(Candidate(one.statement, one.score) for one in result.context.facts)
+            kept, _ = state.screened(read)
+        said = {one.statement for one in kept}
+        numbers = frozenset(n for n, one in enumerate(result.context.facts, 1) if one.statement in said)
+        return result, numbers
 
     def claims(self, proof: str) -> list[Claimed]:
         """The queries whose proofs show an answer. Raises `UnknownProofError`."""
@@ -246,6 +249,8 @@ class Knowledge:
     def check(self, subject: str, predicate: str, object_: str) -> Checked:
         """Whether a triple is stated, by whom, and what is stated instead. Raises `RdfError` for what is no term."""
         s, p, o = term_of_text(subject), term_of_text(predicate), term_of_text(object_, literal=True)
+        if s[:1] != b"<" or p[:1] != b"<":
+            raise RdfError("the subject and the predicate of a triple are IRIs; only its object may be a literal")
         with self._turn() as state:
             kept, dropped = state.screened(state.reader.about(s, p, o, most=1))
             mine = [one for one in kept if one.statement == (s, p, o)]
@@ -359,36 +364,8 @@ class Knowledge:
 
     def _remembered(self, context: Context, texts: tuple[str, ...]) -> Result:
         result = Result(context, texts, proof_id(context))
-        self._keep(result)
+        self._answers.keep(result)
         return result
-
-    def _keep(self, result: Result) -> None:
-        kept = replace(result, context=replace(result.context, dropped=result.context.dropped[:DROPPED_KEPT]))
-        with self._remembering:
-            self._results[result.proof] = kept
-            self._results.move_to_end(result.proof)
-            while len(self._results) > KEPT:
-                self._results.popitem(last=False)
-
-
-class _TakingTurns(Reader):
-    """A reader for whoever has no turn: it takes one for each list that it reads."""
-
-    def __init__(self, snapshots: Sequence[Snapshot], turn: Callable[[], AbstractContextManager[None]]) -> None:
-        super().__init__(snapshots)
-        self._turn = turn
-
-    def about(
-        self,
-        subject: bytes | None = None,
-        predicate: bytes | None = None,
-        object: bytes | None = None,  # noqa: A002 - as above it
-        *,
-        most: int,
-    ) -> list[Fact]:
-        """See `Reader.about`."""
-        with self._turn():
-            return super().about(subject, predicate, object, most=most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,15 +385,24 @@ class State:
     def texts(self, facts: Sequence[Fact], labels: dict[bytes, str] | None = None) -> tuple[str, ...]:
         """A sentence for each fact. `labels`: verified labels of their terms, read here if they are not given."""
         known = self._labels(facts) if labels is None else labels
-        return sentences(facts, known, templates_of(self.reader, facts))
+        return sentences(facts, known, self.templates(facts))
+
+    def templates(self, facts: Sequence[Fact]) -> dict[tuple[str, bytes], str]:
+        """The templates of sentences that may be used."""
+        return templates_of(self.reader, facts, self._spoken)
+
+    def _spoken(self, facts: Sequence[Fact]) -> tuple[list[Fact], list[Dropped]]:
+        """What facts may be shown with: names and templates, which are charged to no quota."""
+        return self.policy.screen(facts, self.reader, self.now, quotas=False)
 
     def _labels(self, facts: Sequence[Fact]) -> dict[bytes, str]:
         terms = {term for fact in facts for term in fact.statement if term[:1] == b"<"}
         proposed = self.index.label_statements(terms)
         read, _ = self.reader.facts(Candidate(one, 0.0) for one in proposed.values())
-        kept, _ = self.screened(read)
-        said = {one.statement for one in kept}
-        return {term: literal_text(one.object)[0] for term, one in proposed.items() if one in said}
+        kept, _ = self._spoken(read)
+        from retrieval.index.names import labels_of  # noqa: PLC0415 - numpy, which is not needed to start
+
+        return labels_of(fact.statement for fact in kept)
 
 
 def term_of_text(text: str, *, literal: bool = False) -> bytes:

@@ -126,6 +126,8 @@ class Found:
     """Sentences for whoever asked: no entity was found, the index is behind."""
     rows: list[list[str]]
     """The answer set of a question for a list or a number; else empty."""
+    lines: list[str]
+    """The same in sentences, cleaned for prompts."""
     query: str | None
     """The verified SPARQL query that gave `rows`."""
     datasets: list[ShownDataset]
@@ -173,6 +175,10 @@ class ShownCitation:
     root: str
     path: list[int]
     """Numbers of the other facts that lead to it."""
+    query: str | None
+    """The verified query, where the words are of its answer."""
+    proofs: list[int]
+    """Numbers of the proofs that show it, from 1; none for a query over several datasets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +213,7 @@ def shown(context: Context, texts: Sequence[str], proof: str) -> Found:
         dropped_count=len(context.dropped),
         notes=list(context.notes),
         rows=[list(row) for row in context.rows],
+        lines=list(context.lines),
         query=context.query,
         datasets=[dataset_shown(one) for one in context.snapshots],
         proof=proof,

@@ -119,17 +119,19 @@ def current(
 def changes(old: Snapshot | None, new: Snapshot | None) -> Iterator[tuple[list[Quad], list[Quad]]]:
     """What went and what came between two snapshots of a publisher, in batches; None is an empty dataset.
 
-    What both share is skipped, so it takes time with what changed only. Raises `InputError` for two publishers, and
-    what the pages raise.
+    What both share is skipped, so it takes time with what changed only, where the same graphs count. Raises
+    `InputError` for two publishers, and what the pages raise.
     """
-    if old is None or new is None:
-        for one in (old, new):
-            for batch in quads(one.pages, one.root) if one else ():
-                counted = _counted(one, batch)
-                yield (counted, []) if one is old else ([], counted)
-        return
-    if old.publisher != new.publisher:
+    if old is not None and new is not None and old.publisher != new.publisher:
         raise InputError(f"these are snapshots of two publishers, {old.publisher} and {new.publisher}")
+    if old is None or new is None or old.only != new.only:
+        if old is not None:
+            yield from ((_counted(old, batch), []) for batch in quads(old.pages, old.root))
+        if new is not None:
+            yield from (([], _counted(new, batch)) for batch in quads(new.pages, new.root))
+        return
+    if old.root == new.root:
+        return
     pages = new.pages if new.pages is old.pages else _EitherPages(new.pages, old.pages)
     for went, came in diff_datasets(pages, old.root, new.root):
         yield _counted(old, went), _counted(new, came)

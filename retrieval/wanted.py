@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from retrieval.units import Fitting, orders
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from retrieval.link import Linked, Mention
 
 WANTED_MAX: Final = 4
-"""Lookups for absence of one question."""
+"""Lookups for absence of one question; what else is wanted is said to be not asked."""
 
 _NODES_MAX: Final = 2
 _RELATIONS_MAX: Final = 2
@@ -22,8 +23,18 @@ _FIT_MIN: Final = 0.2
 _SAME: Final = 0.01  # orders of the words that fit the path equally well
 
 
-def wanted(index: KnowledgeIndex, linked: Linked, best: Sequence[Path]) -> list[tuple[bytes, bytes]]:
-    """Subject and predicate of what is to be looked for, though no edge of the index has them."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Subjects and predicates that no edge of the index has."""
+
+    pairs: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """What is to be looked for."""
+    left: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """What would be wanted besides, and is too much."""
+
+
+def wanted(index: KnowledgeIndex, linked: Linked, best: Sequence[Path]) -> Wanted:
+    """What is to be looked for, though no edge of the index has it."""
     if best:
         path = best[0]
         mention, rows = path.mention, path.relations
@@ -31,20 +42,27 @@ def wanted(index: KnowledgeIndex, linked: Linked, best: Sequence[Path]) -> list[
     elif linked.mentions and _is_clear(linked.mentions):
         mention, rows, nodes = linked.mentions[0], (), [[linked.mentions[0].node]]
     else:
-        return []
+        return Wanted()
     fittings = [Fitting(units, index.relations) for units in orders(linked.words, mention)]
     found: list[tuple[int, int]] = []
+    more: list[tuple[int, int]] = []
     values = [one.value(rows) for one in fittings]
     for fitting, value in zip(fittings, values, strict=True):
         if value < max(values) - _SAME:
             continue
         for level, first, last in _missing(fitting, rows):
-            for relation in fitting.clear(first, last, index.relations)[:_RELATIONS_MAX]:
-                found += [(node, relation) for node in nodes[level][:_NODES_MAX]]
+            for at, relation in enumerate(fitting.clear(first, last, index.relations)):
+                found += [(node, relation) for node in nodes[level][:_NODES_MAX] if at < _RELATIONS_MAX]
+                more += [(node, relation) for node in nodes[level][_NODES_MAX if at < _RELATIONS_MAX else 0 :]]
         if found:
             break
+    return Wanted(_named(index, found[:WANTED_MAX]), _named(index, [*found[WANTED_MAX:], *more]))
+
+
+def _named(index: KnowledgeIndex, found: Sequence[tuple[int, int]]) -> list[tuple[bytes, bytes]]:
+    """Nodes and relations as terms; a literal is no subject."""
     terms = index.terms([node for node, _ in found])
-    pairs = [(terms[node], index.relations.terms[relation]) for node, relation in found[:WANTED_MAX]]
+    pairs = [(terms[node], index.relations.terms[relation]) for node, relation in found]
     return [(subject, predicate) for subject, predicate in pairs if subject[:1] == b"<"]
 
 

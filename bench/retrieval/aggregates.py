@@ -24,6 +24,7 @@ import pyoxigraph as ox
 
 from bench.data import CACHE, ROOT, path_of
 from bench.measure import Plan, folder_of, sources
+from bench.report import Row
 from bench.retrieval.phrasings import HELD_OUT, PHRASINGS, plural
 from dkg.api import build
 from dkg.client.load import load_files
@@ -38,8 +39,9 @@ from retrieval.reading import Reader
 from retrieval.words import local_name, split_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from bench.report import Json
     from retrieval.aggregate import AggregateResult
 
 SEED: Final = 7
@@ -383,8 +385,10 @@ def questions(graph: Graph, part: str, per_kind: int) -> Iterator[Asked]:
         yield from made.values()
 
 
-def measure(graph: Graph, snapshot: Snapshot, part: str, per_kind: int, show: str) -> dict[str, Counter[str]]:
-    """Verdicts by kind. Prints the questions of which `show` is the verdict."""
+def measure(
+    graph: Graph, snapshot: Snapshot, part: str, per_kind: int, show: str = ""
+) -> tuple[dict[str, Counter[str]], list[float]]:
+    """Verdicts by kind, and milliseconds in ascending order. Prints the questions of which `show` is the verdict."""
     reader = Reader([snapshot])
     names = IndexNames(KnowledgeIndex.build([snapshot]))
     found: dict[str, Counter[str]] = defaultdict(Counter)
@@ -400,9 +404,35 @@ def measure(graph: Graph, snapshot: Snapshot, part: str, per_kind: int, show: st
             detail = None if result is None else (result.query or result.notes)
             print(f"      {detail} right: {asked.number if asked.number is not None else sorted(asked.things)[:3]}")  # noqa: T201
     times.sort()
-    p95 = times[int(0.95 * (len(times) - 1))]
-    print(f"{graph.name}, {part}: {len(times)} questions, p50 {median(times):.0f} ms, p95 {p95:.0f} ms")  # noqa: T201
-    return found
+    return found, times
+
+
+def measured(
+    say: Callable[[str], None], per_kind: int, data: Sequence[str] = tuple(TYPES), *, plain: bool
+) -> tuple[list[Row], Json]:
+    """Rows over all data sets, of held-out phrasings, and verdicts by kind. `plain`: also ask the plain questions."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    total: dict[str, Counter[str]] = defaultdict(Counter)
+    rows: list[Row] = []
+    for name in data:
+        say(f"counts, lists and comparisons: {name}")
+        file = _file(name)
+        found, times = measure(Graph(name, file), snapshot_of(name, file), "held-out", per_kind)
+        for kind, counts in found.items():
+            total[kind] += counts
+        note = f"p95 {times[int(0.95 * (len(times) - 1))]:.0f} ms"
+        rows.append(Row(f"aggregates-{name}-ms", f"{name}: answered by a query, p50", median(times), "ms", note=note))
+    whole = sum(total.values(), Counter[str]())
+    asked = whole.total()
+    for said in ("right", "wrong", "left"):
+        what = f"counts, lists, comparisons, {asked} held-out questions: {said}"
+        rows.append(Row(f"aggregates-{said}", what, 100 * whole[said] / asked, "%"))
+    details: Json = {"kinds": {kind: dict(counts) for kind, counts in total.items()}}
+    if plain:
+        number, taken = plain_questions()
+        details["plain"] = {"asked": number, "taken": len(taken)}
+        rows.append(Row("aggregates-plain", f"{number:,} plain questions taken for a count", len(taken), "questions"))
+    return rows, details
 
 
 def plain_questions() -> tuple[int, list[str]]:
@@ -445,8 +475,11 @@ def main() -> int:
     for name in [] if args.plain else args.data:
         file = _file(name)
         graph = Graph(name, file)
-        for kind, counts in measure(graph, snapshot_of(name, file), args.part, args.per_kind, args.show).items():
+        found, times = measure(graph, snapshot_of(name, file), args.part, args.per_kind, args.show)
+        for kind, counts in found.items():
             total[kind] += counts
+        p95 = times[int(0.95 * (len(times) - 1))]
+        print(f"{name}, {args.part}: {len(times)} questions, p50 {median(times):.0f} ms, p95 {p95:.0f} ms")  # noqa: T201
     for kind, counts in total.items():
         print(f"{kind:16} right {counts['right']:3} wrong {counts['wrong']:3} left {counts['left']:3}")  # noqa: T201
     whole = sum(total.values(), Counter())

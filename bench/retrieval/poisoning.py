@@ -19,10 +19,11 @@ import random
 import re
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 import dkg
+from bench.report import Row
 from bench.retrieval.pathquestion import entity, knowledge, lines, questions, relation, spoken
 from dkg.pages import MemoryPageStore, StoredPages
 from retrieval.ask import answer_from
@@ -35,9 +36,11 @@ from retrieval.policy import Policy
 from retrieval.reading import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from bench.report import Json
     from bench.retrieval.pathquestion import Question, Triple
+    from retrieval.embed import Embedder
     from retrieval.model import Context
 
 NOW: Final = 1_800_000_000
@@ -134,20 +137,73 @@ def scenes(triples: list[Triple], false: list[Triple]) -> Iterator[Scene]:
     yield Scene("one of three trusted, three copies", (*honest[:2], snapshot(TRUSTED[2], traitor, 3)))
 
 
-def attacks(number: int, *, answers: bool) -> Iterator[str]:
-    """A table: per attacker and policy, what came into contexts, and what a small model made of it."""
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One attacker against one policy, in percent of the questions."""
+
+    scene: str
+    policy: str
+    asked: int
+    poisoned: float
+    """With the false value in the context."""
+    gold: float
+    """With all gold triples in the context."""
+    answers: tuple[float, ...] = ()
+    """Answered right, and with the false value; empty where no model was asked."""
+
+    @property
+    def line(self) -> str:
+        """A line of the table."""
+        cells = " | ".join(f"{one:.1f} %" for one in (self.poisoned, self.gold, *self.answers))
+        return f"| {self.scene} | {self.policy} | {cells} |"
+
+
+def attacks(number: int, *, answers: bool, embedder: Embedder | None) -> Iterator[Cell]:
+    """Per attacker and policy, what came into contexts, and what a small model made of it."""
     triples = knowledge()
     asked, false = targets(triples, number)
     model = Answers() if answers else None
-    yield f"{len(asked)} questions"
-    yield "| attacker | policy | false value in context | all gold triples in context | right answers | false answers |"
     for scene in scenes(triples, list(false.values())):
-        index = KnowledgeIndex.build(scene.snapshots, best_embedder())
-        for name, policy in POLICIES.items():
-            retriever = Retriever(Reader(scene.snapshots), index, policy, now=lambda: NOW)
-            yield f"| {scene.name} | {name} | {' | '.join(_cells(retriever, asked, false, model))} |"
+        with KnowledgeIndex.build(scene.snapshots, embedder) as index:
+            for name, policy in POLICIES.items():
+                retriever = Retriever(Reader(scene.snapshots), index, policy, now=lambda: NOW)
+                yield Cell(scene.name, name, len(asked), *_cells(retriever, asked, false, model))
     if model is not None:
         model.close()
+
+
+STRANGERS_MAX: Final = 1.0
+TRAITOR_MAX: Final = 5.0
+LESS_MAX: Final = 2.0
+"""Percent of the questions that attacks may succeed on, and points that a policy may cost where nobody attacks."""
+
+
+def measured(
+    say: Callable[[str], None],
+    questions: int,
+    curve: int,
+    embedder: Embedder | None,
+    grid: tuple[Sequence[int], Sequence[int]] = (X, Y),
+) -> tuple[list[Row], Json]:
+    """Rows of attacks on so many questions, by the worst of the attackers; curves with `curve` questions a cell."""
+    say(f"attacks on {questions} questions")
+    cells = list(attacks(questions, answers=False, embedder=embedder))
+    rows = []
+    for who, bar in (("stranger", STRANGERS_MAX), ("one of three trusted", TRAITOR_MAX)):
+        for policy in ("none", "corroboration", "conflicts", "both"):
+            worst = max((one for one in cells if who in one.scene and one.policy == policy), key=lambda c: c.poisoned)
+            what = f"policy {policy}, false value in context, {worst.scene}"
+            held = bar if policy in {"corroboration", "both"} else None
+            rows.append(Row(f"attack-{who.split()[0]}-{policy}", what, worst.poisoned, "%", bar=held))
+    honest = {one.policy: one.gold for one in cells if one.scene == "nobody"}
+    for policy in ("corroboration", "both"):
+        less = honest["none"] - honest[policy]
+        rows.append(
+            Row(f"honest-{policy}", f"policy {policy}, points of gold lost, no attack", less, "points", bar=LESS_MAX)
+        )
+    say(f"curves of {curve} questions")
+    lines = list(curves(curve, grid))
+    return rows, {"attacks": [asdict(one) for one in cells], "curves": lines}
 
 
 def targets(triples: list[Triple], number: int) -> tuple[list[Question], dict[Question, Triple]]:
@@ -189,7 +245,7 @@ class Answers:
 
 def _cells(
     retriever: Retriever, asked: list[Question], false: dict[Question, Triple], model: Answers | None
-) -> list[str]:
+) -> tuple[float, float, tuple[float, ...]]:
     poisoned = gold = right = wrong = 0
     for question in asked:
         context = retriever.retrieve(question.text, BUDGET)
@@ -201,8 +257,8 @@ def _cells(
             answer = model.of(context)
             right += _says(answer, question.gold[-1][2])
             wrong += _says(answer, lie[2])
-    counts = (poisoned, gold, *((right, wrong) if model is not None else ()))
-    return [_percent(one, len(asked)) for one in counts]
+    share = 100 / len(asked)
+    return poisoned * share, gold * share, (right * share, wrong * share) if model is not None else ()
 
 
 def _says(answer: str, name: str) -> bool:
@@ -215,20 +271,16 @@ def _terms(triple: Triple) -> tuple[bytes, bytes, bytes]:
     return entity(s).encode(), relation(p).encode(), entity(o).encode()
 
 
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %"
-
-
 # --- curves --------------------------------------------------------------------------------------------------------
 
 
-def curves(number: int) -> Iterator[str]:
+def curves(number: int, grid: tuple[Sequence[int], Sequence[int]] = (X, Y)) -> Iterator[str]:
     """A table: per x, y and policy, the questions with a false triple, and those that kept all that is true."""
     triples = knowledge()
     asked = targets(triples, number)[0]
     yield f"{len(asked)} questions\n| x | y | {' | '.join(CURVES)} |"
-    for y in Y:
-        for x in X:
+    for y in grid[1]:
+        for x in grid[0]:
             snapshots, false = world(triples, x, y, seed=100 * x + y)
             reader = Reader(snapshots)
             cells = [_context(reader, policy, asked, false) for policy in CURVES.values()]
@@ -266,6 +318,12 @@ def _context(reader: Reader, policy: Policy | None, asked: list[Question], false
     return f"{100 * poisoned / len(asked):.1f} / {100 * whole / len(asked):.1f}"
 
 
+def _lines(number: int, *, answers: bool) -> Iterator[str]:
+    yield "| attacker | policy | false value in context | all gold triples in context | right answers | false answers |"
+    for cell in attacks(number, answers=answers, embedder=best_embedder()):
+        yield cell.line
+
+
 def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m bench.retrieval.poisoning")
@@ -273,7 +331,7 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--answers", action="store_true", help="let SmolLM2-135M answer (about 1 s a question)")
     args = parser.parse_args()
-    found = curves(args.questions) if args.what == "curves" else attacks(args.questions, answers=args.answers)
+    found = curves(args.questions) if args.what == "curves" else _lines(args.questions, answers=args.answers)
     for line in found:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from time import process_time
 from typing import TYPE_CHECKING
 
+from bench.report import Row, table
 from dkg.client.store import SqliteStore
 from dkg.dataset import build_dataset
 from dkg.scan import nth_key
@@ -26,6 +27,7 @@ from retrieval.sources import local
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bench.report import Json
     from dkg.terms import Quad
     from retrieval.model import Snapshot
 
@@ -64,25 +66,20 @@ def picked(snapshots: list[Snapshot]) -> list[list[Statement]]:
     return [[one() for _ in range(CANDIDATES)] for _ in range(QUESTIONS)]
 
 
-def say(line: str) -> None:
-    """Print a line."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def timed(what: str, work: Callable[[list[Statement]], object], questions: list[list[Statement]]) -> None:
-    """Print how long some work takes for each question."""
+def timed(what: str, work: Callable[[list[Statement]], object], questions: list[list[Statement]]) -> Row:
+    """How long some work takes for each question."""
     times = []
     for question in questions:
         start = process_time()
         work(question)
         times.append(1000 * (process_time() - start))
     parts = quantiles(times, n=20)
-    say(f"| {what} | {parts[9]:.2f} | {parts[18]:.2f} |")
+    key = "reading-" + what.replace("`", "").replace(",", "").replace(" ", "-")
+    return Row(key, f"{what}, p50 of processor", parts[9], "ms", note=f"p95 {parts[18]:.2f} ms")
 
 
-def measure(stores: list[SqliteStore], roots: list[bytes]) -> None:
-    """Print the table."""
+def measure(stores: list[SqliteStore], roots: list[bytes]) -> tuple[list[Row], Json]:
+    """The rows, and how large the hub is."""
 
     def fresh() -> list[Snapshot]:
         return [local(s, r, publisher=f"p{at}") for at, (s, r) in enumerate(zip(stores, roots, strict=True))]
@@ -91,30 +88,40 @@ def measure(stores: list[SqliteStore], roots: list[bytes]) -> None:
     reader = Reader(fresh())
     propose = [[Candidate(one, 1.0) for one in question] for question in questions]
     by_question = {id(question): candidates for question, candidates in zip(questions, propose, strict=True)}
-    say("| what | p50 ms | p95 ms |\n|---|---|---|")
-    for state in ("cold", "warm"):
+    rows = [
         timed(f"`facts`, {CANDIDATES} candidates, {state}", lambda q: reader.facts(by_question[id(q)]), questions)
-    timed("`about` a subject, 50 at most", lambda q: reader.about(subject=q[0].subject, most=50), questions)
-    timed("`about` a hub, 50 at most", lambda _: reader.about(object=HUB, most=50), questions)
-    timed("`count` of a hub", lambda _: reader.count(object=HUB), questions)
-    timed("`absent`", lambda q: reader.absent(q[0].subject, b"<http://example.org/none>"), questions)
+        for state in ("cold", "warm")
+    ]
+    rows += [
+        timed("`about` a subject, 50 at most", lambda q: reader.about(subject=q[0].subject, most=50), questions),
+        timed("`about` a hub, 50 at most", lambda _: reader.about(object=HUB, most=50), questions),
+        timed("`count` of a hub", lambda _: reader.count(object=HUB), questions),
+        timed("`absent`", lambda q: reader.absent(q[0].subject, b"<http://example.org/none>"), questions),
+    ]
     two_hops = "SELECT ?x ?y { %s ?p ?x . ?x ?q ?y } LIMIT 20"
-    for state in ("cold", "warm"):
+    rows += [
         timed(f"`select`, two hops, {state}", lambda q: reader.select(two_hops % q[0].subject.decode()), questions[:60])
-    say(f"\nThe hub has {reader.count(object=HUB)} quads.")
+        for state in ("cold", "warm")
+    ]
+    return rows, {"hub": reader.count(object=HUB)}
 
 
-def main() -> int:
-    """Build the datasets and measure."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+def measured(count: int) -> tuple[list[Row], Json]:
+    """Build the datasets, of so many quads each, and measure."""
     with TemporaryDirectory() as directory, ExitStack() as stack:
         stores = [stack.enter_context(SqliteStore(Path(directory) / str(at))) for at in range(PUBLISHERS)]
         roots = []
         for seed, store in enumerate(stores):
             with store.writing():
                 roots.append(build_dataset(quads(seed, count), store, normal=True))
-        say(f"{PUBLISHERS} publishers, {count} quads each\n")
-        measure(stores, roots)
+        rows, details = measure(stores, roots)
+    return rows, {"publishers": PUBLISHERS, "quads": count, **details}
+
+
+def main() -> int:
+    """Measure and print."""
+    rows, details = measured(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    sys.stdout.write(f"{table(rows)}\n{details}\n")
     return 0
 
 

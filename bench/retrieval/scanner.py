@@ -19,6 +19,7 @@ import math
 import os
 import random
 import sys
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,7 @@ import numpy as np
 
 from bench import hpo
 from bench.data import ROOT
+from bench.report import Row
 from bench.retrieval.instructions import made
 from retrieval.safety import looks_like_instruction, overrides_instructions
 from retrieval.safety.linear import BUCKETS, SCALE, buckets
@@ -34,7 +36,7 @@ from retrieval.safety.scanner import sentences
 from retrieval.safety.terms import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -44,6 +46,12 @@ MADE: Final = 12_000
 KINDS_TRAINED: Final = 8
 Z: Final = 1.96
 """Of a 95 % confidence interval."""
+
+IN_DATA: Final = "instructions, found in data"
+WRONGLY: Final = "text of graphs, wrongly found"
+TPR_MIN: Final = 95.0
+FPR_MAX: Final = 2.0
+SEED: Final = 11
 
 Texts = dict[str, list[str]]
 
@@ -145,13 +153,6 @@ def interval(hits: int, total: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def row(name: str, texts: list[str], scan: Callable[[str], object]) -> str:
-    """A line of a table: how many texts were found, and the share with its interval."""
-    hits = sum(scan(text) is not None for text in texts)
-    low, high = interval(hits, len(texts))
-    return f"| {name} | {hits} of {len(texts)} | {hits / len(texts):.1%} | {low:.1%} to {high:.1%} |"
-
-
 def _looked_at(one: dict[str, Any]) -> bool:
     """Whether rules were written after looking at what of its tactic was missed."""
     return sha256((one.get("tactic") or one["category"]).encode()).digest()[0] % 2 == 0
@@ -167,8 +168,39 @@ def hidden(kinds: Texts, carriers: list[str], seed: int = 7) -> list[str]:
     return found
 
 
-def measured(bastion: Path | None) -> Iterator[str]:
-    """Lines of the report."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many texts of a set were found."""
+
+    what: str
+    name: str
+    hits: int
+    total: int
+
+    @property
+    def line(self) -> str:
+        """A line of a table: how many, and the share with its interval."""
+        low, high = interval(self.hits, self.total)
+        share = f"{self.hits / self.total:.1%} | {low:.1%} to {high:.1%}"
+        return f"| {self.what}: {self.name} | {self.hits} of {self.total} | {share} |"
+
+
+def rows_of(found: Iterable[Found]) -> list[Row]:
+    """Rows against the bars: of all instructions in data together, and of all texts of graphs together."""
+    held = [one for one in found if "tactics looked at" not in one.name and "the same" not in one.name]
+    rows = []
+    for key, what, bar in (("tpr", IN_DATA, TPR_MIN), ("fpr", WRONGLY, FPR_MAX)):
+        some = [one for one in held if one.what == what]
+        hits, total = sum(one.hits for one in some), sum(one.total for one in some)
+        low, high = interval(hits, total)
+        note = f"{hits} of {total}; 95 %: {100 * low:.1f} to {100 * high:.1f}"
+        title = f"scanner, {what} ({', '.join(one.name for one in some)})"
+        rows.append(Row(f"scanner-{key}", title, 100 * hits / total, "%", bar=bar, at_least=what == IN_DATA, note=note))
+    return rows
+
+
+def measured(bastion: Path | None, most: int | None = None) -> Iterator[Found]:
+    """What is found of each set. `most`: texts of a set of graphs that are looked at, None for all."""
     kinds = attacks()[1]
     goods = benign()[1]
     long = [text for text in goods["CoDEx labels, descriptions"] if len(text) > 30]  # noqa: PLR2004
@@ -186,14 +218,15 @@ def measured(bastion: Path | None) -> Iterator[str]:
             one["text"] for one in rows if one["label"] == "benign"
         ]
     for title, sets, scan in (
-        ("instructions, found in data", bad, looks_like_instruction),
-        ("text of graphs, wrongly found", goods, looks_like_instruction),
+        (IN_DATA, bad, looks_like_instruction),
+        (WRONGLY, goods, looks_like_instruction),
         ("requests of users, found in data", requests, looks_like_instruction),
         ("instructions, refused as questions", bad, overrides_instructions),
         ("questions, wrongly refused", asked | requests, overrides_instructions),
     ):
         for name, texts in sets.items():
-            yield row(f"{title}: {name}", texts, scan)
+            some = random.Random(SEED).sample(texts, min(len(texts), most or len(texts)))  # noqa: S311 - always the same
+            yield Found(title, name, sum(scan(text) is not None for text in some), len(some))
 
 
 def main() -> int:
@@ -205,8 +238,8 @@ def main() -> int:
     if args.what == "train":
         WEIGHTS.write_bytes(train())
         return 0
-    for line in measured(args.bastion):
-        sys.stdout.write(line + "\n")
+    for found in measured(args.bastion):
+        sys.stdout.write(found.line + "\n")
     return 0
 
 

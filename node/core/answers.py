@@ -99,9 +99,9 @@ class Answers:
         with self._lock:
             return self.parts.public.get(cid)
 
-    def publishers(self, *, after: bytes, most: int) -> list[PublisherStatus]:
+    def publishers(self, *, after: bytes, most: int, followed: bool = False) -> list[PublisherStatus]:
         """See `Service.publishers`."""
-        known = {*self.chain.view.log.publishers, *(self._follow or ())}
+        known = set(self.chain.followed()) if followed else {*self.chain.view.log.publishers, *(self._follow or ())}
         return [self._status_of(address) for address in sorted(one for one in known if one > after)[: max(0, most)]]
 
     def publisher(self, address: bytes) -> PublisherStatus | None:

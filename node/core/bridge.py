@@ -58,9 +58,9 @@ class Bridge:
         """See `Service.page`."""
         return self._core.page(cid)
 
-    def publishers(self, *, after: bytes, most: int) -> list[PublisherStatus]:
+    def publishers(self, *, after: bytes, most: int, followed: bool = False) -> list[PublisherStatus]:
         """See `Service.publishers`."""
-        return self._core.publishers(after=after, most=most)
+        return self._core.publishers(after=after, most=most, followed=followed)
 
     def publisher(self, address: bytes) -> PublisherStatus | None:
         """See `Service.publisher`."""

@@ -346,6 +346,7 @@ class Process:
                 model=config["retrieval.model"],
                 embedder=config["retrieval.embedder"],
                 index=config.directory / DIRECTORY,
+                told=lambda error: self._log("retrieval.index", why=str(error)),
             ),
         )
 

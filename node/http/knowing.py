@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dkg.page import Page
     from node.serving import PublisherStatus, Service
     from retrieval.llm.model import Model
+    from retrieval.opening import Told
 
 PUBLISHERS_MAX: Final = 1_000
 """Most publishers whose datasets are read: those with the lowest addresses."""
@@ -73,10 +74,13 @@ class NodeKnowledge:
         model: str = "",
         embedder: str = "auto",
         index: Path | None = None,
+        told: Told | None = None,
     ) -> None:
         """`loop`: where the service may be asked. `directory`: of the node's store. `index`: where the index is kept.
 
-        `policy`, `model`: as the settings say; empty: none. Raises `InputError` and `StoreError` for what is no good.
+        `policy`, `model`: as the settings say; empty: none. `told`: is told why the index does not follow.
+
+        Raises `InputError` and `StoreError` for what is no good.
         """
         self._service = service
         self._loop = loop
@@ -94,7 +98,7 @@ class NodeKnowledge:
                     waits=WAITS,
                 )
             )
-            stack.enter_context(following(self.knowledge))
+            stack.enter_context(following(self.knowledge, told=told))
             self._stack = stack.pop_all()
 
     def close(self) -> None:
@@ -115,8 +119,12 @@ class NodeKnowledge:
         if self._pages.ended:
             raise StoreError("the node stops")
         snapshots: list[Snapshot] = []
-        excluded: list[Excluded] = []
-        for one in self._service.publishers(after=b"", most=PUBLISHERS_MAX):
+        found = self._service.publishers(after=b"", most=PUBLISHERS_MAX + 1, followed=True)
+        excluded = [
+            Excluded(self._publisher(one).did, f"the node reads {PUBLISHERS_MAX} publishers at most")
+            for one in found[PUBLISHERS_MAX:]
+        ]
+        for one in found[:PUBLISHERS_MAX]:
             if not one.followed or one.latest is None:
                 continue
             try:

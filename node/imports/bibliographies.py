@@ -41,6 +41,9 @@ _BEGINS: Final = re.compile(r"@\s{0,10}\w{0,40}\s{0,10}[{(]")
 _LATEX: Final = re.compile(r"[\\{}$~%&#^_`]|--|''")
 """What only LaTeX has: a text without it need not be decoded, which takes 10 s for a megabyte."""
 
+_ESCAPED: Final = re.compile(r"\\[{}]")
+_MONTHS: Final = frozenset({"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"})
+
 _NESTED_MAX: Final = 100
 """Most braces open at once in a field: what decodes LaTeX is recursive."""
 
@@ -61,8 +64,11 @@ class BibliographyImport:
         text = text_of(source.whole(BIBLIOGRAPHY_BYTES_MAX, "BIBLIOGRAPHY_BYTES_MAX"))
         if sum(1 for _ in _BEGINS.finditer(text)) > ENTRIES_MAX:
             raise LimitError(f"the file has over {ENTRIES_MAX} entries (ENTRIES_MAX): split it")
-        stack = [ResolveStrings(allow_inplace_modification=True), RemoveEnclosingMiddleware()]
-        library = parse_string(text, parse_stack=stack)
+        library = parse_string(text, parse_stack=[ResolveStrings(allow_inplace_modification=True)])
+        _check(library)
+        for entry in library.entries:
+            _check_values(entry)
+        library = RemoveEnclosingMiddleware(allow_inplace_modification=True).transform(library)
         _check(library)
         if not library.entries:
             raise SourceError("the file has no entry, such as @article{key, title = {...}}")
@@ -134,6 +140,30 @@ def _check(library: Library) -> None:
     if wrong:
         more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise SourceError("; ".join(wrong[:_SHOWN]) + more)
+
+
+def _check_values(entry: Entry) -> None:
+    """Raise `SourceError` for a value that BibTeX would make something else of, or nothing."""
+    for field in entry.fields:
+        value = str(field.value).strip()
+        month = value.lower() if field.key.lower() == "month" else ""
+        if not (value.isascii() and value.isdigit()) and month[:3] not in _MONTHS and not _is_enclosed(value):
+            raise SourceError(
+                f"entry {entry.key[:80]!r} in line {_line(entry)}: the field {field.key[:40]!r} is {value[:60]!r}, "
+                "which is not in braces or quotes, and no @string has that name (`#` does not join texts here)"
+            )
+
+
+def _is_enclosed(value: str) -> bool:
+    """Whether all of a value is in one pair of braces or quotes."""
+    if len(value) < 2 or (value[0], value[-1]) not in {("{", "}"), ('"', '"')}:  # noqa: PLR2004 - the two of a pair
+        return False
+    depth = 0
+    for character in _ESCAPED.sub("", value[1:-1]):
+        depth += (character == "{") - (character == "}")
+        if depth < 0 or (character == value[0] == '"' and not depth):
+            return False
+    return True
 
 
 def _check_field(field: Field) -> None:

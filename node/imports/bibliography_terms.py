@@ -188,7 +188,8 @@ def _say_date(made: Builder, subject: bytes, fields: dict[str, str]) -> set[str]
     if not date and re.fullmatch("[0-9]{4}", fields.get("year", "")):
         date, used = fields["year"], {"year"}
         month = fields.get("month", "").lower()
-        number = _MONTHS.index(month[:3]) + 1 if month[:3] in _MONTHS else int(month) if month.isdecimal() else 0
+        digits = re.fullmatch("0?([1-9][0-9]?)", month)
+        number = _MONTHS.index(month[:3]) + 1 if month[:3] in _MONTHS else int(digits[1]) if digits else 0
         if 1 <= number <= len(_MONTHS):
             date, used = f"{date}-{number:02}", {"year", "month"}
     for datatype in ("gYear", "gYearMonth", "date"):

@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 _ENCODING: Final = re.compile(rb"<\?xml[^>]{0,100}?\bencoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"'][^>]{0,100}?\?>")
 _ENCODINGS: Final = frozenset({"utf-8", "utf8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"})
 _DURATION: Final = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,4}):)?([0-9]{1,7})")
+_DATE_MAX: Final = 100
+_RFC822: Final = re.compile(
+    r"(?:[A-Za-z]{3,9},? )?[0-9]{1,2}[ -][A-Za-z]{3,9}[ -](?:[0-9]{2}|[0-9]{4})"
+    r"(?: [0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?: (?:[+-](?:0[0-9]|1[0-4])[0-5][0-9]|UTC?|GMT|Z|[ECMP][SD]T))?)?"
+)
+_RFC3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
+    r"(?:[Zz]|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9])?)?"
+)
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
 _MEDIA: Final = {"audio": f"{SCHEMA}AudioObject", "video": f"{SCHEMA}VideoObject"}
 _WARNINGS_MAX: Final = 20
@@ -108,7 +117,7 @@ class FeedImport:
     def _time(self, entry: Any, name: str, number: int) -> bytes | None:  # noqa: ANN401 - as above
         if name not in entry:  # a feedparser dictionary gives `published` where `updated` is asked for
             return None
-        time: struct_time | None = entry.get(f"{name}_parsed")
+        time: struct_time | None = entry.get(f"{name}_parsed") if _is_date(str(entry[name])) else None
         if time is None or not 1 <= time.tm_year <= 9999:  # noqa: PLR2004 - the years of four digits
             self._warn(f"item {number}: its date {str(entry[name])[:60]!r} is none that is known, and is left out")
             return None
@@ -131,6 +140,11 @@ class FeedImport:
             self.warnings.append(warning)
         elif len(self.warnings) == _WARNINGS_MAX:
             self.warnings.append("and more of this kind")
+
+
+def _is_date(text: str) -> bool:
+    """Whether a date is written as RSS or Atom say, to the day at least. feedparser guesses at what is not."""
+    return len(text) <= _DATE_MAX and any(form.fullmatch(" ".join(text.split())) for form in (_RFC822, _RFC3339))
 
 
 def parsed_feed(data: bytes, base: str | None) -> Any:  # noqa: ANN401 - feedparser has no types

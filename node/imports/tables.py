@@ -133,12 +133,21 @@ def _rows(source: Bounded, delimiter: str) -> Iterator[tuple[int, int, list[str]
         try:
             row = next(reader, None)
         except csv.Error as error:
-            raise SourceError(f"line {line}: this is no CSV: {error}") from error
+            raise SourceError(f"line {line}: this is no CSV: {_told(str(error))}") from error
         if row is None:
             return
         number += 1
         yield number, line, row
         line = reader.line_num + 1
+
+
+def _told(said: str) -> str:
+    """What `csv` says, for those who write no Python."""
+    if "new-line character" in said:
+        return "a line ends with a carriage return alone: convert the ends of lines"
+    if "field larger" in said:
+        return "a cell is too long, or a quote is not closed"
+    return said
 
 
 def _decoded(source: Bounded) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """IRI templates: RFC 6570, level 1. `https://example.org/city/{code}` with the code `São 1` is `…/S%C3%A3o%201`.
 
-Whatever a value holds, it cannot leave its place: all but letters, digits and `-._~` are percent-encoded, as UTF-8.
+Whatever a value holds, it cannot leave its place: all but letters, digits and `-._~` are percent-encoded, as UTF-8, and
+what would be a part of a path that is `.` or `..` is refused.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote
 
-from node.imports.errors import MappingError
+from node.imports.errors import MappingError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PART: Final = re.compile(r"\{([^{}]*)\}")
 _NO_NAME: Final = frozenset("+#./;?&=,!@|:*")
+_DOTS: Final = re.compile(r"/\.\.?(?:[/?#]|$)")
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^{}]")
 
 
@@ -43,8 +45,15 @@ class Template:
         return cls(text, names)
 
     def expand(self, value_of: Callable[[str], str | None]) -> str | None:
-        """The IRI; None if a value is missing. `value_of`: the text for a name."""
+        """The IRI; None if a value is missing. `value_of`: the text for a name.
+
+        Raises `SourceError` if values make a part of the path `.` or `..`, which leads to another place, and has no
+        other way to be written.
+        """
         values = {name: value_of(name) for name in self.names}
         if any(not value for value in values.values()):
             return None
-        return _PART.sub(lambda found: quote(values[found[1]] or "", safe=""), self.text)
+        iri = _PART.sub(lambda found: quote(values[found[1]] or "", safe=""), self.text)
+        if _DOTS.search(iri) and not _DOTS.search(self.text):
+            raise SourceError(f"the IRI would be {iri[:200]!r}, which leads to another place: leave the row out")
+        return iri

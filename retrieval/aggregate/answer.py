@@ -23,18 +23,23 @@ from retrieval.aggregate.linking import IndexNames
 from retrieval.aggregate.names import Names, bounds, entity_mentions
 from retrieval.aggregate.result import AggregateResult, Found, Speaker, number, sentences
 from retrieval.aggregate.run import run
-from retrieval.aggregate.templates import Ask, Compare, Count, Extreme
+from retrieval.aggregate.templates import Ask, Compare, Count, Extreme, Listing
 from retrieval.aggregate.tiles import tilings
 from retrieval.aggregate.words import words
+from retrieval.prompt.tokens import estimate
+from retrieval.safety.cleaning import clean
 from retrieval.words import literal_text, local_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from retrieval.aggregate.catalogue import Catalogue
+    from retrieval.aggregate.result import Row
     from retrieval.aggregate.run import Outcome
     from retrieval.aggregate.templates import Template
     from retrieval.index import KnowledgeIndex
+    from retrieval.model import Fact
+    from retrieval.prompt.tokens import Counter
     from retrieval.reading import Reader
 
 QUESTION_CHARS_MAX: Final = 1_000
@@ -56,6 +61,10 @@ SHOWN_MIN: Final = 3
 SHOWN_MAX: Final = 50
 TOKENS_OF_ROW: Final = 15
 """About what a row takes of a prompt, in tokens."""
+
+LINE_CHARS_MAX: Final = 8_000
+"""Longest sentence of an answer, in characters. A sentence is cleaned whole, as its names were: pieces that are nothing
+by themselves could make a control token together."""
 
 LIKELY: Final = 0.7
 """How well every name must fit for a reading that the data supports."""
@@ -79,6 +88,30 @@ class Reading(NamedTuple):
     score: float
 
 
+class Fit(NamedTuple):
+    """What of an answer is shown."""
+
+    rows: int
+    tokens: int | None
+    count: Counter
+
+    def first(self, outcome: Outcome) -> tuple[Row, ...]:
+        """The most rows that may be shown. A comparison is of all its things, or it is none."""
+        return outcome.rows if isinstance(outcome.template, Compare) else outcome.rows[: self.rows]
+
+    def shown(self, outcome: Outcome, speaker: Speaker) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+        """As many rows as there is room for, and the sentences that say them; neither where there is no room."""
+        rows = self.first(outcome)
+        while True:
+            found = Found(rows, len(outcome.rows), outcome.exact)
+            lines = tuple(clean(line, LINE_CHARS_MAX) for line in sentences(outcome.template, found, speaker))
+            if self.tokens is None or sum(self.count(f"{line}\n") for line in lines) <= self.tokens:
+                return rows, lines
+            if len(rows) <= 1 or isinstance(outcome.template, Compare):
+                return (), ()
+            rows = rows[:-1]
+
+
 _CATALOGUES: Final = Catalogues()
 """Of this process. A catalogue is named by the roots it was mined from, so that it cannot be out of date."""
 
@@ -89,14 +122,16 @@ def try_aggregate(
     reader: Reader,
     budget: Room | None = None,
     *,
+    count: Counter = estimate,
     catalogues: Catalogues = _CATALOGUES,
     work: Budget = WORK,
 ) -> AggregateResult | None:
     """The answer to a question that asks for a number, a list, a first or a comparison; None for all others.
 
     `index` says what names may mean and is not trusted. `reader` must read what the policy allows and nothing else: all
-    that it reads is counted. `work`: what one query may use. A result that is `refused` has no answer, and says why:
-    the query needs more than that, or pages are wrong or missing, so that a number would not be the whole truth.
+    that it reads is counted. `budget`: of the sentences, whose tokens `count` counts. `work`: what one query may use. A
+    result that is `refused` has no answer, and says why: the query needs more than that, or pages are wrong or missing,
+    so that a number would not be the whole truth.
 
     Raises `StoreError` where the environment fails.
     """
@@ -104,6 +139,7 @@ def try_aggregate(
     if not intents(text) or not reader.snapshots:
         return None
     most = SHOWN if budget is None else min(SHOWN_MAX, max(SHOWN_MIN, budget.tokens // TOKENS_OF_ROW))
+    room = Fit(most, None if budget is None else budget.tokens, count)
     kind = ""
     try:
         catalogue = catalogues.of(reader)
@@ -116,7 +152,7 @@ def try_aggregate(
             if not _empty(found):
                 outcome = found
                 break
-        return None if outcome is None else _result(outcome, reader, catalogue, most, work)
+        return None if outcome is None else _result(outcome, reader, catalogue, room, work)
     except BudgetError as error:
         note = f"counting or listing this needs more than {work.quads} quads or {work.pages} pages: {error}"
         return AggregateResult(kind, "", notes=(note,), refused=True)
@@ -166,13 +202,14 @@ def _kind(template: Template) -> str:
     return type(template).__name__.lower()
 
 
-def _result(outcome: Outcome, reader: Reader, catalogue: Catalogue, most: int, work: Budget) -> AggregateResult:
-    template, shown = outcome.template, outcome.rows[:most]
-    facts = evidence(outcome, reader, most, work)
-    terms = [*terms_of(template), *(cell for row in shown for cell in row if cell is not None)]
+def _result(outcome: Outcome, reader: Reader, catalogue: Catalogue, room: Fit, work: Budget) -> AggregateResult:
+    template = outcome.template
+    facts = evidence(outcome, reader, max(room.rows, len(room.first(outcome))), work)
+    terms = [*terms_of(template), *(cell for row in room.first(outcome) for cell in row if cell is not None)]
     terms += [term for fact in facts for term in fact.statement]
     named = labels(reader, terms, catalogue.naming)
     known = {term: literal_text(fact.statement.object)[0] for term, fact in named.items()}
+    shown, lines = room.shown(outcome, Speaker(known))
     return AggregateResult(
         kind=_kind(template),
         query=outcome.query,
@@ -180,14 +217,24 @@ def _result(outcome: Outcome, reader: Reader, catalogue: Catalogue, most: int, w
         rows=tuple(tuple("" if cell is None else cell.decode() for cell in row) for row in shown),
         total=len(outcome.rows),
         exact=outcome.exact,
-        lines=sentences(template, Found(shown, len(outcome.rows), outcome.exact), Speaker(known)),
+        lines=lines,
         facts=tuple(facts),
         absent=tuple(absences(template, reader)) if _empty(outcome) or _kind(template) == "compare" else (),
         labels=known,
         named=tuple(named.values()),
         predicates=predicates_of(template),
-        notes=_compared(template),
+        terms=tuple(terms_of(template)),
+        whole=_is_whole(outcome, facts, room.rows),
+        notes=_compared(template) if lines else (f"the answer of the query does not fit in {room.tokens} tokens",),
     )
+
+
+def _is_whole(outcome: Outcome, facts: Sequence[Fact], most: int) -> bool:
+    """Whether facts that were looked for, `most` of them, are all that an answer counts or lists."""
+    few = len(facts) < most and outcome.exact and len(outcome.rows) <= most
+    if isinstance(outcome.template, Count):
+        return few and number(outcome.rows[0][0]) <= most and (bool(facts) or _empty(outcome))
+    return few and isinstance(outcome.template, Listing | Ask)
 
 
 def _compared(template: Template) -> tuple[str, ...]:

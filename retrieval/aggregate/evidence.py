@@ -65,13 +65,18 @@ def absences(template: Template, reader: Reader) -> Iterator[Absent]:
 
 
 def evidence(outcome: Outcome, reader: Reader, most: int, work: Budget) -> list[Fact]:
-    """Facts that a small answer rests on, at most `most`; none where there are more things than that."""
+    """Facts that a small answer rests on, at most `most`; none where there are more things than that.
+
+    One for each pattern first, so that a row with many facts leaves no other without.
+    """
     found: dict[object, Fact] = {}
-    for pattern in _behind(outcome, reader, most, work):
-        if len(found) >= most:
-            break
-        for fact in reader.about(*pattern, most=most - len(found)):
-            found.setdefault(fact.statement, fact)
+    behind = list(_behind(outcome, reader, most, work))
+    for each in (1, most):
+        for pattern in behind:
+            if len(found) >= most:
+                break
+            for fact in reader.about(*pattern, most=min(each, most - len(found))):
+                found.setdefault(fact.statement, fact)
     return list(found.values())
 
 

@@ -51,6 +51,10 @@ class AggregateResult:
     """The facts that these labels are from."""
     predicates: tuple[bytes, ...] = ()
     """The predicates that the query reads."""
+    terms: tuple[bytes, ...] = ()
+    """All terms that the query names."""
+    whole: bool = False
+    """Whether `facts` is all that was counted or listed."""
     notes: tuple[str, ...] = ()
     refused: bool = False
 

@@ -60,6 +60,8 @@ def _fitted(template: Template, reader: Reader) -> Template:
 
 
 def _dated(bound: Bound, reader: Reader) -> Bound:
+    if not any(_values(bound.predicate, reader, tag) for tag in (NUMERIC, TEMPORAL)):
+        return bound  # nothing compares with it
     datatype = _datatype(bound.predicate, reader)
     day, whole = literal_text(bound.value)[0], (datatype or b"")[1:-1].decode()
     if whole == _DATE:
@@ -117,14 +119,17 @@ def _datatype(predicate: bytes, reader: Reader) -> bytes | None:
     Numbers compare with each other whatever their datatype, times only with those of their own. Raises
     `QueryError` for a property whose times are of several datatypes: then there is no first.
     """
-    samples = [object_ for snapshot in reader.snapshots for _, object_ in sample(snapshot, predicate, NUMERIC)]
-    if samples:
+    if _values(predicate, reader, NUMERIC):
         return None
-    times = [object_ for snapshot in reader.snapshots for _, object_ in sample(snapshot, predicate, TEMPORAL)]
-    datatypes = {literal_text(object_)[2] for object_ in times}
+    datatypes = {literal_text(object_)[2] for object_ in _values(predicate, reader, TEMPORAL)}
     if len(datatypes) != 1:
         raise QueryError(f"its values are of {len(datatypes)} datatypes, which do not compare with each other")
     return f"<{datatypes.pop()}>".encode()
+
+
+def _values(predicate: bytes, reader: Reader, tag: bytes) -> list[bytes]:
+    """Some numbers or times of a property."""
+    return [object_ for snapshot in reader.snapshots for _, object_ in sample(snapshot, predicate, tag)]
 
 
 def _same(left: bytes | None, right: bytes | None) -> bool:

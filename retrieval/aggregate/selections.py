@@ -22,7 +22,6 @@ SELECTIONS_MAX: Final = 24
 
 _XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 _HAVE: Final = frozenset({"with", "whose", "have", "has", "having", "had", "who", "which", "that"})
-_AUX: Final = frozenset({"do", "does", "did", "is", "are", "was", "were"})
 _ARTICLES: Final = frozenset({"a", "an", "the", "any", "some", "as"})
 _IS: Final = frozenset({"is", "are", "was", "were"})
 _OWN: Final = frozenset({"'s", "'"})

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dkg.dataset import diff_datasets, quads
-from dkg.errors import StoreError
+from dkg.dataset import quads
 from dkg.page import cid_text
-from dkg.pages import Pages
 from retrieval.index import schema
 from retrieval.index.edges import summed
 from retrieval.index.names import names_of
+from retrieval.sources import changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from dkg.page import Page
     from dkg.terms import Quad
     from retrieval.embed import Embedder
     from retrieval.index.edges import Edges, Ints
@@ -35,20 +33,6 @@ TEXTS_MAX: Final = 20_000
 """Texts that are found by what they mean: half a minute of an int8 embedder. The others are found by their words."""
 
 _TEXTS_AT_ONCE: Final = 1_000
-
-
-class _Either(Pages):
-    """The pages of two sources: what changed between two roots needs both."""
-
-    def __init__(self, one: Pages, other: Pages) -> None:
-        self._one, self._other = one, other
-
-    def page(self, cid: bytes) -> Page:
-        """See `Pages.page`."""
-        try:
-            return self._one.page(cid)
-        except StoreError:
-            return self._other.page(cid)
 
 
 def connect(file: str) -> sqlite3.Connection:
@@ -94,30 +78,16 @@ def fill(db: sqlite3.Connection, snapshots: Sequence[Snapshot], embedder: Embedd
 
 
 def _quads(snapshot: Snapshot) -> Iterator[Quad]:
+    """The quads of a snapshot's dataset that count."""
     for batch in quads(snapshot.pages, snapshot.root):
-        yield from _counting(batch, snapshot)
-
-
-def _counting(batch: list[Quad], snapshot: Snapshot) -> list[Quad]:
-    """Those quads of a snapshot's dataset that count."""
-    return [quad for quad in batch if snapshot.counts(quad[3])]
+        yield from (quad for quad in batch if snapshot.counts(quad[3]))
 
 
 def differences(old: Sequence[Snapshot], new: Sequence[Snapshot]) -> Iterator[tuple[list[Quad], list[Quad]]]:
     """Batches of the quads that went and that came, from some snapshots to others."""
     before, after = ({one.publisher: one for one in some} for some in (old, new))
     for publisher in sorted(before.keys() | after.keys()):
-        one, other = before.get(publisher), after.get(publisher)
-        if one is not None and other is not None and one.only == other.only:
-            if one.root != other.root:
-                pages = _Either(other.pages, one.pages)
-                for went, came in diff_datasets(pages, one.root, other.root):
-                    yield _counting(went, one), _counting(came, other)
-            continue
-        if one is not None:
-            yield from ((_counting(batch, one), []) for batch in quads(one.pages, one.root))
-        if other is not None:
-            yield from (([], _counting(batch, other)) for batch in quads(other.pages, other.root))
+        yield from changes(before.get(publisher), after.get(publisher))
 
 
 def put_edges(db: sqlite3.Connection, table: Ints) -> None:

@@ -15,11 +15,12 @@ from retrieval.index.schema import ALIAS, ALIASES, LABEL, LABELS, LOCAL, NAMING,
 from retrieval.words import TEXT_CHARS_MAX, literal_text, local_name, split_name, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from retrieval.index.edges import Ints
+    from retrieval.model import Statement
 
 NAMES_MAX: Final = 64
 """Most names of one node that the index keeps: the first in the order of their text."""
@@ -58,6 +59,11 @@ def naming_rank(predicate: bytes) -> int | None:
     """The place of a predicate among those that say what a thing is called, the best first; None for others."""
     known = _RANKS.get(predicate)
     return len(_RANKS) if known is None and kind_of(predicate) == LABEL else known
+
+
+def labels_of(stated: Iterable[Statement]) -> dict[bytes, str]:
+    """What things are called, by triples that were read. One that is no label says nothing, whatever proposed it."""
+    return {s: literal_text(o)[0] for s, p, o in stated if o[:1] == b'"' and kind_of(p) == LABEL}
 
 
 def names_of(

@@ -180,9 +180,11 @@ class KnowledgeIndex:
         """Go from the snapshots that the index is of to others, by what differs between them.
 
         A snapshot belongs to the one of the same publisher. What is no longer said by anybody is gone from every
-        part of the index. Raises `StoreError` if the index is not of `old`, and what reading the pages raises; the
-        index is then as it was.
+        part of the index. Raises `StoreError` if the index is not of `old` or a publisher is there twice, and what
+        reading the pages raises; the index is then as it was.
         """
+        if any(len({one.publisher for one in some}) < len(some) for some in (old, new)):
+            raise StoreError("a publisher has several datasets here, which cannot be told apart: build the index anew")
         with self._lock:
             (of,) = self._db.execute("SELECT value FROM meta WHERE key='of'").fetchone()
             if of != marker_of(old, self._embedder):

@@ -62,6 +62,11 @@ QUERY_MAX: Final = 2_000
 
 _MARKUP: Final = re.compile(r"<[|/<]|\[/?[A-Z_]{2,}\]|[{]{2}|#{2}|```")
 
+NO_CURSOR: Final = "the cursor is not one of ours: give `next` of the answer before, or leave it out"
+
+ENTITY: Final = "entity"
+"""What the cursors of `get_entity` begin with; those of a search begin with its proof."""
+
 PUBLISHERS_MAX: Final = 8
 """Most publishers of one fact that are named."""
 
@@ -117,25 +122,30 @@ class Tools:
         """Find facts that answer a question, each with who signed it. Absence is proved, not guessed."""
         knowledge = self._knowledge
         if cursor is None:
-            result = await _aside(lambda: knowledge.retrieve(question, max_tokens * PAGES))
-            start = 0
+            result, start = await _aside(lambda: knowledge.retrieve(question, max_tokens * PAGES)), 0
+            holding = frozenset(range(1, len(result.context.facts) + 1))
         else:
             name, start = _cursor_of(cursor)
-            result = knowledge.result(name)
+            if start == 0:
+                raise ToolError(NO_CURSOR)
+            result, holding = await _aside(lambda: knowledge.again(name))
+        context = result.context
         lines = [
             _line(fact, n, text)
-            for n, (fact, text) in enumerate(zip(result.context.facts, result.texts, strict=True), 1)
+            for n, (fact, text) in enumerate(zip(context.facts, result.texts, strict=True), 1)
+            if n > start and n in holding
         ]
-        shown, end = _fitting(lines, start, max_tokens)
-        is_first = start == 0
+        end = _fitting(lines, max_tokens)
+        is_first = cursor is None
         found = Search(
-            facts=shown,
-            absent=list(absences(result.context)) if is_first else [],
-            left_out=_counted(result.context.dropped) if is_first else {},
-            notes=list(result.context.notes) if is_first else [],
-            rows=[[clean(cell) for cell in row] for row in result.context.rows[:ITEMS_MAX]] if is_first else [],
+            facts=lines[:end],
+            absent=list(absences(context)) if is_first else [],
+            left_out=_counted(context.dropped) if is_first else {},
+            notes=[_cut(clean(note)) for note in context.notes] if is_first else [],
+            rows=[[clean(cell) for cell in row] for row in context.rows[:ITEMS_MAX]] if is_first else [],
+            lines=[_cut(line) for line in context.lines[:ITEMS_MAX]] if is_first else [],
             proof=result.proof,
-            next=None if end >= len(lines) else f"{result.proof}.{end}",
+            next=None if end >= len(lines) else f"{result.proof}.{lines[end - 1].n}",
         )
         return _given(found)
 
@@ -149,7 +159,9 @@ class Tools:
         cursor: Cursor = None,
     ) -> Annotated[CallToolResult, Entity]:
         """List what is said of an entity, by its IRI, whatever the question. Complete: walk it with `next`."""
-        start = 0 if cursor is None else _cursor_of(cursor)[1]
+        name, start = (ENTITY, 0) if cursor is None else _cursor_of(cursor)
+        if name != ENTITY:
+            raise ToolError(NO_CURSOR)
         if start > OFFSET_MAX:
             raise ToolError(f"only the first {OFFSET_MAX} facts can be walked through: search for what you need")
         knowledge = self._knowledge
@@ -157,7 +169,7 @@ class Tools:
         lines = [
             _line(fact, start + n, text) for n, (fact, text) in enumerate(zip(about.facts, about.texts, strict=True), 1)
         ]
-        following = None if about.next is None else f"entity.{about.next}"
+        following = None if about.next is None else f"{ENTITY}.{about.next}"
         return _given(Entity(iri=iri, facts=lines, total=about.total, left_out=_counted(about.dropped), next=following))
 
     async def verify_fact(self, subject: Term, predicate: Term, object: Term) -> Annotated[CallToolResult, Verdict]:  # noqa: A002 - its name in RDF
@@ -171,7 +183,7 @@ class Tools:
         verdict = Verdict(
             stated=fact is not None,
             publishers=[] if fact is None else list(fact.publishers),
-            asset=None if fact is None else fact.origins[0].graph_iri,
+            asset=None if fact is None else _cut(clean(fact.origins[0].graph_iri, TEXT_MAX)),
             block=None if fact is None else fact.origins[0].block,
             others=others,
             left_out=_counted(checked.dropped),
@@ -229,7 +241,7 @@ def _told(tool: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         try:
             return await tool(*given, **named)
         except (InputError, BusyError, NotReadyError) as error:
-            raise ToolError(str(error)) from error
+            raise ToolError(clean(str(error), TEXT_MAX)) from error  # it may quote what was asked
         except ProofError as error:
             raise ToolError("what is stored here is damaged, so nothing can be proved") from error
         except DkgError as error:
@@ -246,7 +258,7 @@ async def _aside(work: Callable[[], T]) -> T:
 def _cursor_of(text: str) -> tuple[str, int]:
     name, _, at = text.rpartition(".")
     if not name or not at.isascii() or not at.isdigit() or len(at) > len(str(OFFSET_MAX)):
-        raise ToolError("the cursor is not one of ours: give `next` of the answer before, or leave it out")
+        raise ToolError(NO_CURSOR)
     return name, int(at)
 
 
@@ -273,15 +285,14 @@ def _cut(text: str) -> str:
     return text if len(text) <= TEXT_MAX else text[: TEXT_MAX - 1] + "…"
 
 
-def _fitting(lines: list[FactLine], start: int, tokens: int) -> tuple[list[FactLine], int]:
-    """The lines from `start` on that fit, at least one, and where the rest begins."""
-    end, used = start, 0
-    while end < len(lines):
-        used += estimate(lines[end].model_dump_json(exclude_none=True))
-        if used > tokens and end > start:
-            break
-        end += 1
-    return lines[start:end], end
+def _fitting(lines: list[FactLine], tokens: int) -> int:
+    """How many of the lines fit; at least one."""
+    used = 0
+    for count, line in enumerate(lines):
+        used += estimate(line.model_dump_json(exclude_none=True))
+        if used > tokens and count:
+            return count
+    return len(lines)
 
 
 def _is_plain(query: str) -> bool:

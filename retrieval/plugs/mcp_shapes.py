@@ -38,6 +38,8 @@ class Search(Shape):
     notes: list[str]
     rows: list[list[str]]
     """The answer set of a question for a list or a number."""
+    lines: list[str]
+    """The same in sentences: the answer."""
     proof: str
     """For `get_proof`."""
     next: str | None

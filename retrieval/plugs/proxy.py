@@ -165,6 +165,8 @@ class Proxy:
         except InputError as error:
             return _error(400, str(error), "invalid_request")
         question = question_of(asked)
+        if question is not None and not any(map(str.isalnum, last_words(question))):
+            question = None  # a smile, or "...": there is nothing to look up, and nothing wrong
         found: Result | None = None
         failure: str | None = None
         try:
@@ -361,13 +363,16 @@ async def _raw(answer: httpx.Response) -> AsyncIterator[bytes]:
 
 
 async def _cited(answer: httpx.Response, stream: Stream) -> AsyncIterator[bytes]:
-    """A streamed answer with its citations. What breaks off at the endpoint breaks off here."""
+    """A streamed answer with its citations. One that breaks off ends with an error, and without `[DONE]`."""
     try:
         async for part in answer.aiter_bytes():
             out = stream.feed(part)
             if out:
                 yield out
         yield stream.end()
+    except (httpx.HTTPError, LimitError) as error:
+        told = str(error) if isinstance(error, LimitError) else "the chat endpoint's answer broke off"
+        yield b"data: " + json.dumps(_told(502, told, "upstream_broke_off")).encode() + b"\n\n"
     finally:
         await answer.aclose()
 
@@ -379,10 +384,13 @@ def _annotator(found: Result | None) -> Any:  # noqa: ANN401 - see `retrieval.pl
 
 
 def _error(status: int, text: str, code: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(_told(status, text, code), status, headers)
+
+
+def _told(status: int, text: str, code: str) -> dict[str, Any]:
     """An error as OpenAI's clients read it."""
     kind = "invalid_request_error" if status < 500 else "server_error"  # noqa: PLR2004 - RFC 9110
-    body = {"error": {"message": text, "type": kind, "param": None, "code": code}}
-    return JSONResponse(body, status, headers)
+    return {"error": {"message": text, "type": kind, "param": None, "code": code}}
 
 
 def _failed(error: DkgError) -> Response:

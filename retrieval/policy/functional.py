@@ -28,11 +28,11 @@ CACHED_MAX: Final = 10_000
 
 
 class Functional:
-    """Finds out, and keeps what it found: a dataset's root names its data, so that never changes."""
+    """Finds out, and keeps what it found: the root, and which graphs count, name the data, so that never changes."""
 
     def __init__(self, detection: Detection) -> None:
         self._detection = detection
-        self._found: dict[tuple[bytes, bytes], bool | None] = {}
+        self._found: dict[tuple[bytes, bytes | None, bytes], bool | None] = {}
         self._lock = Lock()
 
     def holds(self, predicate: bytes, snapshots: Sequence[Snapshot], weight: Callable[[str], Fraction]) -> bool:
@@ -45,7 +45,7 @@ class Functional:
         return balance > 0
 
     def _of(self, predicate: bytes, snapshot: Snapshot) -> bool | None:
-        key = (snapshot.root, predicate)
+        key = (snapshot.root, snapshot.only, predicate)  # two publishers may have one root, and other graphs count
         with self._lock:
             if key in self._found:
                 return self._found[key]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from retrieval.model import Dropped, Reason
 from retrieval.policy.document import Document, document_of
 from retrieval.policy.errors import QuestionRefusedError
 from retrieval.policy.functional import Functional
 from retrieval.policy.patterns import found
 from retrieval.policy.quotas import capped
-from retrieval.policy.screening import Screening, heard, recent, weight_of
+from retrieval.policy.screening import Screening, forbidden, heard, recent, weight_of
 from retrieval.safety import clean, overrides_instructions
+from retrieval.safety.views import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from fractions import Fraction
 
-    from retrieval.model import Dropped, Fact, Snapshot
+    from retrieval.model import Fact, Snapshot
     from retrieval.reading import Reader
 
 
@@ -42,6 +44,25 @@ class Policy:
         """The datasets that count at all: reading only these changes nothing in what is kept, and is cheaper."""
         return [one for one in snapshots if heard(self.document, one.publisher) and recent(self.document, one, now)]
 
+    def counted(self, snapshots: Sequence[Snapshot], now: int) -> list[Snapshot]:
+        """The datasets that numbers and lists are made from: those of weight, or the others where there are none."""
+        readable = self.readable(snapshots, now)
+        return [one for one in readable if self.weight(one.publisher) > 0] or readable
+
+    def decides(self, predicate: bytes, snapshots: Sequence[Snapshot]) -> bool:
+        """Whether facts of a predicate may go for what others say or for their values. `snapshots`: those that count.
+
+        Then the number of its facts is not the number of those that are kept.
+        """
+        document = self.document
+        if predicate in document.functional or any(shape.path == predicate for shape in document.shapes):
+            return True
+        return self._functional is not None and self._functional.holds(predicate, snapshots, self.weight)
+
+    def forbids(self, term: bytes) -> bool:
+        """Whether a term may not stand in a prompt for itself."""
+        return forbidden(self.document, term)
+
     def screen(
         self, facts: Iterable[Fact], reader: Reader, now: int, *, quotas: bool = True
     ) -> tuple[list[Fact], list[Dropped]]:
@@ -56,6 +77,17 @@ class Policy:
             return kept, dropped
         kept, over = self.cap(kept)
         return kept, dropped + over
+
+    def composed(self, said: Iterable[tuple[Fact, str]]) -> list[Dropped]:
+        """Of facts with their sentences those that would change what the model was told: `screen` sees only the parts.
+
+        What looks like a mere task is let through here, as names beside relations often do.
+        """
+        if not self.document.instructions:
+            return []
+        detail = "its sentence would change what the model was told, though no part of it does"
+        found = [fact for fact, text in said if overrides_instructions(text) is not None]
+        return [Dropped(fact.statement, Reason.INSTRUCTION, detail, fact.publishers) for fact in found]
 
     def cap(self, facts: Iterable[Fact]) -> tuple[list[Fact], list[Dropped]]:
         """The quotas alone, for facts that were screened and then chosen from: shares are of what is chosen."""
@@ -74,6 +106,8 @@ class Policy:
         if not cleaned:
             raise QuestionRefusedError("the question has no text")
         at = found(cleaned, document.question_patterns)
+        if at is None:
+            at = found(folded(cleaned), document.question_patterns)
         if at is not None:
             raise QuestionRefusedError(f"the question matches questions.deny[{at}] of the policy")
         if document.question_instructions:

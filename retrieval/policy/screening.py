@@ -24,8 +24,9 @@ from retrieval.policy.patterns import found
 from retrieval.policy.shapes import TYPE, violated
 from retrieval.reading import Reader, narrowed, noted, scored
 from retrieval.reading_ranges import FAULTS
-from retrieval.safety import clean, looks_like_instruction
-from retrieval.safety.terms import texts_of
+from retrieval.safety import clean, instruction_in
+from retrieval.safety.terms import literal, texts_of
+from retrieval.safety.views import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,7 +122,9 @@ class Screening:
 
     def _unwanted(self, fact: Fact) -> tuple[Reason, str] | None:
         document = self._document
-        if not document.unwanted_iris.isdisjoint(fact.statement):
+        parts = literal(fact.statement.object)
+        named = fact.statement if parts is None else (*fact.statement, f"<{parts.datatype}>".encode())
+        if not document.unwanted_iris.isdisjoint(named):
             return Reason.UNWANTED, "the policy lists one of its terms as unwanted"
         subject, _, object_ = fact.statement
         nodes = {subject, object_} if object_[:1] == b"<" else {subject}
@@ -132,20 +135,15 @@ class Screening:
                 return Reason.UNWANTED, f"not all that could say whether it is about {one.decode()} can be read"
             if unwanted:
                 return Reason.UNWANTED, f"it is about something of the class {one.decode()}, which is unwanted"
-        if document.unwanted_patterns:
-            for text in (text for term in fact.statement for text in texts_of(term)):
-                at = found(clean(text, UNWANTED_CHARS_MAX), document.unwanted_patterns)
-                if at is not None:
-                    return Reason.UNWANTED, f"a text in it matches unwanted.patterns[{at}]"
-        return None
+        at = next((at for at in (_pattern(document, term) for term in fact.statement) if at is not None), None)
+        return None if at is None else (Reason.UNWANTED, f"a text in it matches unwanted.patterns[{at}]")
 
     def _instruction(self, fact: Fact) -> tuple[Reason, str] | None:
         if self._document.instructions:
             for place, term in zip(("subject", "predicate", "object"), fact.statement, strict=True):
-                for text in texts_of(term):
-                    finding = looks_like_instruction(text)
-                    if finding is not None:
-                        return Reason.INSTRUCTION, f"its {place} looks like an instruction to a model ({finding.kind})"
+                finding = instruction_in(term)
+                if finding is not None:
+                    return Reason.INSTRUCTION, f"its {place} looks like an instruction to a model ({finding.kind})"
         return None
 
     def _shape(self, fact: Fact) -> tuple[Reason, str] | None:
@@ -224,7 +222,7 @@ class Screening:
 
 
 def _said(readers: Iterable[Reader], subject: bytes, predicate: bytes, object_: bytes | None = None) -> bool:
-    """Whether one of these says so. Raises one of `FAULTS` where none does of those that can be read, but not all can."""
+    """Whether one of these says so. Raises one of `FAULTS` where none that can be read does, and not all can be."""
     fault: Exception | None = None
     for one in readers:
         try:
@@ -289,6 +287,22 @@ def weight_of(document: Document, publisher: str) -> Fraction:
     """A publisher's weight: its own, that of all others, or 1."""
     weights = document.weights
     return weights.get(publisher, weights.get("*", _ONE))
+
+
+def forbidden(document: Document, term: bytes) -> bool:
+    """Whether a term is unwanted for itself, or its text looks like an instruction."""
+    if term in document.unwanted_iris or term in document.unwanted_classes or _pattern(document, term) is not None:
+        return True
+    return document.instructions and instruction_in(term) is not None
+
+
+def _pattern(document: Document, term: bytes) -> int | None:
+    """The number of the pattern of unwanted texts that a term matches; None if there is none."""
+    if not document.unwanted_patterns:
+        return None
+    seen = [clean(text, UNWANTED_CHARS_MAX) for text in texts_of(term)]
+    views = dict.fromkeys(view for text in seen for view in (text, folded(text)))
+    return next((at for at in (found(view, document.unwanted_patterns) for view in views) if at is not None), None)
 
 
 def heard(document: Document, publisher: str) -> bool:

@@ -52,9 +52,6 @@ _SINGLE: Final = (
 _KNOWN: Final = _SINGLE | {"class"}
 _KINDS: Final = {"IRI", "Literal", "IRIOrLiteral"}
 
-HasType = "Callable[[bytes, bytes], bool]"
-"""Whether an IRI has a class, by facts that the policy lets through."""
-
 
 @dataclass(frozen=True, slots=True)
 class Constraint:

@@ -26,6 +26,9 @@ ANSWER_CHARS_MAX: Final = 100_000
 CITATIONS_MAX: Final = 200
 """Most citations of one answer."""
 
+_FIRST_CHARS: Final = 40
+"""Where the first word of an answer is looked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:
@@ -53,6 +56,8 @@ class Citation:
     """CID of the first publisher's dataset."""
     path: tuple[int, ...] = ()
     """Numbers of the other facts of its path, which lead to it."""
+    query: str | None = None
+    """The verified query whose answer says the words, and of all whose datasets `publishers` and `block` are."""
 
 
 def cite(answer: str, context: Context, sentences: Sequence[str] = ()) -> tuple[Citation, ...]:
@@ -60,13 +65,27 @@ def cite(answer: str, context: Context, sentences: Sequence[str] = ()) -> tuple[
 
     Longer names win over names inside them, objects over subjects, and earlier facts over later ones. A name of the
     question is cited only where nothing else is, and if it is the object of a fact: who repeats the question has not
-    answered it.
+    answered it. An answer that begins with a no where the query said yes, or the other way round, has none at all.
     """
+    if _contradicts(answer, verdict(context.lines)):
+        return ()
     names = _names(context)
     hits = hits_in(answer[:ANSWER_CHARS_MAX], names)
     asked = {hit.name.words for hit in hits_in(context.question, names)}
     news = [hit for hit in hits if hit.name.words not in asked] or [hit for hit in hits if hit.name.role != "subject"]
     return tuple(_citation(answer, hit, context, sentences) for hit in news[:CITATIONS_MAX])
+
+
+def verdict(lines: Sequence[str]) -> list[str]:
+    """Yes or no, where sentences of a query's answer begin with it."""
+    word = lines[0].partition(":")[0] if lines else ""
+    return [word] if word in {"Yes", "No"} else []
+
+
+def _contradicts(answer: str, said: Sequence[str]) -> bool:
+    """Whether an answer begins with the other one of yes and no."""
+    first = words_of(answer[:_FIRST_CHARS])[:1]
+    return bool(said) and first in {("yes",), ("no",)} and first != words_of(said[0])
 
 
 def _names(context: Context) -> list[Name]:
@@ -83,6 +102,7 @@ def _names(context: Context) -> list[Name]:
             for at, row in enumerate(context.rows)
             for cell in row
         ]
+        found += [Name(words_of(word), -1, "row", 0) for word in verdict(context.lines)]
     return [name for name in found if name.words]
 
 
@@ -92,9 +112,9 @@ def _citation(answer: str, hit: Hit, context: Context, sentences: Sequence[str])
         read = context.snapshots
         return Citation(
             start=hit.start, end=hit.end, text=words, fact=None, role=role,
-            url=f"urn:dkg:root:{cid_text(read[0].root)}", title="Found by a verified query.",
+            url=f"urn:dkg:root:{cid_text(read[0].root)}", title=_title(context),
             publishers=tuple(dict.fromkeys(one.publisher for one in read)),
-            block=_oldest(one.block for one in read), root=read[0].root,
+            block=_oldest(one.block for one in read), root=read[0].root, query=context.query,
         )  # fmt: skip
     fact = context.facts[at]
     return Citation(
@@ -103,6 +123,10 @@ def _citation(answer: str, hit: Hit, context: Context, sentences: Sequence[str])
         publishers=fact.publishers, block=_oldest(one.block for one in fact.origins), root=fact.origins[0].root,
         path=_path(context.facts, at),
     )  # fmt: skip
+
+
+def _title(context: Context) -> str:
+    return " ".join(context.lines) or "Found by a verified query."
 
 
 def _oldest(blocks: Iterable[int | None]) -> int | None:

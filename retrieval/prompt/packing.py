@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from dkg.errors import InputError, LimitError
 from retrieval.llm.model import Message, Prompt
 from retrieval.model import AbsentKind, Dropped, Reason
+from retrieval.prompt.citing import verdict
 from retrieval.prompt.matching import named_in
 from retrieval.prompt.sentences import absence, row_text, sentence, text_of
 from retrieval.prompt.tokens import estimate
@@ -60,7 +61,7 @@ class Packed:
     absent: tuple[Absent, ...]
     """Absence that is said in the prompt."""
     rows: tuple[str, ...]
-    """Answers of the query that are listed."""
+    """Answers of the query that are listed as they are, where there are no sentences or no room for them."""
     dropped: tuple[Dropped, ...]
     """Facts that had no room."""
     tokens: int
@@ -68,11 +69,13 @@ class Packed:
     prompt_tokens: int
     """Tokens of the whole prompt."""
     notes: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    """The answer of the query in sentences, in place of `rows`."""
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to answer from."""
-        return not self.facts and not self.rows
+        return not self.facts and not self.rows and not self.lines
 
 
 def pack(
@@ -142,17 +145,20 @@ class _Chosen:
         self._labels, self._templates = context.labels, templates
         self._groups: list[list[tuple[Fact, str]]] = []
         self._absent: list[tuple[Absent, str]] = []
+        self._lines: tuple[str, ...] = ()
         self._rows: list[str] = []
         self._more_rows = 0
         self._dropped: list[Dropped] = []
         self._smallest = 0
 
     def fill(self) -> None:
-        """Absence within its share, then rows, then facts from the best on."""
-        ceiling = self._budget // ABSENT_SHARE if self._context.facts or self._context.rows else self._budget
+        """Absence within its share, then the answer of a query, then facts from the best on."""
+        found = self._context.facts or self._context.rows or self._context.lines
+        ceiling = self._budget // ABSENT_SHARE if found else self._budget
         for one in sorted(self._context.absent, key=lambda absent: absent.kind is not AbsentKind.EMPTY):
             self._try_absent(one, ceiling)
-        self._fill_rows()
+        if not self._fill_lines():
+            self._fill_rows()
         taken = 0
         for group in _paths(self._context.facts[:FACTS_MAX]):
             shown = [(fact, sentence(fact, self._labels, self._templates)) for fact in group]
@@ -175,6 +181,17 @@ class _Chosen:
         self._absent.append(shown)
         if self._count(self.text()) > ceiling:
             self._absent.pop()
+
+    def _fill_lines(self) -> bool:
+        """The sentences of a query's answer, all or none; rather they than absence."""
+        if not self._context.lines:
+            return False
+        absent, self._lines = self._absent, self._context.lines
+        for self._absent in (absent, []):
+            if self._count(self.text()) <= self._budget:
+                return True
+        self._absent, self._lines = absent, ()
+        return False
 
     def _fill_rows(self) -> None:
         """As many rows as fit; how many more there are is said."""
@@ -203,6 +220,7 @@ class _Chosen:
         """What was found, as text."""
         lines = [text for _, text in self._absent]
         lines += numbered([text for _, text in self._ordered()])
+        lines += self._lines
         if self._rows:
             more = f", and {self._more_rows} more" if self._more_rows else ""
             lines.append(f"Found by a query over all data: {'; '.join(self._rows)}{more}.")
@@ -219,7 +237,7 @@ class _Chosen:
                 if self._smallest
                 else f"No fact fits: they belong together, and are more than {self._profile.facts_max}."
             )
-        if self._more_rows and not self._rows:
+        if (self._more_rows or (self._context.lines and not self._lines)) and not self._rows:
             notes.append(f"The answers of the query do not fit in the budget of {self._budget} tokens.")
         return Packed(
             prompt=prompt,
@@ -228,6 +246,7 @@ class _Chosen:
             sentences=tuple(shown for _, shown in self._ordered()),
             absent=tuple(one for one, _ in self._absent),
             rows=tuple(self._rows),
+            lines=self._lines,
             dropped=tuple(self._dropped),
             tokens=self._count(text),
             prompt_tokens=prompt_tokens,
@@ -244,12 +263,12 @@ def _paths(facts: Sequence[Fact]) -> list[list[Fact]]:
 
 
 def _choices(context: Context, facts: Sequence[Fact]) -> tuple[str, ...]:
-    """The names that an extractive answer is one of: objects, subjects that the question does not name, and rows."""
+    """The names that an extractive answer is one of: rows, objects, and subjects that the question does not name."""
     objects = [text_of(fact.statement.object, context.labels) for fact in facts]
     subjects = [text_of(fact.statement.subject, context.labels) for fact in facts]
     asked = named_in(context.question, subjects)
-    rows = [row_text(row, context.labels) for row in context.rows]
-    found = [*objects, *(name for name in subjects if name not in asked), *rows]
+    rows = [row_text([cell], context.labels) for row in context.rows for cell in row]
+    found = [*(verdict(context.lines) or rows), *objects, *(name for name in subjects if name not in asked)]
     return tuple(dict.fromkeys(filter(None, found)))[:CHOICES_MAX]
 
 

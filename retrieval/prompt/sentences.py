@@ -16,16 +16,23 @@ from retrieval.safety.terms import literal
 from retrieval.words import local_name, split_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import TypeAlias
 
-    from retrieval.model import Absent, Context, Fact, Statement
+    from retrieval.model import Absent, Context, Dropped, Fact, Statement
     from retrieval.reading import Reader
+
+    Screen: TypeAlias = Callable[[Sequence[Fact]], tuple[list[Fact], list[Dropped]]]
+    """What may enter a prompt, and what may not and why (`Policy.screen`)."""
 
 TEMPLATE: Final = b"<urn:dkg:term:sentence>"
 """The predicate by which a publisher gives a relation its sentence: text with `{subject}` and `{object}` once each."""
 
 TERM_CHARS_MAX: Final = 120
 """Longest text of one term in a sentence, in characters."""
+
+SENTENCE_CHARS_MAX: Final = 600
+"""Longest sentence without its note, in characters: more than a template and its two terms can have."""
 
 NOTE_CHARS_MAX: Final = 200
 """Longest note beside a fact, in characters."""
@@ -52,9 +59,6 @@ _RELATES: Final = re.compile(r"(?:\b(?:of|in|by|at|to|from|with|for|on|as)|^(?:i
 _NOUN_OF: Final = re.compile(r"^(?:date|place|cause|country|number|year|name|language|time|area|kind) of$")
 _SENTENCE_ENDS: Final = (".", "!", "?", "…")
 
-Templates = "Mapping[tuple[str, bytes], str]"
-"""Publisher and relation to the template that this publisher gives it."""
-
 
 def text_of(term: bytes, labels: Mapping[bytes, str]) -> str:
     """A term as people read it: its label, the text of a literal, or the last part of an IRI. Cleaned."""
@@ -66,9 +70,12 @@ def text_of(term: bytes, labels: Mapping[bytes, str]) -> str:
 
 
 def sentence(fact: Fact, labels: Mapping[bytes, str], templates: Mapping[tuple[str, bytes], str] | None = None) -> str:
-    """A fact as one sentence, with its note in brackets."""
+    """A fact as one sentence, with its note in brackets. Cleaned as a whole: pieces may make what none of them is."""
     template = template_for(fact, templates or {})
-    text = filled(template, fact.statement, labels) if template else plain(fact.statement, labels)
+    text = filled(template, fact.statement, labels) if template else ""
+    if not text or looks_like_instruction(text):
+        text = plain(fact.statement, labels)
+    text = clean(text, SENTENCE_CHARS_MAX)
     return f"{text} ({clean(fact.note, NOTE_CHARS_MAX)})" if fact.note else text
 
 
@@ -102,20 +109,24 @@ def _ended(text: str) -> str:
 
 
 def template_for(fact: Fact, templates: Mapping[tuple[str, bytes], str]) -> str | None:
-    """The template of a fact: given by whoever says the fact, so that nobody changes what others say.
+    """The template of a fact: one that all give who say the fact, so that nobody changes what others say.
 
-    None where those who say it give different ones.
+    None where they do not: who repeats what another says could turn it around, and both would seem to say so.
     """
     relation = fact.statement.predicate
-    found = {templates.get((publisher, relation)) for publisher in fact.publishers} - {None}
+    found = {templates.get((publisher, relation)) for publisher in fact.publishers}
     return found.pop() if len(found) == 1 else None
 
 
-def templates_of(reader: Reader, facts: Iterable[Fact]) -> dict[tuple[str, bytes], str]:
-    """The templates for the relations of these facts, read like any fact. Raises what `Reader.about` raises."""
+def templates_of(reader: Reader, facts: Iterable[Fact], screen: Screen | None = None) -> dict[tuple[str, bytes], str]:
+    """The templates for the relations of these facts, read like any fact, and screened like any fact by a policy.
+
+    Raises what `Reader.about` raises.
+    """
     found: dict[tuple[str, bytes], str | None] = {}
     for relation in dict.fromkeys(fact.statement.predicate for fact in facts):
-        for given in reader.about(relation, TEMPLATE, most=TEMPLATES_MAX):
+        stated = reader.about(relation, TEMPLATE, most=TEMPLATES_MAX)
+        for given in stated if screen is None or not stated else screen(stated)[0]:
             text = template_text(given.statement.object)
             for publisher in given.publishers:
                 at = (publisher, relation)

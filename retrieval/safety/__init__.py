@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retrieval.safety.cleaning import FENCE, TEXT_CHARS_MAX, clean
 from retrieval.safety.rules import Kind
-from retrieval.safety.scanner import Finding, looks_like_instruction, overrides_instructions
+from retrieval.safety.scanner import Finding, instruction_in, looks_like_instruction, overrides_instructions
 
 __all__ = [
     "FENCE",
@@ -12,6 +12,7 @@ __all__ = [
     "Finding",
     "Kind",
     "clean",
+    "instruction_in",
     "looks_like_instruction",
     "overrides_instructions",
 ]

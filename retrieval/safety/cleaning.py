@@ -38,10 +38,12 @@ _ROLES: Final = (
     "syst[eè]me|utilisateur|sistema|usuario|benutzer|nutzer|frage|antwort|система|пользователь|系统|用户|助手"
 )
 
+_LESS: Final = "[\uff1c\ufe64]"
+
 _RULES: Final = (
     # `<|im_start|>`, `<s>`, `</facts>`, `<<SYS>>`, `<0x0A>`: whatever starts with `<` and is no comparison. The third
-    # choice is what cutting a comparison short can leave.
-    (re.compile(rf"<(?![ =0-9]|$|{_ELLIPSIS})|<(?=0[xX])"), "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"),
+    # choice is what cutting a comparison short can leave, and some tokenizers make the wide ones of `_LESS` narrow.
+    (re.compile(rf"<(?![ =0-9]|$|{_ELLIPSIS})|<(?=0[xX])|{_LESS}"), "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"),
     # `[INST]`, `[/INST]`, `[TOOL_CALLS]`, `[gMASK]`
     (re.compile(r"\[(\s*/?\s*(?:[A-Z][A-Z_]{1,30}|gMASK|sMASK|sop|eop|s|/s)\s*)\]"), r"(\1)"),
     # `{{ }}`, `{% %}`: what template engines fill in

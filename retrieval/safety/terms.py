@@ -50,12 +50,18 @@ def iri_words(iri: str) -> list[str]:
 
     One that has more than a name in it (encoded signs, another address) comes whole as well, with its signs.
     """
-    parts = _LAST.fullmatch(iri)
+    parts = _LAST.fullmatch(iri.rstrip("/#"))  # as `retrieval.words.local_name`, which says what a prompt shows
     found = [words for part in (parts.groups() if parts else (iri,)) if (words := _words(part))]
     if "%" in iri or iri.count("://") > 1:
         whole = unquote(iri, errors="replace")
         found += [whole, whole.replace("_", " ")]
     return found
+
+
+def namespace_words(term: bytes) -> str | None:
+    """What an IRI reads like up to its last part; None for a literal, and for an IRI without parts."""
+    parts = _LAST.fullmatch(term[1:-1].decode()) if term[:1] == b"<" else None
+    return None if parts is None else _words(parts[1])
 
 
 def _words(part: str) -> str:

@@ -27,7 +27,7 @@ CARRIERS_MAX: Final = 16
 
 _CARRIERS: Final = re.compile("[\u200b\u2060-\u2064\ufeff\U000e0100-\U000e01ef]|(?<=[\ufe00-\ufe0f])[\ufe00-\ufe0f]")
 _LINES: Final = re.compile(r"[\r\n\v\f\x85\u2028\u2029]+")
-_MARKS: Final = re.compile("[\u0300-\u036f]")
+_MARKS: Final = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
 _HIDDEN: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
     "\U000e0000-\U000e0fff]"
@@ -36,15 +36,21 @@ _TAGS: Final = range(0xE0020, 0xE007F)
 _ALIKE: Final = str.maketrans(
     "авекмнорстухіїјѕԁԛԝһӏαβεζηικμνορτυχγωѵ",
     "abekmhopctyxiijsdqwhlabezhikmvoptuxywv",
+) | str.maketrans(
+    "\u0578\u057d\u0570\u0566\u0581\u0575\u0585\u13aa\u13f4\u13df\u13a0\u13ac\u13c0\u13bb\u13a5\u13ab\u13e6\u13de\u13b7\u13e2"
+    "\u13a1\u13da\u13a2\u13d9\u13b3\u13c3",
+    "nuhqgjoabcdeghijklmprstvwz",
 )
+"""Cyrillic, Greek, Armenian and Cherokee."""
+
 _SMALL: Final = str.maketrans(
     "\u1d00\u0299\u1d04\u1d05\u1d07\ua730\u0262\u029c\u026a\u1d0a\u1d0b\u029f\u1d0d\u0274\u1d0f\u1d18\u01eb\u0280\ua731"
     "\u1d1b\u1d1c\u1d20\u1d21\u028f\u1d22",
     "abcdefghijklmnopqrstuvwyz",
-)
-"""Small capitals."""
+) | {first + at: letter for first in (0x1F150, 0x1F170, 0x1F1E6) for at, letter in enumerate(ascii_lowercase)}
+"""Small capitals, letters in black circles and squares, and those that make flags."""
 
-_OTHER_LETTER: Final = re.compile("[\u0370-\u052f]")
+_OTHER_LETTER: Final = re.compile("[\u0370-\u0587\u13a0-\u13fd]")
 _LEET: Final = str.maketrans("013457@$!|", "oieastasil")
 _LEET_END: Final = str.maketrans("013457@$", "oieastas")
 _LEET_SIGN: Final = re.compile(r"[013457@$!|]")

@@ -567,6 +567,11 @@ def test_publishers_and_commits_are_listed_a_part_at_a_time(folder: Path) -> Non
         addresses = sorted(actor.address for actor in quiet.actors)
         assert [one.address for one in core.publishers(after=b"", most=2)] == addresses[:2]
         assert [one.address for one in core.publishers(after=addresses[1], most=9)] == addresses[2:]
+        core.chain._publishers_max = 2
+        wanted = sorted(core.chain.followed())
+        assert len(wanted) == 2
+        assert [one.address for one in core.publishers(after=b"", most=9, followed=True)] == wanted
+        core.chain._publishers_max = 3
         status = core.publisher(addresses[0])
         assert status is not None
         assert status.latest == status.held

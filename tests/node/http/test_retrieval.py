@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import dkg
+from node.http import knowing
 from node.http.app import context_of
 from node.http.problems import Code
 from node.http.shapes import ProblemShape
@@ -63,6 +64,14 @@ def test_facts_come_with_the_signer_the_asset_and_the_block(asked: Site) -> None
     assert origin["root"] == dkg.root_text(asked.node.standing((publisher(0).address,)).root)
 
 
+def test_a_count_is_answered_by_a_query_over_the_publishers_of_the_node(asked: Site) -> None:
+    found = asked.post("/v1/retrieve", json={"question": "How many no2 does North have?"}).json()
+    assert [row[0].split('"')[1] for row in found["rows"]] == ["1"]
+    assert found["lines"][0].endswith("north: 1.")
+    assert found["query"].startswith("SELECT (COUNT(*) AS ?n)")
+    assert [one["root"] for one in found["datasets"]]
+
+
 def test_proofs_are_checked_by_whoever_trusts_the_root(asked: Site) -> None:
     found = asked.post("/v1/retrieve", json={"question": QUESTION, "tokens": 200}).json()
     listed = asked.get(f"/v1/proofs/{found['proof']}").json()
@@ -100,6 +109,33 @@ def test_the_data_of_a_publisher_without_a_key_is_not_read(asked: Site, monkeypa
     answer = asked.post("/v1/retrieve", json={"question": QUESTION}).json()
     assert not any(publisher(0).did in one["publishers"] for one in answer["facts"])
     assert any("key is revoked" in note for note in answer["notes"])
+
+
+def test_strangers_with_low_addresses_hide_no_publisher_that_the_node_follows(
+    asked: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed = asked.node.publishers(after=b"", most=100, followed=True)
+    known = asked.node.log.publishers
+    strangers = {number.to_bytes(20): known[followed[0].address] for number in range(1, 20)}
+    monkeypatch.setattr(asked.node.log, "publishers", {**known, **strangers})
+    monkeypatch.setattr(knowing, "PUBLISHERS_MAX", len(followed))
+    assert len(asked.node.publishers(after=b"", most=100)) == len(followed) + len(strangers)
+    assert facts(asked)
+    monkeypatch.setattr(knowing, "PUBLISHERS_MAX", len(followed) - 1)
+    notes = asked.post("/v1/retrieve", json={"question": QUESTION}).json()["notes"]
+    assert any("publishers at most" in note for note in notes)
+
+
+def test_a_policy_file_that_is_lost_is_the_nodes_fault_and_is_not_named(tmp_path: Path) -> None:
+    file = tmp_path / "secret-policy.yaml"
+    file.write_text("version: 1\n")
+    with world(tmp_path / "node") as node, known_of(node, policy=str(file)) as known:
+        runner = InProcess(node.store.pages)
+        site = site_of(node, runner, known=known)
+        assert facts(site)
+        file.unlink()
+        assert "secret" not in problem(site.post("/v1/retrieve", json={"question": QUESTION}), Code.STORE_UNAVAILABLE)
+        runner.close()
 
 
 def test_a_node_that_is_behind_does_not_claim_to_be_complete(asked: Site) -> None:

@@ -248,8 +248,8 @@ class Node:
     def page(self, cid: bytes) -> bytes | None:
         return self.store.pages.get(cid)
 
-    def publishers(self, *, after: bytes, most: int) -> list[PublisherStatus]:
-        known = sorted({*self.log.publishers, *self.store.followed()})
+    def publishers(self, *, after: bytes, most: int, followed: bool = False) -> list[PublisherStatus]:
+        known = sorted({*(() if followed else self.log.publishers), *self.store.followed()})
         found = [self.publisher(who) for who in known if who > after][:most]
         return [one for one in found if one is not None]
 

@@ -154,6 +154,34 @@ def test_what_is_wrong_is_told_with_its_line(text: str, reason: str) -> None:
         imported("bibtex", text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@misc{k, title = zzz}",
+        '@string{a = "x"}@misc{k, title = a # "b"}',
+        '@misc{k, title = "a" # "b"}',
+        "@misc{k, title = {a} # {b}}",
+        "@string{a = b}@string{b = a}@misc{k, title = a}",
+        "@misc{k, title = mar}",
+    ],
+)
+def test_a_value_that_bibtex_would_read_otherwise_is_not_signed_as_it_stands(text: str) -> None:
+    with pytest.raises(SourceError, match=r"entry 'k' in line 1: the field 'title' is .* not in braces or quotes"):
+        bib(text)
+
+
+@pytest.mark.parametrize("value", ['"a {"}b{"} c"', '{a {b} "c"}', r'"M{\"u}ller"', "7", r"{a \{ b}"])
+def test_values_in_braces_or_quotes_and_numbers_are_values(value: str) -> None:
+    assert bib(f"@misc{{k, title = {value}}}").about("items:k")
+
+
+@pytest.mark.parametrize("month", ["9" * 5000, "0", "13", "000001", "\u0663"])
+def test_a_month_that_is_none_is_told_and_breaks_nothing(month: str) -> None:
+    found = bib(f"@misc{{k, title={{a}}, year=2000, month={{{month}}}}}")
+    assert ("schema:datePublished", '"2000"^^xsd:gYear') in found.about("items:k")
+    assert "'month' (1)" in found.warnings[0]
+
+
 def test_what_the_library_logs_goes_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
     logging.getLogger().handlers, kept = [], logging.getLogger().handlers
     try:

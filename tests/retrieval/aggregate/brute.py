@@ -132,7 +132,7 @@ def _compared(triples: frozenset[Triple], template: Compare) -> frozenset[object
         return frozenset((x, len(found[x])) for x in template.entities)
     rows = set()
     for x in template.entities:
-        values = [found for s, p, o in triples if s == x and p == template.predicate and (found := value(o))]
+        values = [one for s, p, o in triples if s == x and p == template.predicate and (one := value(o))]
         if values:
             rows.add((x, (max if template.more else min)(key for _, key in values)))  # type: ignore[type-var]
     return frozenset(rows)

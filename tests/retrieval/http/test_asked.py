@@ -21,9 +21,9 @@ def test_a_question_with_and_without_a_budget() -> None:
 def test_the_limits_and_one_past_them() -> None:
     for tokens in (TOKENS_MIN, TOKENS_MAX):
         assert asked(json.dumps({"question": "Who?", "tokens": tokens}).encode())[1] == tokens
-    for tokens in (TOKENS_MIN - 1, TOKENS_MAX + 1, True, 10.0, "10", None):
+    for wrong in (TOKENS_MIN - 1, TOKENS_MAX + 1, True, 10.0, "10", None):
         with pytest.raises(InputError, match="tokens"):
-            asked(json.dumps({"question": "Who?", "tokens": tokens}).encode())
+            asked(json.dumps({"question": "Who?", "tokens": wrong}).encode())
     longest = "a" * QUESTION_CHARS_MAX
     assert asked(json.dumps({"question": longest}).encode())[0] == longest
     with pytest.raises(InputError, match="characters"):

@@ -8,7 +8,6 @@ They are read off the parsed regular expression; a test compares the file with w
 
 from __future__ import annotations
 
-import re
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final

@@ -1,6 +1,6 @@
 """All that is measured of retrieval: `scripts/bench retrieval [--quick] [--only PART] [--bastion FILE]`.
 
-Sizes are such that all parts take about 15 minutes on two idle cores, and about 3 with `quick`. Each module measures
+Sizes are such that all parts take about 10 minutes on two idle cores, and about 2 with `quick`. Each module measures
 more, or one thing longer, when it is run alone: `python -m bench.retrieval.PART --help`.
 """
 

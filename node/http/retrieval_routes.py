@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
+import anyio.to_thread
+from anyio import CapacityLimiter
 from fastapi import APIRouter
 
 from node.http.body import body_of, media_type_of
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AT_ONCE: Final = 4
-"""Clients whose questions are answered at a time."""
+"""Clients whose questions are looked up at a time."""
+
+ANSWERS_AT_ONCE: Final = 2
+"""Clients for whom the model writes, or is waited for, at a time: it is slow, and nobody else waits for it."""
+
+ANSWER: Final = "/v1/answer"
 
 JSON: Final = "application/json"
 
-_PATHS: Final = ("/v1/retrieve", "/v1/answer", "/v1/proofs/{id}", "/v1/proofs/{id}/{number}")
+_PATHS: Final = ("/v1/retrieve", ANSWER, "/v1/proofs/{id}", "/v1/proofs/{id}/{number}")
 
 
 class RetrievalHost:
@@ -38,6 +44,9 @@ class RetrievalHost:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._turns = Turns(AT_ONCE)
+        self._answers = Turns(ANSWERS_AT_ONCE)
+        self._threads = CapacityLimiter(AT_ONCE + ANSWERS_AT_ONCE)
+        """Threads of their own: others of the node's must not run out."""
 
     def knowledge(self) -> Knowledge:
         """See `Host.knowledge`."""
@@ -59,7 +68,10 @@ class RetrievalHost:
 
     async def run(self, request: Request, work: Callable[[], T]) -> T:
         """See `Host.run`."""
-        return await self._turns.run(exchange_of(request).client, lambda: asyncio.to_thread(work))
+        turns = self._answers if request.scope["path"] == ANSWER else self._turns
+        return await turns.run(
+            exchange_of(request).client, lambda: anyio.to_thread.run_sync(work, limiter=self._threads)
+        )
 
 
 def mount(app: FastAPI, context: Context) -> None:

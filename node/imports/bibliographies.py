@@ -34,13 +34,18 @@ if TYPE_CHECKING:
 
     from node.imports.item import Bounded
 
-logging.getLogger("bibtexparser").addHandler(logging.NullHandler())  # what it logs quotes the file; we raise instead
+for _name in ("bibtexparser", "pylatexenc"):  # what they log quotes the file; we raise instead
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 _SHOWN: Final = 10  # errors, or fields, that one sentence names
 _BEGINS: Final = re.compile(r"@\s{0,10}\w{0,40}\s{0,10}[{(]")
 _LATEX: Final = re.compile(r"[\\{}$~%&#^_`]|--|''")
 """What only LaTeX has: a text without it need not be decoded, which takes 10 s for a megabyte."""
 
+_ADDRESSES: Final = frozenset({"url", "doi", "eprint"})
+_SPECIAL: Final = re.compile(r"\\([%_&#$~^{}])")
+_LINK: Final = re.compile(r"\\href\s{0,10}\{([^{}]*)\}\s{0,10}\{([^{}]*)\}")
+_PERCENT: Final = re.compile(r"(?<!\\)((?:\\\\)*)%")
 _ESCAPED: Final = re.compile(r"\\[{}]")
 _MONTHS: Final = frozenset({"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"})
 
@@ -108,11 +113,12 @@ class BibliographyImport:
         given = {field.key.lower(): field for field in entry.fields if field.key.lower() not in PERSON_FIELDS}
         for field in entry.fields:
             _check_field(field)
-        found = self._decoded([Field(name, field.value) for name, field in given.items()], entry, library)
+        readied = [Field(name, _readied(name, str(field.value))) for name, field in given.items()]
+        found = self._decoded(readied, entry, library)
         return {field.key: " ".join(str(field.value).split()) for field in found if str(field.value).strip()}
 
     def _persons(self, entry: Entry, field: str, library: Library) -> list[Name]:
-        text = str(entry.fields_dict[field].value)
+        text = _readied(field, str(entry.fields_dict[field].value))
         try:
             parts = [parse_single_name_into_parts(name) for name in split_multiple_persons_names(text)]
         except InvalidNameError as error:
@@ -124,11 +130,30 @@ class BibliographyImport:
         return [Name.of(value.value, group=group) for value, group in zip(decoded, groups, strict=True)]
 
     def _decoded(self, fields: list[Field], entry: Entry, library: Library) -> list[Field]:
-        latex = [field for field in fields if _LATEX.search(str(field.value))]
+        latex = [field for field in fields if _LATEX.search(str(field.value)) and not _is_plain_address(field)]
+        before = [str(field.value).count("%s") for field in latex]
         block = self._decoder.transform_entry(Entry(entry.entry_type, entry.key, latex), library)
         if isinstance(block, MiddlewareErrorBlock):
             raise SourceError(f"its LaTeX cannot be read: {str(block.error)[:200]!r}")
+        for field, count in zip(latex, before, strict=True):
+            if str(field.value).count("%s") > count:  # what the decoder leaves where there is no argument
+                raise SourceError(
+                    f"its LaTeX cannot be read: a command in {field.key[:40]!r} lacks what it is applied to"
+                )
         return fields  # the decoder has changed those with LaTeX in place
+
+
+def _readied(name: str, value: str) -> str:
+    """A field as it is for LaTeX: BibTeX knows no comments, so `%` is a character, and addresses are no LaTeX."""
+    if name.lower() in _ADDRESSES:
+        plain = _SPECIAL.sub(r"\1", value.replace(r"\url", "").replace("{", "").replace("}", ""))
+        if "\\" not in plain:
+            return plain
+    return _PERCENT.sub(r"\1\%", _LINK.sub(r"\2 (\1)", value))
+
+
+def _is_plain_address(field: Field) -> bool:
+    return field.key in _ADDRESSES and "\\" not in str(field.value)
 
 
 def _check(library: Library) -> None:

@@ -29,7 +29,7 @@ def decoder(unknown: Counter[str]) -> Any:  # noqa: ANN401 - pylatexenc has no t
 
     known = get_default_latex_context_db()
     macros = [MacroTextSpec(name, simplify_repl=text) for name, text in _WORDS.items()]
-    macros += [MacroTextSpec(name, simplify_repl=counted) for name in ("input", "include")]
+    macros += [MacroTextSpec(name, simplify_repl=counted) for name in ("input", "include", "href")]
     known.add_context_category("dkg", prepend=True, macros=macros)
     known.set_unknown_macro_spec(MacroTextSpec("", simplify_repl=counted))
     return LatexNodes2Text(latex_context=known, keep_braced_groups=False, math_mode="verbatim")

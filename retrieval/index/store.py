@@ -23,6 +23,7 @@ from retrieval.index.edges import Edges
 from retrieval.index.filling import beside, connect, differences, fill, marker_of, put_edges, put_names, put_texts
 from retrieval.index.names import Name, kind_of, names_of, naming_rank
 from retrieval.index.relations import Relations
+from retrieval.index.soundness import is_sound
 from retrieval.index.vocabulary import Vocabulary
 from retrieval.model import Statement
 from retrieval.vectors import Vectors
@@ -116,7 +117,8 @@ class KnowledgeIndex:
         try:
             db = connect(str(file))
             (of,) = db.execute("SELECT value FROM meta WHERE key='of'").fetchone()
-            if of == marker_of(snapshots, embedder) and db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+            whole = of == marker_of(snapshots, embedder) and db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+            if whole and is_sound(db):
                 found = cls(db, embedder)
                 if not found.is_wasteful:
                     return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +14,7 @@ import dkg
 from node.http import knowing
 from node.http.app import context_of
 from node.http.problems import Code
+from node.http.retrieval_routes import ANSWERS_AT_ONCE, AT_ONCE
 from node.http.shapes import ProblemShape
 from node.workers.inprocess import InProcess
 from retrieval.http import BODY_BYTES_MAX, QUESTION_CHARS_MAX
@@ -221,6 +224,35 @@ def test_an_answer_has_citations_that_the_node_put_in(asked: Site) -> None:
     assert asked.get(f"/v1/proofs/{found['proof']}").json()["proofs"]
     schema = asked.app.openapi()["components"]["schemas"]["ShownAnswer"]
     assert set(found) == set(schema["properties"])
+
+
+def test_clients_who_wait_for_the_model_keep_nobody_from_facts(asked: Site) -> None:
+    writing, gate = threading.Semaphore(0), threading.Event()
+
+    class Slow(Scripted):
+        def answer(self, prompt: Prompt, *, deadline_s: float = 60) -> Reply:
+            writing.release()
+            gate.wait()
+            return super().answer(prompt, deadline_s=deadline_s)
+
+    known = context_of(asked.app).known
+    assert known is not None
+    known.knowledge.model = Slow("It is 41.")
+    body = {"question": QUESTION}
+
+    async def main() -> list[int]:
+        sites = [replace(asked, peer=(f"10.0.{number}.1", 1)) for number in range(AT_ONCE + 4)]
+        waiting = [asyncio.create_task(one.ask_soon("POST", "/v1/answer", json=body)) for one in sites[1:]]
+        for _ in range(ANSWERS_AT_ONCE):
+            await asyncio.to_thread(writing.acquire)
+        try:
+            found = await sites[0].ask_soon("POST", "/v1/retrieve", json=body)
+            assert not any(one.done() for one in waiting)
+        finally:
+            gate.set()
+        return [found.status_code, *[(await one).status_code for one in waiting]]
+
+    assert asyncio.run(main()) == [200] * (AT_ONCE + 4)
 
 
 def test_a_model_that_fails_is_told_without_what_it_said(asked: Site) -> None:

@@ -175,6 +175,37 @@ def test_values_in_braces_or_quotes_and_numbers_are_values(value: str) -> None:
     assert bib(f"@misc{{k, title = {value}}}").about("items:k")
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("https://e.org/a%20b_c~d#x", "https://e.org/a%20b_c~d#x"),
+        (r"https://e.org/a\%20b\_c\&d", "https://e.org/a%20b_c&d"),
+        (r"\url{https://e.org/a%20b}", "https://e.org/a%20b"),
+        (r"https://e.org/\textasciitilde{}a%20b", "https://e.org/~a%20b"),
+    ],
+)
+def test_no_part_of_an_address_is_lost_as_a_comment(given: str, said: str) -> None:
+    assert ("schema:url", said) in bib(f"@misc{{k, title={{a}}, url={{{given}}}}}").about("items:k")
+    doi = bib(r"@misc{k, title={a}, doi={10.1000/a_b%3Cc}}")
+    assert ("prism:doi", '"10.1000/a_b%3cc"') in {(p, o) for _, p, o in doi.triples}
+
+
+@pytest.mark.parametrize("given", ["50% of people", r"50\% of people", r"50\\% of people"])
+def test_a_percent_sign_ends_no_text(given: str) -> None:
+    said = dict(bib(f"@misc{{k, title={{a}}, abstract={{{given}}}}}").about("items:k"))["schema:abstract"]
+    assert said.endswith('of people"')
+    assert "%" in said
+
+
+def test_commands_without_their_arguments_are_no_text(capfd: pytest.CaptureFixture[str]) -> None:
+    for title in (r"a \frac b", r"a \frac"):
+        with pytest.raises(SourceError, match="lacks what it is applied to"):
+            bib(f"@misc{{k, title={{{title}}}}}")
+    assert capfd.readouterr().err == ""
+    found = bib(r"@misc{k, title={a \href{http://x}{b} and 7%s}}")
+    assert ("schema:name", '"a b (http://x) and 7%s"') in found.about("items:k")
+
+
 @pytest.mark.parametrize("month", ["9" * 5000, "0", "13", "000001", "\u0663"])
 def test_a_month_that_is_none_is_told_and_breaks_nothing(month: str) -> None:
     found = bib(f"@misc{{k, title={{a}}, year=2000, month={{{month}}}}}")

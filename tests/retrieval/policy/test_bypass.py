@@ -81,7 +81,7 @@ def test_a_share_is_of_what_stands_in_the_context_and_not_of_what_was_proposed(q
     retriever = Retriever(Reader(CHILDREN), KnowledgeIndex.build(CHILDREN), policy, now=lambda: float(NOW))
     context = retriever.retrieve("Who are the child of Ada?", Budget(tokens=1_000, facts=10))
     by = Counter(fact.publishers for fact in context.facts)
-    assert by[EVE,] <= max(Fraction(1), quota * sum(by.values()))
+    assert by[EVE,] <= max(Fraction(1), quota * by.total())
     assert Reason.QUOTA in {one.reason for one in context.dropped}
 
 

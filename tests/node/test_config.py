@@ -290,4 +290,14 @@ def test_an_example_is_read_back_as_what_it_was_made_of(tmp_path: Path) -> None:
     text = example(given)
     config = read(tmp_path, text)
     assert {name: config[name] for name in given} == given
-    assert [*tomllib.loads(text)] == ["node", "chain", "follow", "storage", "http", "workers", "peers", "publish", "retrieval"]
+    assert [*tomllib.loads(text)] == [
+        "node",
+        "chain",
+        "follow",
+        "storage",
+        "http",
+        "workers",
+        "peers",
+        "publish",
+        "retrieval",
+    ]

@@ -187,8 +187,8 @@ class Knowledge:
             context = self._found(state, question, tokens)
             templates = state.templates(context.facts)
         answer = answer_from(context, model=model, templates=templates, budget=tokens, deadline_s=self._waits.model_s)
-        self._answers.keep(Result(answer.context, answer.sentences, answer.proof))
-        return answer
+        proof = self._answers.keep(Result(answer.context, answer.sentences, answer.proof))
+        return replace(answer, proof=proof)
 
     def result(self, proof: str) -> Result:
         """What was found before. Raises `UnknownProofError` when it is not remembered any more."""
@@ -364,8 +364,7 @@ class Knowledge:
 
     def _remembered(self, context: Context, texts: tuple[str, ...]) -> Result:
         result = Result(context, texts, proof_id(context))
-        self._answers.keep(result)
-        return result
+        return replace(result, proof=self._answers.keep(result))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ BUNDLED: Final = {
 }
 """The contexts that come with this package, and their files (`contexts/README.md`)."""
 
-_NO_BASE: Final = "x-no-base-iri://give.one/"
+NO_BASE: Final = "x-no-base-iri://give.one/"
 _STRING: Final = "http://www.w3.org/2001/XMLSchema#string"
 
 
@@ -68,7 +68,7 @@ def expanded(document: dict[str, Any], contexts: Mapping[str, bytes], base: str 
     dropped: list[str] = []
     loader = _Loader(contexts)
     resolver = ContextResolver({}, loader)  # with a cache of its own: what strangers write stays out of PyLD's
-    options = {"documentLoader": loader, "contextResolver": resolver, "base": base or _NO_BASE}
+    options = {"documentLoader": loader, "contextResolver": resolver, "base": base or NO_BASE}
     processor = JsonLdProcessor(on_property_dropped=lambda name: dropped.append(str(name)))
     with _refused(loader):
         nodes: list[dict[str, Any]] = processor.expand(document, options)
@@ -79,7 +79,7 @@ def expanded(document: dict[str, Any], contexts: Mapping[str, bytes], base: str 
 def quads_of_expanded(nodes: list[dict[str, Any]]) -> list[RawQuad]:
     """The quads of what `expanded` gave. Raises `IntegrityError`."""
     loader = _Loader({})
-    options = {"documentLoader": loader, "contextResolver": ContextResolver({}, loader), "base": _NO_BASE}
+    options = {"documentLoader": loader, "contextResolver": ContextResolver({}, loader), "base": NO_BASE}
     with _refused(loader):
         dataset = JsonLdProcessor().to_rdf(nodes, options)
     return _within(_raw_quads(dataset))
@@ -165,8 +165,8 @@ def _iri(name: object) -> bytes:
         iri = str(ox.NamedNode(name)).encode()  # type: ignore[arg-type]  # it raises for other types
     except (TypeError, ValueError) as error:
         raise IntegrityError(f"{str(name)[:200]!r} is no absolute IRI") from error
-    if iri.startswith(b"<" + _NO_BASE.encode()):
-        relative = str(name).removeprefix(_NO_BASE)
+    if iri.startswith(b"<" + NO_BASE.encode()):
+        relative = str(name).removeprefix(NO_BASE)
         raise IntegrityError(f"the IRI {relative[:200]!r} is relative, and the document does not say to what (@base)")
     return iri
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from node.assets.errors import IntegrityError
-from node.assets.jsonld import bundled_contexts, expanded, quads_of_expanded
+from node.assets.jsonld import NO_BASE, bundled_contexts, expanded, quads_of_expanded
 from node.imports.errors import SourceError
 from node.imports.item import Item, required_iri
 from node.imports.lexical import is_lexical
@@ -38,10 +38,19 @@ def read_document(document: dict[str, Any], contexts: Mapping[str, bytes], base:
     except IntegrityError as error:
         raise SourceError(_plain(str(error))) from error
     for predicate, value in _values(nodes):
-        datatype, text = value.get("@type"), value["@value"]
-        if isinstance(datatype, str) and isinstance(text, str) and not is_lexical(datatype, text):
+        datatype, text = value.get("@type"), _written(value["@value"])
+        if isinstance(datatype, str) and text is not None and not is_lexical(datatype, text):
             raise ValueRefusedError(predicate, text, datatype)
     return nodes
+
+
+def _written(value: object) -> str | None:
+    """A value as it stands in a literal; None for JSON that is kept as such."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.15E}"
+    return str(value if isinstance(value, str) else int(value)) if isinstance(value, str | int | float) else None
 
 
 def item_of(nodes: list[dict[str, Any]], place: str, key: str | None, minted: str) -> Item:
@@ -101,7 +110,7 @@ _XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 def _plain(told: str) -> str:
     """What is said of signed documents, without what only concerns those."""
     told = told.replace(_SIGNED, ": it would be left out").replace(", which RDF as it is signed here cannot hold", "")
-    return told.replace("(@base)", "(--base)")
+    return told.replace("(@base)", "(--base)").replace(NO_BASE, "")
 
 
 def _short(datatype: str) -> str:

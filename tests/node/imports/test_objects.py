@@ -115,3 +115,30 @@ def test_a_document_is_limited_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None
     assert imported("json", data, json.dumps(MAPPING).encode()).triples
     with pytest.raises(LimitError, match="DOCUMENT_BYTES_MAX"):
         imported("json", data + b" ", json.dumps(MAPPING).encode())
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_a_truth_value_is_no_number(value: str) -> None:
+    context = {"n": {"@id": "https://example.org/n", "@type": "http://www.w3.org/2001/XMLSchema#integer"}}
+    with pytest.raises(SourceError, match=f"'{value}' is no xsd:integer"):
+        imported("json", f'{{"n": {value}}}', json.dumps({"@context": context}).encode())
+
+
+@pytest.mark.parametrize(
+    ("value", "datatype", "is_one"),
+    [("true", "boolean", True), ("1.5", "integer", False), ("1.5", "double", True), ("7", "date", False)],
+)
+def test_numbers_of_web_pages_are_of_their_datatype(value: str, datatype: str, is_one: bool) -> None:  # noqa: FBT001
+    typed = f'{{"@value": {value}, "@type": "http://www.w3.org/2001/XMLSchema#{datatype}"}}'
+    page = f'<script type="application/ld+json">{{"https://example.org/n": {typed}}}</script>'
+    if is_one:
+        assert imported("html", page).triples
+    else:
+        with pytest.raises(SourceError, match=f"is no xsd:{datatype}"):
+            imported("html", page)
+
+
+def test_what_is_no_iri_is_told_as_it_was_written() -> None:
+    mapping = {"@context": {"n": "https://example.org/n"}, "@type": "Foo bar"}
+    with pytest.raises(SourceError, match="'Foo bar' is no absolute IRI"):
+        imported("json", '{"n": 1}', json.dumps(mapping).encode())

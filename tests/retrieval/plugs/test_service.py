@@ -15,7 +15,7 @@ from retrieval.limits import TOKENS_MAX, TOKENS_MIN
 from retrieval.model import LOCAL, AbsentKind, Claim, Snapshot
 from retrieval.opening import PolicyFile, following
 from retrieval.policy import PolicyError
-from retrieval.proofs import claims
+from retrieval.proofs import claims, proof_id
 from retrieval.service import (
     BusyError,
     Knowledge,
@@ -69,6 +69,15 @@ def test_proofs_of_an_old_answer_are_of_the_old_root(here: World) -> None:
     made = here.knowledge.proof(found.proof)
     answer = dkg.verify(made.car, made.claimed.query, root)
     assert len(answer) == len(found.context.facts)
+
+
+def test_whoever_guesses_a_question_cannot_guess_the_name_of_its_proofs(here: World) -> None:
+    found = here.knowledge.retrieve(QUESTION)
+    assert here.knowledge.retrieve(QUESTION).proof == found.proof
+    with pytest.raises(UnknownProofError):
+        here.knowledge.result(proof_id(found.context))
+    with Knowledge(lambda: (found.context.snapshots, ())) as other:
+        assert other.retrieve(QUESTION).proof != found.proof
 
 
 def test_every_fact_of_an_answer_is_shown_by_its_proofs(here: World) -> None:

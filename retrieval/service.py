@@ -32,6 +32,7 @@ from retrieval.proofs import claims, proof_id, prove_claim
 from retrieval.reading import Reader
 from retrieval.remembered import KEPT, Remembered
 from retrieval.results import About, Checked, Result
+from retrieval.unheard import unheard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -326,6 +327,7 @@ class Knowledge:
             readable = policy.readable(snapshots, now)
             if len(readable) < len(snapshots):
                 notes.append(f"the policy lets {len(readable)} of {len(snapshots)} datasets count: no other is read")
+            silent = tuple(one for one in snapshots if one not in readable)
             snapshots = readable
             if not self._follows:
                 self._following.follow(snapshots)
@@ -335,7 +337,7 @@ class Knowledge:
             if index is None:
                 raise NotReadyError("the index is being built anew: nothing can be looked up yet")
             notes += [f"{one} is not looked through, only read: {why}" for one, why in self._following.left_out.items()]
-            yield State(Reader(snapshots), index, policy, now, tuple(notes))
+            yield State(Reader(snapshots), index, policy, now, tuple(notes), silent)
 
     def _policy_of_now(self) -> Policy:
         """The policy; without the one that is wanted nothing is answered."""
@@ -360,7 +362,9 @@ class Knowledge:
             raise InputError(f"a budget is {TOKENS_MIN} to {TOKENS_MAX} tokens, not {tokens}")
         retriever = Retriever(state.reader, state.index, state.policy, self._embedder, now=self._now)
         context = retriever.retrieve(question, Budget(tokens=tokens))
-        return replace(context, notes=(*context.notes, *state.notes, *state.reader.faults.values()))
+        notes = (*context.notes, *state.notes, *state.reader.faults.values())
+        silent = unheard(context, state.silent, state.policy, state.now)
+        return replace(context, notes=notes, dropped=(*context.dropped, *silent))
 
     def _remembered(self, context: Context, texts: tuple[str, ...]) -> Result:
         result = Result(context, texts, proof_id(context))
@@ -376,6 +380,8 @@ class State:
     policy: Policy
     now: int
     notes: tuple[str, ...]
+    silent: tuple[Snapshot, ...]
+    """The datasets that the policy does not let count."""
 
     def screened(self, facts: Sequence[Fact]) -> tuple[list[Fact], list[Dropped]]:
         """What may be shown, and what may not and why."""

@@ -12,7 +12,7 @@ from dkg.pages import MemoryPageStore, Pages, StoredPages
 from retrieval import reading_ranges
 from retrieval.following import REST, Following, roots_of
 from retrieval.index import KnowledgeIndex
-from retrieval.model import ASIDE, LOCAL, AbsentKind, Context, Snapshot
+from retrieval.model import ASIDE, LOCAL, AbsentKind, Context, Reason, Snapshot
 from retrieval.policy import Policy
 from retrieval.proofs import claims, prove_claim
 from retrieval.reading import Reader
@@ -161,6 +161,22 @@ def test_a_change_of_policy_moves_the_index_with_the_next_question(*, follows: b
             asked.about("http://e/a")
             assert has(asked._following, "a", "e") == [True, heard]
             assert bool(asked.about("http://e/e").facts) == heard
+
+
+def test_what_they_say_who_do_not_count_is_told_beside_the_answer_and_changes_nothing_in_it() -> None:
+    policy = Policy.from_yaml(f"publishers: {{deny: ['{EVE}', '{BOB}']}}")
+    names = f':a {LABEL} "Ada" . :b {LABEL} "Byron" . :child {LABEL} "child" .'
+    honest, false = says(ANN, f"{names} :a :child :b"), says(EVE, f"{names} :a :child :e . :x :child :y")
+    lost, pages = losing(says(BOB, ":a :child :f"))  # who does not count may be unreadable too
+    pages.lost = True
+    with Knowledge(lambda: ([honest], []), policy=lambda: policy, now=lambda: float(NOW)) as alone:
+        before = alone.retrieve("Who is the child of Ada?")
+    with Knowledge(lambda: ([false, honest, lost], []), policy=lambda: policy, now=lambda: float(NOW)) as asked:
+        found = asked.retrieve("Who is the child of Ada?")
+    assert found.context.facts == before.context.facts
+    assert found.texts == before.texts
+    told = [(one.statement.object, one.reason, one.publishers) for one in found.context.dropped]
+    assert told == [(iri("e"), Reason.PUBLISHER, (EVE,))]
 
 
 # --- graphs about assets -------------------------------------------------------------------------------------------

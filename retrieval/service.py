@@ -327,7 +327,8 @@ class Knowledge:
             readable = policy.readable(snapshots, now)
             if len(readable) < len(snapshots):
                 notes.append(f"the policy lets {len(readable)} of {len(snapshots)} datasets count: no other is read")
-            silent = tuple(one for one in snapshots if one not in readable)
+            counted = set(readable)
+            silent = tuple(one for one in snapshots if one not in counted)
             snapshots = readable
             if not self._follows:
                 self._following.follow(snapshots)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PAIRS_MAX: Final = 10
 """Most pairs of subject and predicate that are looked at for one answer."""
 
+DATASETS_MAX: Final = 8
+"""Most datasets that are looked through, so that strangers, however many, do not make questions slow: the first."""
+
 VALUES_MAX: Final = 5
 """Most values of one pair that are reported."""
 
@@ -31,7 +34,7 @@ def unheard(context: Context, silent: Sequence[Snapshot], policy: Policy, now: i
     """
     if not silent:
         return []
-    reader = Reader(silent)
+    reader = Reader(silent[:DATASETS_MAX])
     pairs = {(fact.statement.subject, fact.statement.predicate): None for fact in context.facts}
     pairs |= {(one.subject, one.predicate): None for one in context.absent if one.subject and one.predicate}
     found: list[Dropped] = []

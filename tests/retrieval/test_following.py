@@ -9,7 +9,7 @@ import pytest
 import dkg
 from dkg.errors import MissingPageError, ProofError, StoreError
 from dkg.pages import MemoryPageStore, Pages, StoredPages
-from retrieval import reading_ranges
+from retrieval import reading_ranges, unheard
 from retrieval.following import REST, Following, roots_of
 from retrieval.index import KnowledgeIndex
 from retrieval.model import ASIDE, LOCAL, AbsentKind, Context, Reason, Snapshot
@@ -177,6 +177,18 @@ def test_what_they_say_who_do_not_count_is_told_beside_the_answer_and_changes_no
     assert found.texts == before.texts
     told = [(one.statement.object, one.reason, one.publishers) for one in found.context.dropped]
     assert told == [(iri("e"), Reason.PUBLISHER, (EVE,))]
+
+
+def test_so_many_of_those_who_do_not_count_are_looked_through_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unheard, "DATASETS_MAX", 2)
+    policy = Policy.from_yaml(f"publishers: {{allow: ['{ANN}']}}")
+    names = f':a {LABEL} "Ada" . :child {LABEL} "child" .'
+    strangers = [says(f"did:pkh:eip155:1:{n}", f":a :child :e{n}") for n in range(3)]
+    for many in (2, 3):
+        heads = [*strangers[:many], says(ANN, f"{names} :a :child :b")]
+        with Knowledge(lambda: (heads, []), policy=lambda: policy, now=lambda: float(NOW)) as asked:  # noqa: B023
+            found = asked.retrieve("Who is the child of Ada?")
+        assert {one.statement.object for one in found.context.dropped} == {iri("e0"), iri("e1")}
 
 
 # --- graphs about assets -------------------------------------------------------------------------------------------

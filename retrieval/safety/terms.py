@@ -6,12 +6,12 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
+from retrieval.words import literal_text
+
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 STRING: Final = XSD + "string"
 LANG_STRING: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
 
-_ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)")
-_PLAIN: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _SEPARATORS: Final = re.compile(r"[/#?&=:;,._~+\-]+")
 _LAST: Final = re.compile(r"(.*[/#:])([^/#:]+)", re.DOTALL)
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -31,18 +31,10 @@ def literal(term: bytes) -> Literal | None:
     """The parts of a literal in normal form; None for an IRI."""
     if term[:1] != b'"':
         return None
-    body, _, rest = term.decode()[1:].rpartition('"')
-    text = _ESCAPE.sub(_unescaped, body) if "\\" in body else body
-    if rest.startswith("@"):
-        return Literal(text, rest[1:].lower(), LANG_STRING)
-    return Literal(text, "", rest[3:-1] if rest else STRING)
-
-
-def _unescaped(found: re.Match[str]) -> str:
-    code = found[1]
-    if code[0] in "uU" and len(code) > 1:
-        return chr(int(code[1:], 16))
-    return _PLAIN.get(code, code)
+    text, language, datatype = literal_text(term)
+    if language is not None:
+        return Literal(text, language.lower(), LANG_STRING)
+    return Literal(text, "", datatype or STRING)
 
 
 def iri_words(iri: str) -> list[str]:

@@ -1,0 +1,190 @@
+"""What the checkpoint contract and the registry's log say as of one block, all of it proved from the block's hash.
+
+    found = read_checkpoints(reader, address, header)
+    since = entries_since(reader, domain, header, found.final.position)
+
+Entries are a complete list by construction: the log's length is proved, and so is every entry from the position to it.
+What an endpoint or a node shows of them is not believed; it is right if it hashes to the entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from dkg.chain.checkpoints import (
+    OPEN_SLOT,
+    STATE_SLOT,
+    Checkpoint,
+    ContractState,
+    Mark,
+    Status,
+    marked_slot,
+    unpack_open,
+)
+from dkg.chain.registry import COMMITTED, LOG_STATE_SLOT, Committed, LogState, decode_event, entry_slot
+from dkg.client.rpc import RpcTooLongError
+from dkg.errors import InputError, ProofError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from dkg.chain.commit import Domain
+    from dkg.chain.header import Header
+    from dkg.client.chainread import ChainReader, Log
+
+LOG_ENTRIES_MAX: Final = 1_024
+"""Most commits since a checkpoint that a client reads: each is proved, and may be of another block."""
+
+POSITIONS_MAX: Final = 1_024
+"""Most positions of the log whose marks are read at once."""
+
+SLOTS_PER_PROOF: Final = 64
+"""Storage slots that one eth_getProof is asked for."""
+
+FIRST_WINDOW: Final = 1_000
+"""Blocks, back from the block that is read, whose events are asked for first; each next window is twice as long."""
+
+CANDIDATES_MAX: Final = 4
+"""Most events for one position that are looked at: the registry logs one, a reorganisation may leave another."""
+
+
+class OldCheckpointError(ProofError):
+    """There are so many commits since a checkpoint that a client does not look at all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointState:
+    """The checkpoint contract as of a block, proved. `marked`: of the positions asked for; None: no mark."""
+
+    block: Header
+    state: ContractState
+    final: Checkpoint | None
+    """The latest final one."""
+    pending: tuple[Checkpoint, ...]
+    """Oldest first."""
+    marked: Mapping[int, Mark | None]
+
+
+def read_checkpoints(
+    reader: ChainReader, address: bytes, header: Header, positions: Sequence[int] = ()
+) -> CheckpointState:
+    """The contract at an address (20 bytes) as of a block, and the marks of commits at positions of the log.
+
+    Raises `InputError` for more than `POSITIONS_MAX` positions, `ProofError` if it is not what is proved
+    (`NoContractError`: there is no contract), `UnprovableError` without `eth_getProof`, and `ChainError`.
+    """
+    if len(positions) > POSITIONS_MAX:
+        raise InputError(f"the marks of {len(positions)} commits were asked for; {POSITIONS_MAX} are the most")
+    slots = [STATE_SLOT.to_bytes(32), OPEN_SLOT.to_bytes(32), *(marked_slot(position) for position in positions)]
+    word, opened, *marks = _slots(reader, address, slots, header)
+    state, pending = ContractState.unpack(word), unpack_open(opened)
+    wanted = [*([state.final] if state.final else []), *pending]
+    if wanted and max(wanted) > state.last:
+        raise ProofError(
+            f"checkpoint {max(wanted)} is pending or final, and {state.last} is the last: no such contract"
+        )
+    words = iter(_slots(reader, address, [slot for one in wanted for slot in Checkpoint.slots(one)], header))
+    found = [Checkpoint.unpack(one, next(words), next(words), next(words)) for one in wanted]
+    final = found.pop(0) if state.final else None
+    if (final and final.status is not Status.FINAL) or any(one.status is not Status.PENDING for one in found):
+        raise ProofError("a pending or final checkpoint has another status: the address is another contract's")
+    marked = {position: Mark.unpack(position, one) for position, one in zip(positions, marks, strict=True)}
+    return CheckpointState(header, state, final, tuple(found), marked)
+
+
+def log_length(reader: ChainReader, registry: bytes, header: Header) -> LogState:
+    """The registry's log as of a block: where it began, and how long it is; proved."""
+    return LogState.unpack(reader.slots(registry, [LOG_STATE_SLOT.to_bytes(32)], header)[0])
+
+
+def entries_since(
+    reader: ChainReader, domain: Domain, header: Header, position: int, shown: Iterable[Committed] = ()
+) -> list[Committed]:
+    """All commits in the registry's log as of a block from a position on, in order; none is missing, none forged.
+
+    `shown`: commits as a node shows them; those that are right need not be looked for among the chain's events.
+    Raises `OldCheckpointError` for more than `LOG_ENTRIES_MAX`, `ProofError` if the endpoint does not show them all
+    or the log is shorter, `UnprovableError` without `eth_getProof`, and `ChainError`.
+    """
+    state = log_length(reader, domain.registry, header)
+    count = state.length - position
+    if count < 0:
+        raise ProofError(
+            f"the registry's log has {state.length} commits in block {header.number}, fewer than the {position} that "
+            "the checkpoint is about: it is of another registry"
+        )
+    if count > LOG_ENTRIES_MAX:
+        raise OldCheckpointError(
+            f"{count} commits came after the checkpoint, which is too old: {LOG_ENTRIES_MAX} are looked at at most. "
+            "Wait for a newer checkpoint, or ask the publishers that you want"
+        )
+    wanted = range(position, state.length)
+    stored = _slots(reader, domain.registry, [entry_slot(one) for one in wanted], header)
+    entries = {one: word.to_bytes(32) for one, word in zip(wanted, stored, strict=True)}
+    found = {one.position: one for one in shown if entries.get(one.position) == one.entry()}
+    if len(found) < count:
+        _search(reader, domain.registry, header, state.first_block, entries, found)
+    return [found[one] for one in wanted]
+
+
+def _search(
+    reader: ChainReader,
+    registry: bytes,
+    header: Header,
+    first_block: int,
+    entries: Mapping[int, bytes],
+    found: dict[int, Committed],
+) -> None:
+    """Find the commits of entries among the chain's events, from the newest backwards, into `found`."""
+    times = {header.number: header.timestamp}
+    tried: dict[int, int] = {}
+    for log in _events(reader, registry, first_block, header.number):
+        position = _position(log)
+        if position not in entries or position in found:
+            continue
+        tried[position] = tried.get(position, 0) + 1
+        if tried[position] > CANDIDATES_MAX:
+            raise ProofError(f"the endpoint shows forged events of commit {position} of the log: ask another endpoint")
+        if log.block_number not in times:
+            times[log.block_number] = reader.header(log.block_number).timestamp
+        event = decode_event(list(log.topics), log.data, log.block_number, times[log.block_number])
+        if isinstance(event, Committed) and event.entry() == entries[position]:
+            found[position] = event
+            if len(found) == len(entries):
+                return
+    missing = min(entries.keys() - found.keys())
+    raise ProofError(
+        f"the endpoint does not show commit {missing} of the log, which the registry has: ask another endpoint, or one "
+        "that keeps old events"
+    )
+
+
+def _events(reader: ChainReader, registry: bytes, first_block: int, last: int) -> Iterator[Log]:
+    """The registry's commits from the newest backwards, as the endpoint tells them."""
+    end, window = last, FIRST_WINDOW
+    while end >= first_block:
+        start = max(first_block, end - window + 1)
+        try:
+            logs = reader.logs(registry, start, end, [COMMITTED])
+        except RpcTooLongError:
+            if start == end:
+                raise
+            window = (end - start + 1) // 2
+            continue
+        yield from sorted(logs, key=lambda log: (log.block_number, log.log_index), reverse=True)
+        end, window = start - 1, 2 * window
+
+
+def _position(log: Log) -> int:
+    """The position that an event tells."""
+    event = decode_event(list(log.topics), log.data, log.block_number, 0)
+    return event.position
+
+
+def _slots(reader: ChainReader, address: bytes, slots: Sequence[bytes], header: Header) -> list[int]:
+    """What slots hold, proved, however many they are."""
+    found: list[int] = []
+    for at in range(0, len(slots), SLOTS_PER_PROOF):
+        found += reader.slots(address, slots[at : at + SLOTS_PER_PROOF], header)
+    return found

@@ -1,7 +1,7 @@
-"""CARv1: pages in one file, under one root (https://ipld.io/specs/transport/car/carv1/).
+"""CARv1: pages in one file, under one root or several (https://ipld.io/specs/transport/car/carv1/).
 
-The reader is strict: one root, minimal lengths, CIDs of pages only, no block twice, no byte left over. What it accepts
-encodes back to the same bytes, so that a proof has one form.
+The reader is strict: the roots that are expected, in their order, minimal lengths, CIDs of pages only, no block twice,
+no byte left over. What it accepts encodes back to the same bytes, so that a proof has one form.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dkg.errors import ProofError
 from dkg.page import CID_LENGTH, CID_PREFIX, PAGE_BYTES_MAX, cid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 BLOCK_OVERHEAD: Final = CID_LENGTH + 4
 """Most bytes that a block takes besides its data: its length and its CID."""
@@ -33,9 +33,9 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def car_header(root: bytes) -> bytes:
-    """The header of a CAR with one root."""
-    header: bytes = libipld.encode_dag_cbor({"roots": [root], "version": 1})
+def car_header(*roots: bytes) -> bytes:
+    """The header of a CAR with these roots, in this order; one may be there twice."""
+    header: bytes = libipld.encode_dag_cbor({"roots": list(roots), "version": 1})
     return varint(len(header)) + header
 
 
@@ -45,15 +45,20 @@ def car_blocks(blocks: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
         yield varint(CID_LENGTH + len(raw)) + cid + raw
 
 
-def write_car(root: bytes, blocks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A whole CAR."""
-    return b"".join([car_header(root), *car_blocks(blocks)])
+def write_car(root: bytes, blocks: Iterable[tuple[bytes, bytes]], others: Sequence[bytes] = ()) -> bytes:
+    """A whole CAR. `others`: roots after the first."""
+    return b"".join([car_header(root, *others), *car_blocks(blocks)])
 
 
-def read_car(data: bytes, root: bytes, blocks_max: int) -> dict[bytes, bytes]:
-    """The blocks of a CAR that must have the root `root`, in order. Nothing is hashed here. Raises `ProofError`."""
-    header = car_header(root)
+def read_car(data: bytes, root: bytes, blocks_max: int, others: Sequence[bytes] = ()) -> dict[bytes, bytes]:
+    """The blocks of a CAR that must have the root `root`, in order. Nothing is hashed here. Raises `ProofError`.
+
+    `others`: the roots that must come after the first.
+    """
+    header = car_header(root, *others)
     if not data.startswith(header):
+        if others:
+            raise ProofError(f"this is not a CAR file of version 1 with the {1 + len(others)} roots expected, in order")
         raise ProofError(_other_header(data, header, root))
     blocks: dict[bytes, bytes] = {}
     at, end = len(header), len(data)

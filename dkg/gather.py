@@ -46,8 +46,8 @@ class Gather:
         """The range that is being read: index, low, high."""
         self.size = 0
 
-    def cursor(self, order: str) -> Cursor:
-        """The finger into one index; its count must be the dataset's."""
+    def cursor(self, order: str, allowed: frozenset[bytes] | None = None) -> Cursor:  # noqa: ARG002 - for `dkg.joint`
+        """The finger into one index; its count must be the dataset's. Only keys of graphs in `allowed` are wanted."""
         cursor = self._cursors.get(order)
         if cursor is None:
             cursor = Cursor(self.pages, self.dataset.trees[ORDERS.index(order)])
@@ -86,7 +86,7 @@ class Gather:
     ) -> list[list[bytes]]:
         """Gather the ranges of prefixes that ascend; gives the keys of each. Like `take` for each, and faster."""
         self.reading = (order, prefixes[0], prefix_end(prefixes[-1]))
-        find, quads = self.cursor(order).leaf, self._quads
+        find, quads = self.cursor(order, allowed).leaf, self._quads
         found: list[list[bytes]] = []
         gathered: list[bytes] = []
         leaf, end = find(prefixes[0])
@@ -174,7 +174,7 @@ class Gather:
             )
 
     def _batches(self, order: str, low: bytes, high: bytes, allowed: frozenset[bytes] | None) -> Iterator[list[bytes]]:
-        cursor = self.cursor(order)
+        cursor = self.cursor(order, allowed)
         key = low
         while key < high:
             leaf, end = cursor.leaf(key)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from dkg.errors import QueryError, StoreError
 from dkg.evaluate import evaluate_gathering
+from dkg.joint import PartError
 from dkg.limits import Budget
 from dkg.normal import normalize, require_normal
 from dkg.sparql.algebra import Form
@@ -22,7 +23,7 @@ from dkg.sparql.syntax import parse
 from dkg.terms import quad_of
 from retrieval.model import Absent, AbsentKind, Candidate, Claim, Dropped, Fact, Reason, Snapshot, Statement
 from retrieval.reading_ranges import FAULTS, Ranges, index_for, is_triple
-from retrieval.reading_union import PartError, gather_of
+from retrieval.reading_union import gather_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

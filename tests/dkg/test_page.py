@@ -261,13 +261,34 @@ def test_a_key_twice_is_refused() -> None:
 
 @pytest.mark.parametrize("keys", [LINKS[:1], [*KEYS, LINKS[0]], [LINKS[0], *KEYS]], ids=["alone", "last", "first"])
 def test_links_where_keys_belong_are_refused(keys: list[bytes]) -> None:
-    assert refused({"k": sorted(keys)}, "a leaf must hold keys, not links")
+    assert refused({"k": sorted(keys)}, "has links where byte strings belong")
+
+
+@pytest.mark.parametrize("link", [LINKS[0], b"\x12\x20" + bytes(32)], ids=["page", "version 0"])
+def test_links_where_separators_belong_are_refused(link: bytes) -> None:
+    assert refused({"c": LINKS[:2], "k": [link], "n": [1, 2]}, "has links where byte strings belong")
 
 
 @pytest.mark.parametrize("cid", [b"\x12\x20" + bytes(32), b"\x01\x55\x12\x20" + bytes(32)], ids=["version 0", "raw"])
 def test_links_to_no_page_where_keys_belong_are_refused(cid: bytes) -> None:
     # The decoder gives any link as bytes, and the encoder makes a link of any bytes that look like one.
-    assert refused({"k": sorted([cid, *KEYS])}, "a leaf must hold keys, not links")
+    assert refused({"k": sorted([cid, *KEYS])}, "has links where byte strings belong")
+
+
+@pytest.mark.parametrize("start", [b"\0", b"\x01U\0\0", LINKS[0], b"\x12\x20" + bytes(32)])
+@pytest.mark.parametrize("length", [40, 255, 256, 65_535, 65_536])
+def test_byte_strings_that_begin_as_links_do_are_read_as_written(start: bytes, length: int) -> None:
+    key = start + b"k" * (length - len(start))
+    for page in (Leaf(sorted([key, *KEYS])), Inner(LINKS[:2], [key], [1, 2])):
+        raw = page.encode()
+        assert length.to_bytes(4).lstrip(b"\0") + key in raw  # after the head of a byte string
+        assert b"\xd8\x2a" not in raw.replace(b"\xd8\x2a\x58\x25", b"", 2 if type(page) is Inner else 0)
+        found = decode(cid_of(raw), raw)
+        assert vars_of(found) == vars_of(page)
+
+
+def vars_of(page: object) -> list[object]:
+    return [getattr(page, name) for name in ("keys", "children", "separators", "counts") if hasattr(page, name)]
 
 
 def test_keys_where_links_belong_are_refused() -> None:

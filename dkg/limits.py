@@ -118,3 +118,21 @@ FINALITY_DEPTH: Final = 12
 
 FINALITY_DEPTH_MAX: Final = 10_000
 """Largest finality depth, in blocks."""
+
+KEY_MAX: Final = 768
+"""Longest key that checkpoints cover, in bytes: docs/formats.md, section 11."""
+
+STUB_BYTES: Final = KEY_MAX + 1
+"""Bytes of a key that a contract compares."""
+
+SHOW_MAX: Final = 30_976
+"""Largest page that a contract reads, in bytes: a leaf of 40 keys of `KEY_MAX` fits."""
+
+SEGMENTS_MAX: Final = 34
+"""Most segments of a path: a dataset root, the 32 levels of a tree, and the page that is one too deep."""
+
+PATH_BYTES_MAX: Final = 98_304
+"""Longest path in a transaction, in bytes."""
+
+COMMITS_MAX: Final = 8
+"""How many of a publisher's commits before a position are looked at for the one that counts."""

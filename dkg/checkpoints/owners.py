@@ -43,7 +43,11 @@ def owner_of(key: bytes, domain: Domain) -> bytes | None:
     """The publisher (20 bytes) that a key of spog, or its stub, is of; None if it is nobody's, long or no quad."""
     if not is_short(key) or not has_shape(key):
         return None
-    graph = key.split(b"\0")[_PARTS - 1]
+    return owner_of_graph(key.split(b"\0")[_PARTS - 1], domain)
+
+
+def owner_of_graph(graph: bytes, domain: Domain) -> bytes | None:
+    """The publisher (20 bytes) that a graph, as a component, is of; None if it is nobody's."""
     prefix = registry_prefix(domain)
     found = _PUBLISHER.match(graph, len(prefix)) if graph.startswith(prefix) else None
     return bytes.fromhex(found[1].decode()) if found else None

@@ -1,0 +1,265 @@
+"""The checkpoint contract as its events make it, block by block, with rollback: what a follower keeps.
+
+`CheckpointLog` is a pure function of the events, like `dkg.chain.log.RegistryLog`. It re-derives what the contract
+enforces (ids and numbers without gap, windows, what is pending, what may end) and refuses events that break it. What
+it cannot see for itself, whether a challenge was right, is what the contract is for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from dkg.chain.checkpoint_events import (
+    Answered,
+    Demanded,
+    Expired,
+    Finalised,
+    Marked,
+    Proposed,
+    Refuted,
+    Shown,
+    Target,
+)
+from dkg.chain.checkpoints import DEMANDS_MAX, OPEN_MAX, Checkpoint, ContractState, Mark, Status
+from dkg.chain.log import LogError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dkg.chain.checkpoint_events import CheckpointEvent
+    from dkg.chain.log import Block
+
+DEMAND_WINDOWS: Final = 2
+"""A demand puts off the end of a checkpoint's window to so many demand windows from then."""
+
+
+@dataclass(slots=True)
+class _Undo:
+    block: Block
+    state: ContractState
+    opened: tuple[int, ...]
+    changes: list[tuple[dict[Any, Any], Any, Any]] = field(default_factory=list)
+    """Tables, keys, and what was there before; None: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a log was; see `CheckpointLog.snapshot`."""
+
+    state: ContractState
+    opened: tuple[int, ...]
+    tables: tuple[dict[Any, Any], ...]
+    undo: tuple[_Undo, ...]
+
+
+class CheckpointLog:
+    """All checkpoints and marks so far, and open demands. `kept_blocks`: how many blocks can be rolled back."""
+
+    def __init__(self, kept_blocks: int = 256) -> None:
+        self.state = ContractState(0, 0, 0, 0)
+        self.opened: tuple[int, ...] = ()
+        """Ids of the pending checkpoints, oldest first."""
+        self.checkpoints: dict[int, Checkpoint] = {}
+        """By id."""
+        self.marks: dict[int, Mark] = {}
+        """By number, from 1."""
+        self.marked: dict[int, Mark] = {}
+        """By the commit's position in the registry's log."""
+        self.demands: dict[int, Demanded] = {}
+        """Those that are open, by number."""
+        self.shown: dict[bytes, int] = {}
+        """What was shown, by digest; as the event has it."""
+        self._undo: list[_Undo] = []
+        self._kept = kept_blocks
+
+    @property
+    def tip(self) -> Block | None:
+        """The latest block that was applied; None at the start."""
+        return self._undo[-1].block if self._undo else None
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks that can still be rolled back, oldest first."""
+        return [undo.block for undo in self._undo]
+
+    @property
+    def final(self) -> Checkpoint | None:
+        """The latest final checkpoint."""
+        return self.checkpoints.get(self.state.final)
+
+    @property
+    def pending(self) -> list[Checkpoint]:
+        """The pending checkpoints, oldest first."""
+        return [self.checkpoints[one] for one in self.opened]
+
+    def mark_at(self, position: int, marks: int) -> Mark | None:
+        """The mark of the commit at a position, if it is among the first `marks`."""
+        found = self.marked.get(position)
+        return found if found is not None and found.number <= marks else None
+
+    def apply(self, block: Block, events: Sequence[CheckpointEvent], entries: int) -> None:
+        """Apply the events of one block, in order. Blocks without events may be left out.
+
+        `entries`: commits in the registry's log after that block. Raises `LogError`, and changes nothing, if the
+        contract cannot have emitted them.
+        """
+        tip = self.tip
+        if tip is not None and block.number <= tip.number:
+            raise LogError(f"block {block.number} does not come after block {tip.number}")
+        if tip is not None and block.number == tip.number + 1 and block.parent != tip.hash:
+            raise LogError(f"block {block.number} does not follow from block {tip.number}: its parent is another")
+        self._undo.append(_Undo(block, self.state, self.opened))
+        try:
+            for event in events:
+                self._event(event, block.time, entries)
+        except LogError:
+            self._revert(self._undo.pop())
+            raise
+        del self._undo[: -self._kept]
+
+    def rollback(self, number: int) -> None:
+        """Forget all blocks above a number; raises `LogError` if that is further back than what is kept."""
+        if self._undo and number < self._undo[0].block.number - 1:
+            raise LogError(f"cannot go back to block {number}: what is kept begins at {self._undo[0].block.number}")
+        while self._undo and self._undo[-1].block.number > number:
+            self._revert(self._undo.pop())
+
+    def snapshot(self) -> Snapshot:
+        """What the log is now, to come back to with `restore` however many blocks are applied in between."""
+        tables = tuple(table.copy() for table in self._tables())
+        return Snapshot(self.state, self.opened, tables, tuple(self._undo))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Make the log what it was; not after a `rollback` to before that."""
+        for table, before in zip(self._tables(), snapshot.tables, strict=True):
+            table.clear()
+            table.update(before)
+        self.state, self.opened, self._undo = snapshot.state, snapshot.opened, list(snapshot.undo)
+
+    def copy(self) -> CheckpointLog:
+        """The log as it is, for reading: it changes no more, and cannot be rolled back."""
+        made = CheckpointLog()
+        made.restore(replace(self.snapshot(), undo=()))
+        return made
+
+    def _tables(self) -> tuple[dict[Any, Any], ...]:
+        return self.checkpoints, self.marks, self.marked, self.demands, self.shown
+
+    def _put(self, table: dict[Any, Any], key: object, value: object) -> None:
+        """Set a value, or take it out (None), so that it can be undone."""
+        self._undo[-1].changes.append((table, key, table.get(key)))
+        _set(table, key, value)
+
+    def _revert(self, undo: _Undo) -> None:
+        for table, key, before in reversed(undo.changes):
+            _set(table, key, before)
+        self.state, self.opened = undo.state, undo.opened
+
+    # --- events ----------------------------------------------------------------------------------------------
+
+    def _event(self, event: CheckpointEvent, time: int, entries: int) -> None:
+        match event:
+            case Proposed():
+                self._proposed(event, time, entries)
+            case Refuted():
+                self._end(self._pending(event.id, "is refuted"), Status.REFUTED)
+            case Finalised():
+                self._finalised(event, time)
+            case Marked():
+                self._marked(event, entries)
+            case Shown():
+                self._shown(event)
+            case Demanded():
+                self._demanded(event, time, entries)
+            case Answered() | Expired():
+                self._closed(event, time)
+
+    def _proposed(self, event: Proposed, time: int, entries: int) -> None:
+        if event.id != self.state.last + 1:
+            raise LogError(f"checkpoint {event.id} comes after checkpoint {self.state.last}: some are missing")
+        if event.position > entries or event.marks > self.state.marks:
+            raise LogError(f"checkpoint {event.id} is about commits or marks that there are not")
+        if event.ends < time:
+            raise LogError(f"checkpoint {event.id} ends before it begins")
+        final, wanted = self.final, (event.position, event.marks)
+        if final is not None and wanted <= (final.position, final.marks):
+            raise LogError(f"checkpoint {event.id} is about no more than checkpoint {final.id}, which is final")
+        if any((one.position, one.marks, one.root) == (*wanted, event.root) for one in self.pending):
+            raise LogError(f"checkpoint {event.id} says what a pending one says")
+        if len(self.opened) == OPEN_MAX:
+            raise LogError(f"checkpoint {event.id} is one more than can be pending")
+        made = Checkpoint(
+            event.id, event.proposer, event.position, event.marks, event.root, Status.PENDING, time, event.ends, 0, 0
+        )
+        self._put(self.checkpoints, event.id, made)
+        self.state = replace(self.state, last=event.id)
+        self.opened = (*self.opened, event.id)
+
+    def _finalised(self, event: Finalised, time: int) -> None:
+        found = self._pending(event.id, "becomes final")
+        if time < found.ends or found.open_demands:
+            raise LogError(f"checkpoint {event.id} becomes final before its window ends")
+        self._end(found, Status.FINAL)
+        self.state = replace(self.state, final=event.id)
+
+    def _marked(self, event: Marked, entries: int) -> None:
+        if event.number != self.state.marks + 1:
+            raise LogError(f"mark {event.number} comes after mark {self.state.marks}: some are missing")
+        if event.position in self.marked or event.position >= entries:
+            raise LogError(f"mark {event.number} is of commit {event.position}, which is marked, or which there is not")
+        mark = Mark(event.number, event.position, event.reason)
+        self._put(self.marks, mark.number, mark)
+        self._put(self.marked, mark.position, mark)
+        self.state = replace(self.state, marks=event.number)
+
+    def _shown(self, event: Shown) -> None:
+        if event.digest in self.shown:
+            raise LogError(f"the page {event.digest.hex()} is shown twice")
+        self._put(self.shown, event.digest, event.kind)
+
+    def _demanded(self, event: Demanded, time: int, entries: int) -> None:
+        if event.demand != self.state.demands + 1:
+            raise LogError(f"demand {event.demand} comes after demand {self.state.demands}: some are missing")
+        if event.deadline < time:
+            raise LogError(f"demand {event.demand} ends before it begins")
+        if event.kind is Target.CHECKPOINT:
+            found = self._pending(event.target, "gets a demand")
+            if found.demands == DEMANDS_MAX:
+                raise LogError(f"checkpoint {event.target} gets more than {DEMANDS_MAX} demands")
+            ends = max(found.ends, time + DEMAND_WINDOWS * (event.deadline - time))
+            more = replace(found, ends=ends, open_demands=found.open_demands + 1, demands=found.demands + 1)
+            self._put(self.checkpoints, found.id, more)
+        elif event.target >= entries or event.target in self.marked:
+            raise LogError(f"demand {event.demand} is of commit {event.target}, which is marked, or which there is not")
+        self._put(self.demands, event.demand, event)
+        self.state = replace(self.state, demands=event.demand)
+
+    def _closed(self, event: Answered | Expired, time: int) -> None:
+        found = self.demands.get(event.demand)
+        if found is None:
+            raise LogError(f"demand {event.demand}, which is not open, is answered or expires")
+        if isinstance(event, Answered) and event.digest != found.digest:
+            raise LogError(f"demand {event.demand} is answered with another page than it asks for")
+        if isinstance(event, Expired) and time <= found.deadline:
+            raise LogError(f"demand {event.demand} expires before its deadline")
+        self._put(self.demands, event.demand, None)
+        if found.kind is Target.CHECKPOINT:
+            of = self.checkpoints[found.target]
+            self._put(self.checkpoints, of.id, replace(of, open_demands=of.open_demands - 1))
+
+    def _pending(self, checkpoint: int, what: str) -> Checkpoint:
+        if checkpoint not in self.opened:
+            raise LogError(f"checkpoint {checkpoint}, which is not pending, {what}")
+        return self.checkpoints[checkpoint]
+
+    def _end(self, found: Checkpoint, status: Status) -> None:
+        self._put(self.checkpoints, found.id, replace(found, status=status))
+        self.opened = tuple(one for one in self.opened if one != found.id)
+
+
+def _set(table: dict[Any, Any], key: object, value: object) -> None:
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value

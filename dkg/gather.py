@@ -227,6 +227,10 @@ class Gather:
         keys = ((order, key) for (named, order, *_), found in self._ranges.items() if named for key in found)
         return sorted({_graph(key, order) for order, key in keys})
 
+    def graphs_gathered(self) -> set[bytes]:
+        """The graphs, as components, of all that was gathered."""
+        return {_graph(key, order) for (_, order, *_), found in self._ranges.items() for key in found}
+
 
 def graph_range(component: bytes) -> tuple[bytes, bytes]:
     """The range of a graph in index gspo."""

@@ -28,6 +28,8 @@ from dkg.pages import KnownPages, Pages, ProvedPages, RecordedPages
 from dkg.sparql.syntax import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from dkg.sparql.algebra import Query
 
 _HEADER_BYTES = 128
@@ -104,18 +106,28 @@ def verify(
     that is refused whatever the proof, and `BudgetError` when the answer is larger than `limits` allow.
     """
     cid = root_bytes(root)
-    most = _HEADER_BYTES + limits.proof_bytes + limits.pages * BLOCK_OVERHEAD
-    if len(proof) > most:  # step 1
-        raise ProofError(f"the proof has {len(proof)} bytes, over the limit of {most}")
-    blocks = read_car(proof, cid, limits.pages)  # step 2
+    blocks = blocks_of(proof, cid, limits)  # steps 1 and 2
     parsed: Query = parse(query, now=now, base_iri=base_iri)  # step 3
     pages = ProvedPages(blocks, known)
     answer = evaluate(pages, cid, parsed, dataset=dataset, budget=limits, base_iri=base_iri)  # steps 4 and 6
-    if list(pages.used) != list(blocks):  # step 5
+    check_all_read(pages, blocks)  # step 5
+    return VerifiedAnswer(answer, cid, query, len(blocks), len(proof))
+
+
+def blocks_of(proof: bytes, root: bytes, limits: Budget, others: Sequence[bytes] = ()) -> dict[bytes, bytes]:
+    """The blocks of a proof that must have these roots (steps 1 and 2)."""
+    most = _HEADER_BYTES * (1 + len(others)) + limits.proof_bytes + limits.pages * BLOCK_OVERHEAD
+    if len(proof) > most:
+        raise ProofError(f"the proof has {len(proof)} bytes, over the limit of {most}")
+    return read_car(proof, root, limits.pages, others)
+
+
+def check_all_read(pages: ProvedPages, blocks: Mapping[bytes, bytes]) -> None:
+    """Check that evaluation read all blocks of a proof, in their order (step 5)."""
+    if list(pages.used) != list(blocks):
         unused = [block for block in blocks if block not in pages.used]
         what = f"page {cid_text(unused[0])} is not needed" if unused else "its pages are not in the order of reading"
         raise ProofError(f"this is not the proof of this query: {what}")
-    return VerifiedAnswer(answer, cid, query, len(blocks), len(proof))
 
 
 def root_bytes(root: bytes | str) -> bytes:

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 SEGMENT_RAW: Final = 0
 """First byte of a segment with a page's bytes."""
-SEGMENT_SUMMARY: Final = 1
-"""First byte of a segment with a page's summary."""
+SEGMENT_OPENED: Final = 1
+"""First byte of a segment with a page's summary, and all its separator hashes."""
+SEGMENT_SUMMARY: Final = 2
+"""First byte of a segment with an inner page's summary alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,9 @@ class Step:
         """The SHA-256 of the page, 32 bytes."""
         return sha256(self.raw).digest()
 
-    def encode(self, *, summarised: bool) -> bytes:
-        """The segment."""
-        body = summary_of(self.page) if summarised else self.raw
-        kind = SEGMENT_SUMMARY if summarised else SEGMENT_RAW
+    def encode(self, kind: int) -> bytes:
+        """The segment of one of the three kinds."""
+        body = self.raw if kind == SEGMENT_RAW else summary_of(self.page, opened=kind == SEGMENT_OPENED)
         return bytes([kind, self.at]) + len(body).to_bytes(2) + body
 
 
@@ -58,7 +59,26 @@ class Way:
 
     def encode(self, summarised: AbstractSet[bytes] = frozenset()) -> bytes:
         """The path, with summaries of the pages with these digests, which the contract must have been shown."""
-        return b"".join(step.encode(summarised=step.digest in summarised) for step in self.steps)
+        needed = self._needed()
+        return b"".join(
+            step.encode(
+                SEGMENT_RAW
+                if step.digest not in summarised
+                else SEGMENT_OPENED
+                if number in needed or not isinstance(step.page, Inner)
+                else SEGMENT_SUMMARY
+            )
+            for number, step in enumerate(self.steps)
+        )
+
+    def _needed(self) -> set[int]:
+        """The steps whose separators a check may look at: the last one, and those with the bounds of its page."""
+        lower = upper = last = len(self.steps) - 1
+        for number, step in enumerate(self.steps[:-1]):
+            if isinstance(step.page, Inner):
+                lower = number if step.at else lower
+                upper = number if step.at < len(step.page.separators) else upper
+        return {lower, upper, last}
 
     @property
     def bounds(self) -> tuple[bytes, bytes]:

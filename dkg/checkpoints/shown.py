@@ -43,10 +43,12 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a page's bytes show. `summary` is empty unless the page is well-formed."""
+    """What a page's bytes show. `summary` and `opened` are empty unless the page is well-formed."""
 
     kind: Kind
     summary: bytes = b""
+    opened: bytes = b""
+    """The summary with the separator hashes of an inner page in place of their keccak256."""
 
     @property
     def word(self) -> bytes:
@@ -70,7 +72,7 @@ def classify(raw: bytes) -> Shown:
     entries = entries_of(page)
     if entries and entries[-1] >= LAST:
         return Shown(Kind.MALFORMED)
-    return Shown(Kind.WELL_FORMED, summary_of(page))
+    return Shown(Kind.WELL_FORMED, summary_of(page), summary_of(page, opened=True))
 
 
 def entries_of(page: Page) -> list[bytes]:
@@ -87,8 +89,8 @@ def children_of(page: Page) -> list[bytes]:
     return page.trees if isinstance(page, DatasetRoot) else page.children
 
 
-def summary_of(page: Page) -> bytes:
-    """The summary of a well-formed page."""
+def summary_of(page: Page, *, opened: bool = False) -> bytes:
+    """The summary of a well-formed page; `opened`: with the separator hashes themselves."""
     hashes = b"".join(keccak256(stub(entry)) for entry in entries_of(page))
     digests = [cid[len(CID_PREFIX) :] for cid in children_of(page)]
     if isinstance(page, Leaf):
@@ -97,7 +99,7 @@ def summary_of(page: Page) -> bytes:
         return bytes([DATASET_ROOT]) + page.count.to_bytes(_COUNT_BYTES) + b"".join(digests)
     counted = zip(digests, page.counts, strict=True)
     children = b"".join(digest + count.to_bytes(_COUNT_BYTES) for digest, count in counted)
-    return bytes([INNER, len(digests)]) + children + hashes
+    return bytes([INNER, len(digests)]) + children + (hashes if opened else keccak256(hashes))
 
 
 # --- SHA-256, FIPS 180-4 ------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ hashes; whoever shows a path is not trusted. `walk` comes first; what it gives i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,11 @@ _DIGEST: Final = 32
 _COUNT: Final = 8
 _CHILD: Final = _DIGEST + _COUNT
 _TREES: Final = 4
+_OPENED: Final = 1
+_SUMMARY: Final = 2
+
+UNKNOWN: Final = b""
+"""In place of the hash of a separator that a segment of kind 2 leaves out."""
 
 MALFORMED: Final = Kind.MALFORMED.to_bytes(32)
 """The word of a malformed page."""
@@ -46,7 +51,7 @@ class FaultKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a summary says. `hashes`: of the stubs of the keys or separators."""
+    """What a summary says. `hashes`: of the stubs of the keys or separators; `UNKNOWN` where they are left out."""
 
     kind: int
     count: int
@@ -79,18 +84,23 @@ def _hashes(data: bytes) -> tuple[bytes, ...]:
     return tuple(data[at : at + _DIGEST] for at in range(0, len(data), _DIGEST))
 
 
-def contents(summary: bytes) -> Contents:
-    """Read a summary that the contract has kept or made."""
-    kind, number = summary[0], summary[1]
+def contents(opened: bytes) -> Contents:
+    """Read an opened summary (`Shown.opened`) that the contract has kept or made."""
+    kind, number = opened[0], opened[1]
     if kind == LEAF:
-        return Contents(kind, number, (), (), _hashes(summary[2:]))
+        return Contents(kind, number, (), (), _hashes(opened[2:]))
     if kind == DATASET_ROOT:
-        count = int.from_bytes(summary[1 : 1 + _COUNT])
-        return Contents(kind, count, _hashes(summary[1 + _COUNT :]), (), ())
-    end = 2 + number * _CHILD
-    children = [summary[at : at + _CHILD] for at in range(2, end, _CHILD)]
+        count = int.from_bytes(opened[1 : 1 + _COUNT])
+        return Contents(kind, count, _hashes(opened[1 + _COUNT :]), (), ())
+    end = _children_end(opened)
+    children = [opened[at : at + _CHILD] for at in range(2, end, _CHILD)]
     counts = tuple(int.from_bytes(child[_DIGEST:]) for child in children)
-    return Contents(kind, sum(counts), tuple(child[:_DIGEST] for child in children), counts, _hashes(summary[end:]))
+    return Contents(kind, sum(counts), tuple(child[:_DIGEST] for child in children), counts, _hashes(opened[end:]))
+
+
+def _children_end(inner: bytes) -> int:
+    """Where the children of an inner page's summary end."""
+    return 2 + int.from_bytes(inner[1:2]) * _CHILD
 
 
 def _segments(blob: bytes) -> list[tuple[int, int, bytes]]:
@@ -117,12 +127,19 @@ def _open(kind: int, body: bytes, digest: bytes, shown: Mapping[bytes, bytes]) -
             raise PathError(f"the bytes shown for page {digest.hex()} have another digest")
         if found.kind is not Kind.WELL_FORMED:
             raise PathError(f"page {digest.hex()} is not well-formed: no path leads through it")
-        return contents(found.summary)
-    if kind == 1:
-        if keccak256(body) != shown.get(digest):
-            raise PathError(f"that is not the summary of page {digest.hex()} which was shown, if any was")
+        return contents(found.opened)
+    if kind not in {_OPENED, _SUMMARY}:
+        raise PathError(f"a segment has the kind {kind}; there are 0, 1 and 2")
+    inner, end = body[:1] == bytes([INNER]), _children_end(body)
+    if kind == _SUMMARY and not inner:
+        raise PathError("only the summary of an inner page leaves something out")
+    kept = body[:end] + keccak256(body[end:]) if kind == _OPENED and inner else body
+    if keccak256(kept) != shown.get(digest):
+        raise PathError(f"that is not the summary of page {digest.hex()} which was shown, if any was")
+    if kind == _OPENED:
         return contents(body)
-    raise PathError(f"a segment has the kind {kind}; there are 0 and 1")
+    found_children = contents(body[:end])
+    return replace(found_children, hashes=(UNKNOWN,) * (len(found_children.digests) - 1))
 
 
 def walk(blob: bytes, root: bytes, tree: int | None, shown: Mapping[bytes, bytes]) -> End:

@@ -19,10 +19,14 @@ _SELECTOR_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a transaction does: the contract that it calls (None: it makes one), and the bytes that it takes there."""
+    """What a transaction does: the contract that it calls (None: it makes one), and the bytes that it takes there.
+
+    `value`: wei that go with it.
+    """
 
     to: bytes | None
     data: bytes
+    value: int = 0
 
 
 def deployment() -> Call:

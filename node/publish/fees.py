@@ -74,19 +74,20 @@ class FeePolicy:
         return self.quote(base_fee, suggested_tip).at_least(least)
 
 
-def affordable(wanted: Fees, least: Fees, gas: int, balance: int, payer: bytes) -> Fees:
+def affordable(wanted: Fees, least: Fees, gas: int, balance: int, payer: bytes, value: int = 0) -> Fees:
     """What a balance allows, between two fees. Raises `EmptyWalletError` if it does not allow the lower one.
 
-    `gas`: units that the transaction may use. `payer`: whose balance, in wei, it is.
+    `gas`: units that the transaction may use. `payer`: whose balance, in wei, it is. `value`: wei that it sends along.
     """
-    if gas * least.max_fee > balance:
-        missing = gas * wanted.max_fee - balance
+    if gas * least.max_fee + value > balance:
+        cost = gas * wanted.max_fee + value
+        what = f"gas and the {ether(value)} that go along" if value else "gas"
         raise EmptyWalletError(
-            f"{checksum(payer)} cannot pay for gas: it has {ether(balance)}, the transaction may cost up to "
-            f"{ether(gas * wanted.max_fee)}. Send it {ether(missing)} or more, then publish again",
-            missing,
+            f"{checksum(payer)} cannot pay for {what}: it has {ether(balance)}, the transaction may cost up to "
+            f"{ether(cost)}. Send it {ether(cost - balance)} or more, then publish again",
+            cost - balance,
         )
-    max_fee = max(least.max_fee, min(wanted.max_fee, balance // gas))
+    max_fee = max(least.max_fee, min(wanted.max_fee, (balance - value) // gas))
     return Fees(max_fee, min(wanted.tip, max_fee))
 
 

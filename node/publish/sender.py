@@ -196,7 +196,7 @@ class Sender:
         else:
             wanted, least = policy.replacement(base_fee, tip, highest), highest.bumped()
         gas = self._gas(call)
-        fees = affordable(wanted, least, gas, account.balance, self._wallet.address)
+        fees = affordable(wanted, least, gas, account.balance, self._wallet.address, call.value)
         raw, digest = self._wallet.sign_transaction(self._chain_id, nonce, gas, fees, call)
         attempt = Attempt(digest, self._wallet.address, nonce, fees, gas, call.data, raw)
         run.goal.keep(attempt)

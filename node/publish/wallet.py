@@ -53,7 +53,7 @@ class Wallet:
             "gas": gas,
             "maxFeePerGas": fees.max_fee,
             "maxPriorityFeePerGas": fees.tip,
-            "value": 0,
+            "value": call.value,
             "data": call.data,
         }
         if call.to is not None:

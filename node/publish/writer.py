@@ -8,6 +8,7 @@ swallows it cannot keep it from the others.
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -20,7 +21,7 @@ from node.publish.answers import Receipt, Taken, account_nodes, members, number,
 from node.publish.errors import RevertedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dkg.chain.header import Header
     from dkg.client.rpc import Waiting
@@ -66,6 +67,9 @@ class ChainWriter(Protocol):
 
     def fees(self) -> tuple[int, int]:
         """The base fee of the next block and a tip that is customary, in wei for one unit of gas."""
+
+    def try_call(self, sender: bytes, call: Call, block: Header) -> None:
+        """Run a call on top of a block, and send nothing. Raises `RevertedError` if the contract reverts it."""
 
     def estimate_gas(self, sender: bytes, call: Call) -> int:
         """Units of gas that a call needs. Raises `RevertedError` if the contract reverts it."""
@@ -124,15 +128,16 @@ class RpcWriter:
         """See `ChainWriter`."""
         return self._first(_fees)
 
+    def try_call(self, sender: bytes, call: Call, block: Header) -> None:
+        """See `ChainWriter`."""
+        where = {"blockHash": _hex(block.hash)}
+        with _reverting():
+            self._first(lambda rpc: octets(rpc.call("eth_call", [_question(sender, call), where]), "eth_call"))
+
     def estimate_gas(self, sender: bytes, call: Call) -> int:
         """See `ChainWriter`."""
-        question = {"from": _hex(sender), "data": _hex(call.data)} | ({"to": _hex(call.to)} if call.to else {})
-        try:
-            return self._number("eth_estimateGas", question)
-        except RpcRefusedError as error:
-            if _REVERTED not in str(error).lower():
-                raise
-            raise RevertedError(f"the registry would refuse this: {error}") from error
+        with _reverting():
+            return self._number("eth_estimateGas", _question(sender, call))
 
     def send(self, raw: bytes, digest: bytes) -> Answer:
         """See `ChainWriter`. Gives the answer of the first that takes it, else the kindest refusal."""
@@ -249,6 +254,22 @@ class _Sending:
             self._rpc.close()  # ends a call that is under way
             self._pool.shutdown(wait=True)
         self._rpc.close()
+
+
+@contextmanager
+def _reverting() -> Iterator[None]:
+    try:
+        yield
+    except RpcRefusedError as error:
+        if _REVERTED not in str(error).lower():
+            raise
+        raise RevertedError(f"the contract would refuse this: {error}") from error
+
+
+def _question(sender: bytes, call: Call) -> dict[str, str]:
+    """A call as JSON-RPC has it."""
+    named = {"from": _hex(sender), "data": _hex(call.data)} | ({"to": _hex(call.to)} if call.to else {})
+    return named | ({"value": hex(call.value)} if call.value else {})
 
 
 def _account(rpc: HttpRpc, address: bytes, block: Header) -> Account:

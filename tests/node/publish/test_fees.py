@@ -56,6 +56,15 @@ def test_a_balance_pays_what_it_can_at_its_limit_and_nothing_below() -> None:
     assert caught.value.missing == 8001
 
 
+def test_what_goes_along_is_not_there_for_gas() -> None:
+    wanted, least = Fees(20, 5), Fees(12, 5)
+    assert affordable(wanted, least, 1000, 20_500, PAYER, 500) == wanted
+    assert affordable(wanted, least, 1000, 12_500, PAYER, 500) == least
+    with pytest.raises(EmptyWalletError, match=r"gas and the 0\.0000000000000005 ether that go along") as caught:
+        affordable(wanted, least, 1000, 12_499, PAYER, 500)
+    assert caught.value.missing == 8001
+
+
 def test_the_tip_is_never_above_the_maximum_fee() -> None:
     assert affordable(Fees(50, 40), Fees(10, 5), 1, 10, PAYER) == Fees(10, 10)
 

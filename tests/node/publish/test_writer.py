@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,8 +37,8 @@ def latest(world: World) -> Header:
         return reader.header("latest")
 
 
-def signed(world: World, nonce: int) -> tuple[bytes, bytes]:
-    return WALLET.sign_transaction(world.domain.chain_id, nonce, 21_000, FEES, PAYMENT)
+def signed(world: World, nonce: int, call: Call = PAYMENT) -> tuple[bytes, bytes]:
+    return WALLET.sign_transaction(world.domain.chain_id, nonce, 21_000, FEES, call)
 
 
 def test_the_chain_is_read_and_written(either: World) -> None:
@@ -78,6 +79,23 @@ def test_what_a_contract_refuses_is_told_with_its_reason(either: World) -> None:
     call = Call(either.domain.registry, b"\x00\x01\x02\x03")
     with closing(RpcWriter([either.url])) as writer, pytest.raises(RevertedError, match="revert"):
         writer.estimate_gas(WALLET.address, call)
+
+
+def test_a_call_is_tried_on_top_of_a_block_without_being_sent(either: World) -> None:
+    block = latest(either)
+    with closing(RpcWriter([either.url])) as writer:
+        writer.try_call(WALLET.address, PAYMENT, block)
+        with pytest.raises(RevertedError, match=r"the contract would refuse this: .*revert"):
+            writer.try_call(WALLET.address, Call(either.domain.registry, b"\x00\x01\x02\x03"), block)
+        assert writer.account(WALLET.address, latest(either)).nonce == 0
+
+
+def test_coins_go_along_with_a_call(either: World) -> None:
+    with closing(RpcWriter([either.url])) as writer:
+        before = writer.account(PAYMENT.to or b"", latest(either)).balance
+        assert writer.send(*signed(either, 0, replace(PAYMENT, value=7))).taken is Taken.YES
+        either.mine()
+        assert writer.account(PAYMENT.to or b"", latest(either)).balance == before + 7
 
 
 def test_a_price_that_the_pool_refuses(either: World) -> None:

@@ -1,6 +1,7 @@
 """Whose a key is, by its bytes alone, and the same quad's key in another index: docs/formats.md, section 12.
 
-No term is looked at. A key has the *shape of a quad* if it holds exactly four bytes 0x00 and the last one is its end.
+No term is looked at. A key has the *shape of a quad* if it holds exactly four bytes 0x00, the last one at its end, and
+no byte 0xff: with a component that begins so it would have no place in the index that begins with that component.
 Indexes are named as in `dkg.page.ORDERS`.
 """
 
@@ -36,7 +37,7 @@ def is_short(key: bytes) -> bool:
 
 def has_shape(key: bytes) -> bool:
     """Whether a key has the shape of a quad."""
-    return key.count(0) == _PARTS and key[-1] == 0
+    return key.count(0) == _PARTS and key[-1] == 0 and 0xFF not in key
 
 
 def owner_of(key: bytes, domain: Domain) -> bytes | None:

@@ -127,6 +127,21 @@ class VerifiedJointAnswer(Results):
         return self.nothing
 
 
+def evaluate_joint(
+    pages: Pages,
+    parts: Parts,
+    query: str,
+    *,
+    dataset: Dataset = ALL_GRAPHS,
+    budget: Budget = DEFAULT_BUDGET,
+    base_iri: str | None = None,
+    now: str | None = None,
+) -> Answer:
+    """Answer a query over all publishers. Arguments and errors as for `prove_joint`."""
+    parsed = parse(query, now=now, base_iri=base_iri)
+    return _evaluated(pages, parts, parsed, origins=False, dataset=dataset, budget=budget, base_iri=base_iri)[0]
+
+
 def prove_joint(
     pages: Pages,
     parts: Parts,
@@ -203,9 +218,7 @@ def verify_joint(  # noqa: PLR0913 - what is accepted, and the arguments of `dkg
     check_all_read(pages, blocks)  # step 5
     if origins and shown:  # step 6
         who = ", ".join("0x" + publisher.hex() for publisher in sorted(shown))
-        raise ProofError(
-            f"only the checkpoint shows what the answer takes from {who}: ask for their datasets beside it"
-        )
+        raise ProofError(f"only the checkpoint shows what is said by {who}: ask for their datasets beside it")
     return VerifiedJointAnswer(answer, parts, query, len(blocks), len(proof), shown)
 
 

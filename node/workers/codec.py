@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from dkg import errors
 from dkg.answer import GRAPH_FORMATS, TABLE_FORMATS
+from dkg.chain.commit import Domain
+from dkg.checkpoints.answer import Parts
 from dkg.errors import DkgError
 from dkg.evaluate import Dataset
 from dkg.limits import Budget
@@ -71,6 +73,9 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any field of a job
             return [_plain_graphs(value.default_graphs), _plain_graphs(value.named_graphs)]
         case Budget():
             return [value.pages, value.proof_bytes, value.quads, value.rows]
+        case Parts():
+            beside = [[who.hex(), root and root.hex()] for who, root in value.beside.items()]
+            return [value.domain.chain_id, value.domain.registry.hex(), value.union.hex(), beside]
         case frozenset():
             return _plain_graphs(tuple(sorted(value)))
         case _ if value is EVERY_GRAPH:
@@ -94,9 +99,16 @@ def decode_job(frame: Frame) -> Job:
         values["dataset"] = Dataset(*map(_graphs, values["dataset"]))
     if "budget" in values:
         values["budget"] = Budget(*values["budget"])
+    if "parts" in values:
+        values["parts"] = _parts(*values["parts"])
     if "allowed" in values:
         values["allowed"] = _allowed(_graphs(values["allowed"]))
     return kind(**values)
+
+
+def _parts(chain_id: int, registry: str, union: str, beside: list[list[str | None]]) -> Parts:
+    datasets = {bytes.fromhex(who or ""): None if root is None else bytes.fromhex(root) for who, root in beside}
+    return Parts(Domain(chain_id, bytes.fromhex(registry)), bytes.fromhex(union), datasets)
 
 
 def _graphs(graphs: list[str] | None) -> tuple[bytes, ...] | None:

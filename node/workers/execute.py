@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dkg.api import load
 from dkg.canon import nquad
 from dkg.car import read_car
+from dkg.checkpoints.answer import evaluate_joint, prove_joint
 from dkg.client.files import ZSTD_MAGIC, compress, decompress, proof_file_bytes_max
 from dkg.errors import StoreError
 from dkg.evaluate import evaluate
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from dkg.answer import Results
+    from dkg.checkpoints.answer import JointProof
     from dkg.page import Page
     from dkg.pages import PageStore
+    from dkg.proof import Proof
     from node.workers.jobs import Job
     from node.workers.settings import Settings
 
@@ -109,8 +112,11 @@ class Executor:
     def _query(self, job: Query, overlay: bytes = b"") -> Done:
         budget = job.budget
         pages = RecordedPages(self._with(overlay, job.root), budget.pages, budget.proof_bytes)
-        root = root_bytes(job.root)
-        answer = evaluate(pages, root, job.text, dataset=job.dataset, budget=budget, base_iri=job.base_iri, now=job.now)
+        asked = _asked(job)
+        if job.parts is not None:
+            answer = evaluate_joint(pages, job.parts, job.text, **asked)
+        else:
+            answer = evaluate(pages, root_bytes(job.root), job.text, **asked)
         return *_results(answer, job), len(answer), len(pages.read)
 
     def _plain(self, job: Plain) -> Done:
@@ -136,15 +142,13 @@ class Executor:
         return done
 
     def _prove(self, job: Prove) -> Done:
-        proof = prove(
-            self._with(job.overlay, job.root),
-            job.root,
-            job.text,
-            dataset=job.dataset,
-            budget=job.budget,
-            base_iri=job.base_iri,
-            now=job.now,
-        )
+        pages = self._with(job.overlay, job.root)
+        asked = _asked(job)
+        proof: Proof | JointProof
+        if job.parts is not None:
+            proof = prove_joint(pages, job.parts, job.text, **asked)
+        else:
+            proof = prove(pages, job.root, job.text, **asked)
         form, rows = proof.answer.form.value, len(proof.answer)
         if job.compressed:
             return compress(proof.car), form, "car.zst", rows, proof.pages
@@ -168,6 +172,11 @@ class Overlaid(Pages):
                 return self._store().page(cid)
             page = self._read[cid] = decode(cid, raw)
         return page
+
+
+def _asked(job: Query | Prove) -> dict[str, Any]:
+    """The keyword arguments that all evaluation shares."""
+    return {"dataset": job.dataset, "budget": job.budget, "base_iri": job.base_iri, "now": job.now}
 
 
 def _check(job: Check) -> Done:

@@ -7,6 +7,8 @@
 | `Prove` | answers and keeps the pages it read                         | a CAR, compressed with zstd if wanted       |
 | `Check` | verifies a CAR (`dkg.proof.verify`)                         | results in the format that was asked for    |
 | `Parse` | reads a document                                            | its quads: sorted N-Quads in normal form    |
+
+`Query` and `Prove` may ask a checkpoint and the datasets beside it as one (`dkg.checkpoints.answer`).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from dkg.evaluate import ALL_GRAPHS, Dataset
 from dkg.limits import DEFAULT_BUDGET, QUERY_BYTES_MAX, Budget
 
 if TYPE_CHECKING:
+    from dkg.checkpoints.answer import Parts
     from node.workers.settings import Settings
 
 from dkg.errors import LimitError
@@ -56,15 +59,24 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query(_Asked):
-    """Answer a query over the dataset `root`; arguments as for `dkg.query`."""
+    """Answer a query over the dataset `root`; arguments as for `dkg.query`.
+
+    `parts`: what is asked in place of one dataset; `root` is the checkpoint's.
+    """
+
+    parts: Parts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prove(_Asked):
-    """Answer a query and prove the answer; the formats play no part. `overlay`: as for `Plain`."""
+    """Answer a query and prove the answer; the formats play no part.
+
+    `overlay`: as for `Plain`. `parts`: as for `Query`.
+    """
 
     compressed: bool = False
     overlay: bytes = b""
+    parts: Parts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,11 +18,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dkg.chain.log import Block, LogError, Mark, PublisherState, RegistryLog
+from dkg.chain.log import LogError, Mark, PublisherState, RegistryLog
 from dkg.chain.registry import LOG_STATE_SLOT, Head, LogState, decode_event, entry_slot, head_slot, nonce_slot
 from dkg.chain.secp import checksum
+from dkg.client.blocks import by_block, in_pieces
 from dkg.client.chainread import FinalityError, UnprovableError
-from dkg.client.rpc import ChainError, RpcTooLongError
+from dkg.client.rpc import ChainError
 from dkg.errors import ProofError
 from dkg.limits import FINALITY_DEPTH
 
@@ -31,14 +32,7 @@ if TYPE_CHECKING:
 
     from dkg.chain.commit import Domain
     from dkg.chain.header import Header
-    from dkg.chain.registry import Event
-    from dkg.client.chainread import ChainReader, Log
-
-BLOCKS_PER_REQUEST: Final = 2_000
-"""Blocks whose events are asked for at once; fewer where there are too many events."""
-
-BLOCKS_AHEAD_MAX: Final = 2**32
-"""Most blocks between what was read and a head: no chain has that many, and reading up to one made up ends never."""
+    from dkg.client.chainread import ChainReader
 
 SLOTS_PER_PROOF: Final = 64
 """Storage slots that one eth_getProof is asked for."""
@@ -245,50 +239,21 @@ class Follower:
         """Read the events up to a head; how many."""
         tip = self.log.tip
         start = tip.number + 1 if tip else self._first
-        if head.number - start > BLOCKS_AHEAD_MAX:
-            raise LogError(f"the endpoints show block {head.number} as the newest: no chain has that many blocks")
-        events, size = 0, BLOCKS_PER_REQUEST
-        while start <= head.number:
-            end = min(start + size - 1, head.number)
-            try:
-                events += self._read(start, end, head)
-            except RpcTooLongError:
-                if start == end:
-                    raise
-                size = (end - start + 1) // 2
-                continue
-            start = end + 1
-            if progress is not None:
-                progress(end, head.number)
-        return events
+        return in_pieces(start, head.number, lambda first, last: self._read(first, last, head), progress)
 
     def _read(self, start: int, end: int, head: Header) -> int:
-        logs = self._reader.logs(self._domain.registry, start, end)
-        by_block: dict[int, list[Log]] = {end: []}
-        for log in logs:
-            if not start <= log.block_number <= end:
-                raise LogError(f"an endpoint gave an event of block {log.block_number} for blocks {start} to {end}")
-            by_block.setdefault(log.block_number, []).append(log)
-        before, proved = self.log.mark(), self._proved_entries
+        before, proved, found = self.log.mark(), self._proved_entries, 0
         try:
-            for number in sorted(by_block):
-                self._apply(number, by_block[number], head)
+            for block, logs in by_block(self._reader, self._domain.registry, start, end, head):
+                events = [decode_event(list(log.topics), log.data, block.number, block.time) for log in logs]
+                self.log.apply(block, events)
+                found += len(events)
             self._prove_entries(head)
         except BaseException:
             self.log.restore(before)
             self._proved_entries = proved
             raise
-        return len(logs)
-
-    def _apply(self, number: int, logs: list[Log], head: Header) -> None:
-        header = head if number == head.number else self._reader.header(number)
-        logs.sort(key=lambda log: log.log_index)
-        events: list[Event] = []
-        for log in logs:
-            if log.block_hash != header.hash:
-                raise LogError(f"an event of block {number} is of another block with that number: read it again")
-            events.append(decode_event(list(log.topics), log.data, number, header.timestamp))
-        self.log.apply(Block(number, header.hash, header.parent, header.timestamp), events)
+        return found
 
     # --- what the state root says --------------------------------------------------------------------------
 

@@ -8,9 +8,11 @@ import pytest
 
 from dkg.chain.log import LogError
 from dkg.chain.registry import REVOKED_TOPIC, ROTATED
+from dkg.client import blocks
 from dkg.client import follower as module
+from dkg.client.blocks import BLOCKS_AHEAD_MAX
 from dkg.client.chainread import FinalityError
-from dkg.client.follower import BLOCKS_AHEAD_MAX, BehindError, Follower, ForgedPastError
+from dkg.client.follower import BehindError, Follower, ForgedPastError
 from dkg.client.rpc import ChainError, RpcTooLongError
 from node.devnet.chain import devnet
 from tests.chain.lies import FAULTS, after, as_of, dead, edited, narrow_range, only, refused, rehashed
@@ -114,7 +116,7 @@ def test_a_block_without_events_costs_little(here: World) -> None:
 
 
 def test_progress_is_told(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BLOCKS_PER_REQUEST", 4)
+    monkeypatch.setattr(blocks, "BLOCKS_PER_REQUEST", 4)
     here.mine(10 - here.height())
     told: list[tuple[int, int]] = []
     here.follower().step(lambda reached, newest: told.append((reached, newest)))
@@ -162,7 +164,7 @@ def test_what_was_final_is_served_while_an_endpoint_fails_and_followed_when_it_i
 
 
 def test_a_step_that_is_interrupted_goes_on_later(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BLOCKS_PER_REQUEST", 2)
+    monkeypatch.setattr(blocks, "BLOCKS_PER_REQUEST", 2)
     for number in range(8):
         here.registry.commit(here.registry.accounts[number % 2])
     follower = here.follower()

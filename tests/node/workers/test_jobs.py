@@ -9,6 +9,9 @@ import pytest
 
 import dkg
 from dkg.canon import nquad
+from dkg.chain.commit import Domain
+from dkg.checkpoints.answer import Parts, verify_joint
+from dkg.checkpoints.owners import prefix_of
 from dkg.client.files import compress, decompress
 from dkg.evaluate import Dataset
 from dkg.limits import Budget
@@ -21,6 +24,7 @@ from tests.node.workers.harness import NO_ROOT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from dkg.terms import Quad
     from tests.node.workers.conftest import Data
     from tests.node.workers.harness import Pool
 
@@ -161,6 +165,24 @@ def test_roots_that_are_written_later_are_seen(pool: Pool, data: Data) -> None:
         for _ in range(3):
             result = pool.run(Query(root=root, text="SELECT ?o { <urn:later> ?p ?o }"))
             assert rows(result.body) == [{"o": str(number)}]
+
+
+def test_a_checkpoint_and_the_datasets_beside_it_are_asked_as_one(run: Run, data: Data) -> None:
+    domain, owners = Domain(31337, b"\xaa" * 20), [bytes([number]) * 20 for number in (1, 2, 3)]
+
+    def said(owner: bytes, what: bytes) -> Quad:
+        return b"<urn:s>", b"<urn:p>", b'"%s"' % what, prefix_of(domain, owner) + b"a>"
+
+    union = dkg.build([[said(owner, b"old %d" % owner[0]) for owner in owners]], data.store)
+    newer = dkg.build([[said(owners[1], b"new 2")]], data.store)
+    parts = Parts(domain, union, {owners[1]: newer, owners[2]: None})
+    text = "SELECT ?o { <urn:s> <urn:p> ?o }"
+    result = run(Query(root=union, text=text, parts=parts))
+    assert sorted(row["o"] for row in rows(result.body)) == ["new 2", "old 1"]
+    proof = run(Prove(root=union, text=text, parts=parts))
+    found = verify_joint(proof.body, text, parts)
+    assert as_set(found.serialize("json")) == as_set(result.body)
+    assert (proof.facts.rows, proof.facts.pages) == (2, found.pages)
 
 
 # --- parse -----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from dkg.chain.checkpoints import (
     ContractState,
     Mark,
     Status,
+    mark_log_slot,
     marked_slot,
     unpack_open,
 )
@@ -120,12 +121,42 @@ def entries_since(
             "Wait for a newer checkpoint, or ask the publishers that you want"
         )
     wanted = range(position, state.length)
+    found = commits_at(reader, domain, header, wanted, shown, state.first_block)
+    return [found[one] for one in wanted]
+
+
+def commits_at(
+    reader: ChainReader,
+    domain: Domain,
+    header: Header,
+    positions: Iterable[int],
+    shown: Iterable[Committed] = (),
+    first_block: int = 0,
+) -> dict[int, Committed]:
+    """The commits at positions of the registry's log as of a block.
+
+    `shown`: see `entries_since`. `first_block`: the registry's events are not older. Raises what `entries_since` does.
+    """
+    wanted = list(positions)
     stored = _slots(reader, domain.registry, [entry_slot(one) for one in wanted], header)
     entries = {one: word.to_bytes(32) for one, word in zip(wanted, stored, strict=True)}
     found = {one.position: one for one in shown if entries.get(one.position) == one.entry()}
-    if len(found) < count:
-        _search(reader, domain.registry, header, state.first_block, entries, found)
-    return [found[one] for one in wanted]
+    if len(found) < len(entries):
+        _search(reader, domain.registry, header, first_block, entries, found)
+    return found
+
+
+def marks_since(reader: ChainReader, address: bytes, header: Header, first: int, last: int) -> list[int]:
+    """The positions of the commits that the marks after number `first` up to `last` name, as of a block; proved.
+
+    Raises `OldCheckpointError` for more than `POSITIONS_MAX`, and what reading raises.
+    """
+    if last - first > POSITIONS_MAX:
+        raise OldCheckpointError(
+            f"{last - first} marks came after the checkpoint, which is too old: {POSITIONS_MAX} are looked at at most. "
+            "Wait for a newer checkpoint, or ask the publishers that you want"
+        )
+    return _slots(reader, address, [mark_log_slot(number) for number in range(first + 1, last + 1)], header)
 
 
 def _search(

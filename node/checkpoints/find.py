@@ -1,0 +1,219 @@
+"""What is wrong with a checkpoint, or with what a publisher committed; as evidence that the contract accepts.
+
+`find` compares a proposed root with ours by what differs (`node.checkpoints.walk`) and finds every wrong one: faults of
+its trees, keys that are missing or do not count, trees that contradict each other. `find_invalid` finds the first fault
+of a commit's spog. Where a page that is needed is given by nobody, both say which: it can be demanded. Neither fetches
+anything itself: see `Asking`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dkg.checkpoints.evidence import Case, extra, fault, index, invalid, missing
+from dkg.checkpoints.judge import NOBODY, Extra, Index
+from dkg.checkpoints.owners import has_shape, owner_of, permute
+from dkg.checkpoints.paths import follow
+from dkg.checkpoints.shown import Kind, classify, stub
+from dkg.errors import MissingPageError, PageError
+from dkg.limits import SHOW_MAX
+from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, Leaf, cid_text, decode
+from dkg.pages import Pages
+from node.checkpoints.walk import Asking, Broken, Differs, Walk, Withheld, descended, followed, root_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dkg.chain.checkpoints import Checkpoint, Mark
+    from dkg.chain.commit import Domain
+    from dkg.chain.log import RegistryLog
+    from dkg.chain.registry import Committed
+    from dkg.checkpoints.judge import Evidence
+    from dkg.checkpoints.paths import Way
+    from dkg.page import Page
+
+_SPOG = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A checkpoint, and the logs that it is about."""
+
+    domain: Domain
+    log: RegistryLog
+    marked: Mapping[int, Mark]
+    """By position, all that there are."""
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Evidence, from whole pages. `long`: the bytes of pages that must be shown as long before."""
+
+    evidence: Evidence
+    long: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A page that nobody gives: what the last step of a way names, or the dataset root if it has none."""
+
+    way: Way
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """Nothing is wrong. Of a commit: how many keys of its spog are short and shown, and how many are not."""
+
+    short: int = 0
+    others: int = 0
+
+
+Found = Wrong | Demand | Right
+
+
+class GivenPages(Pages):
+    """Pages from a function, for paths. A long page is whatever its bytes are: it has no entries, and is its bytes."""
+
+    def __init__(self, get: Callable[[bytes], bytes | None]) -> None:
+        self._get = get
+
+    def page(self, cid: bytes) -> Page:
+        """See `Pages.page`."""
+        raw = self._get(cid)
+        if raw is None:
+            raise MissingPageError(f"page {cid_text(cid)} is not here")
+        return _LongPage(raw) if len(raw) > SHOW_MAX else decode(cid, raw)
+
+    def root(self, cid: bytes) -> DatasetRoot:
+        """See `Pages.root`. A long page is one too."""
+        page = self.page(cid)
+        if not isinstance(page, DatasetRoot):
+            raise PageError(f"page {cid_text(cid)} is not a dataset root")
+        return page
+
+    def node(self, cid: bytes) -> Leaf | Inner:
+        """See `Pages.node`. A long page is one too."""
+        page = self.page(cid)
+        if type(page) is DatasetRoot:
+            raise PageError(f"page {cid_text(cid)} is a dataset root where a page of a tree belongs")
+        return page  # type: ignore[return-value]  # a long page has what is asked of any page
+
+
+class _LongPage(DatasetRoot):
+    """A page that is too long to be looked at."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: bytes) -> None:
+        super().__init__([], 0)
+        self.raw = raw
+
+    def encode(self) -> bytes:
+        """Its bytes."""
+        return self.raw
+
+
+def find(subject: Subject, ours: Pages, ours_root: bytes) -> Asking[Found]:
+    """The first thing that is wrong with a checkpoint; or a page that nobody gives, if nothing else is wrong.
+
+    `ours_root`: the union at the checkpoint's position and marks, all of whose pages are in `ours`. Pages of commits
+    are asked for as those of the checkpoint are. Raises `PageError` if what is given of a commit that counts is not
+    what made the union.
+    """
+    root = CID_PREFIX + subject.checkpoint.root
+    if root == ours_root:
+        return Right()
+    page = yield from root_page(root)
+    if not isinstance(page, DatasetRoot):
+        return (yield from _shown(subject, page))
+    for tree, (their_top, our_top) in enumerate(zip(page.trees, ours.root(ours_root).trees, strict=True)):
+        walk = Walk(their_top, page.count, (tree,), long_is_fault=True, ours=(ours, our_top))
+        found = yield from walk.run()
+        if isinstance(found, Differs):
+            return (yield from (_too_long if found.trail else _different)(subject, tree, found))
+        if found is not None or walk.withheld is not None:
+            return (yield from _shown(subject, found or walk.withheld))
+    return Right()
+
+
+def _shown(subject: Subject, found: Broken | Withheld | None) -> Asking[Found]:
+    """A fault of the checkpoint as evidence, or a page as a demand."""
+    if found is None:
+        return Right()
+    root = CID_PREFIX + subject.checkpoint.root
+    way = follow(GivenPages((yield from followed(root, found.trail)).get), root, found.trail)
+    if isinstance(found, Withheld):
+        return Demand(way)
+    is_long = len(found.page) > SHOW_MAX
+    evidence = fault(subject.checkpoint, found.fault, way, b"" if is_long else found.page)
+    return Wrong(evidence, (found.page,) if is_long else ())
+
+
+def _too_long(subject: Subject, tree: int, found: Differs) -> Asking[Found]:
+    """A key that is not short, as evidence."""
+    root = CID_PREFIX + subject.checkpoint.root
+    way = follow(GivenPages((yield from followed(root, found.trail)).get), root, found.trail)
+    made, key = subject.checkpoint.id, stub(found.key)
+    if tree == _SPOG:
+        return Wrong(Extra(made, key, way.encode(), NOBODY, (), b"", b"", b""))
+    return Wrong(Index(made, key, way.encode(), _SPOG, b"", b"", b""))
+
+
+def _different(subject: Subject, tree: int, found: Differs) -> Asking[Found]:
+    """A key that only one of the unions has, as evidence."""
+    root = CID_PREFIX + subject.checkpoint.root
+    key, pages, long = found.key, dict[bytes, bytes](), list[bytes]()
+    if tree != _SPOG:
+        return (yield from _contradiction(subject, tree, found))
+    pages |= yield from descended(root, _SPOG, key)
+    case = _case(subject, pages)
+    owner = owner_of(key, subject.domain)
+    _, counts = (None, None) if owner is None else case.claim(owner)
+    if counts is not None:
+        own = yield from descended(counts, _SPOG, key)
+        pages |= own
+        long += [raw for raw in own.values() if classify(raw).kind is Kind.LONG]
+    return Wrong(missing(case, key) if found.is_ours else extra(case, key), tuple(long))
+
+
+def _contradiction(subject: Subject, tree: int, found: Differs) -> Asking[Found]:
+    """A key that a tree has and should not have, or the other way round, where spog is right."""
+    root = CID_PREFIX + subject.checkpoint.root
+    key, pages = found.key, dict[bytes, bytes]()
+    pages |= yield from descended(root, tree, key)
+    if has_shape(key):
+        in_spog = permute(key, ORDERS[tree], ORDERS[_SPOG])
+        pages |= yield from descended(root, _SPOG, in_spog)
+        if found.is_ours:
+            return Wrong(index(_case(subject, pages), in_spog, _SPOG, tree))
+    return Wrong(index(_case(subject, pages), key, tree, _SPOG))
+
+
+def _case(subject: Subject, pages: dict[bytes, bytes]) -> Case:
+    """`pages`: those on the ways that are needed; more may be put in."""
+    given = GivenPages(pages.get)
+    return Case(subject.domain, subject.log, subject.marked, subject.checkpoint, given, given)
+
+
+def find_invalid(committed: Committed) -> Asking[Found]:
+    """The first fault in the spog of a commit; or a page of it that nobody gives, if nothing is wrong with the rest."""
+    root = CID_PREFIX + committed.commit.root
+    page = yield from root_page(root)
+    found: Broken | Withheld | Differs | None = None
+    right = Right()
+    if isinstance(page, DatasetRoot):
+        walk = Walk(page.trees[_SPOG], page.count, (_SPOG,), long_is_fault=False)
+        found = (yield from walk.run()) or walk.withheld
+        right = Right(walk.covered, walk.uncovered)
+    else:
+        found = page
+    if found is None or isinstance(found, Differs):
+        return right
+    way = follow(GivenPages((yield from followed(root, found.trail)).get), root, found.trail)
+    if isinstance(found, Withheld):
+        return Demand(way)
+    is_long = len(found.page) > SHOW_MAX
+    evidence = invalid(committed, found.fault, way, b"" if is_long else found.page)
+    return Wrong(evidence, (found.page,) if is_long else ())

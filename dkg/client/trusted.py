@@ -1,4 +1,4 @@
-"""What a client has come to trust: the highest head it has seen of each publisher, in one small file.
+"""What a client has come to trust: the highest head it has seen of each publisher, and checkpoint, in one small file.
 
 A later answer must not go back behind it (invariant I5). The file is written beside and renamed, so that a crash
 leaves the old or the new one; a file that cannot be read is an error, never an empty memory. Processes that share it
@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg.chain.commit import Commit
@@ -19,7 +19,7 @@ from dkg.chain.registry import Committed
 from dkg.errors import InputError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from dkg.chain.commit import Domain
@@ -31,13 +31,27 @@ _VERSION: Final = 1
 _FINAL: Final = "#final"
 
 
+@dataclass(frozen=True, slots=True)
+class FinalUnion:
+    """A checkpoint that was final, and how far the registry's log was that was final with it."""
+
+    checkpoint: int
+    """Its id."""
+    root: bytes
+    """Digest of the union's dataset root, 32 bytes."""
+    length: int
+    """Commits in the log."""
+    entry: bytes
+    """The log's last entry, 32 bytes; zeros if the log was empty."""
+
+
 class TrustedHeads:
     """The file. One object serves one client; several processes may share the file."""
 
     def __init__(self, path: Path | None) -> None:
         """`path`: the file, made when first needed; None keeps the heads in memory only. Raises `StoreError`."""
         self._path = path
-        self._heads = _read(path) if path is not None else {}
+        self._kept = _read(path) if path is not None else _Kept()
 
     @property
     def where(self) -> str:
@@ -46,7 +60,7 @@ class TrustedHeads:
 
     def get(self, domain: Domain, publisher: bytes, *, final: bool) -> Committed | None:
         """The latest commit known of a publisher, or the latest that was final; None if there is none yet."""
-        return self._heads.get(_name(domain, publisher, final=final))
+        return self._kept.heads.get(_name(domain, publisher, final=final))
 
     def put(self, domain: Domain, committed: Committed, *, final: bool) -> None:
         """Keep a commit; what was final stays until a later commit is. On disk before this returns, if it is news.
@@ -59,21 +73,41 @@ class TrustedHeads:
         """Forget the latest commit of a publisher, which is gone. What was final stays. Raises `StoreError`."""
         self._change(_name(domain, publisher, final=False), None)
 
+    def union(self, domain: Domain, contract: bytes) -> FinalUnion | None:
+        """The latest final checkpoint known of a contract (its address); None if there is none yet."""
+        return self._kept.unions.get(_union_name(domain, contract))
+
+    def put_union(self, domain: Domain, contract: bytes, union: FinalUnion) -> None:
+        """Keep a final checkpoint, if it or the log is later than what is kept. As `put`."""
+        self._store(lambda kept: _with_union(kept, _union_name(domain, contract), union))
+
     def _change(self, name: str, committed: Committed | None) -> None:
-        if self._heads.get(name) == committed:
+        self._store(lambda kept: _Kept(_changed(kept.heads, name, committed), kept.unions))
+
+    def _store(self, change: Callable[[_Kept], _Kept]) -> None:
+        changed = change(self._kept)
+        if changed == self._kept:
             return
         if self._path is None:
-            self._heads = _changed(self._heads, name, committed)
+            self._kept = changed
             return
         try:
             with _alone(self._path.parent):
                 kept = _read(self._path)  # another process may have written it
-                changed = _changed(kept, name, committed)
+                changed = change(kept)
                 if changed != kept:
                     _write(self._path, changed)
-                self._heads = changed
+                self._kept = changed
         except OSError as error:
             raise StoreError(f"the trusted heads cannot be kept in {self._path}: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the file holds."""
+
+    heads: dict[str, Committed] = field(default_factory=dict)
+    unions: dict[str, FinalUnion] = field(default_factory=dict)
 
 
 def _changed(heads: dict[str, Committed], name: str, committed: Committed | None) -> dict[str, Committed]:
@@ -84,6 +118,14 @@ def _changed(heads: dict[str, Committed], name: str, committed: Committed | None
     if kept is not None and name.endswith(_FINAL) and kept.commit.seq >= committed.commit.seq:
         return heads
     return heads | {name: committed}
+
+
+def _with_union(kept: _Kept, name: str, union: FinalUnion) -> _Kept:
+    """What is kept, with another final checkpoint; it is never replaced by one that is not later."""
+    before = kept.unions.get(name)
+    if before is not None and (before.checkpoint, before.length) >= (union.checkpoint, union.length):
+        return kept
+    return _Kept(kept.heads, kept.unions | {name: union})
 
 
 @contextmanager
@@ -99,8 +141,10 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _write(path: Path, heads: dict[str, Committed]) -> None:
-    text = json.dumps({"v": _VERSION, "heads": {name: _fields(heads[name]) for name in sorted(heads)}}, indent=1)
+def _write(path: Path, kept: _Kept) -> None:
+    heads = {name: _fields(kept.heads[name]) for name in sorted(kept.heads)}
+    unions = {name: _texts(asdict(kept.unions[name])) for name in sorted(kept.unions)}
+    text = json.dumps({"v": _VERSION, "heads": heads} | ({"unions": unions} if unions else {}), indent=1)
     if len(text) > FILE_BYTES_MAX:
         raise StoreError(f"the trusted heads in {path} would be more than {FILE_BYTES_MAX} bytes: use another file")
     beside = path.with_name(f"{path.name}.new")  # left over from a crash, it is overwritten
@@ -120,12 +164,16 @@ def _name(domain: Domain, publisher: bytes, *, final: bool) -> str:
     return f"eip155:{domain.chain_id}:0x{domain.registry.hex()}/0x{publisher.hex()}{which}"
 
 
-def _read(path: Path) -> dict[str, Committed]:
+def _union_name(domain: Domain, contract: bytes) -> str:
+    return f"eip155:{domain.chain_id}:0x{domain.registry.hex()}/0x{contract.hex()}"
+
+
+def _read(path: Path) -> _Kept:
     try:
         with path.open("rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError:
-        return {}
+        return _Kept()
     except OSError as error:
         raise StoreError(f"the trusted heads in {path} cannot be read: {error.strerror or error}") from error
     if len(data) > FILE_BYTES_MAX:
@@ -133,7 +181,8 @@ def _read(path: Path) -> dict[str, Committed]:
     try:
         found = json.loads(data)
         heads = {_VERSION: found["heads"]}[found["v"]]
-        return {name: _committed(name, head) for name, head in heads.items()}
+        unions = {name: _union(one) for name, one in found.get("unions", {}).items()}
+        return _Kept({name: _committed(name, head) for name, head in heads.items()}, unions)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError) as error:
         raise StoreError(
             f"the trusted heads in {path} are damaged: move the file away to start anew, knowing that "
@@ -144,15 +193,34 @@ def _read(path: Path) -> dict[str, Committed]:
 def _fields(committed: Committed) -> dict[str, str | int]:
     flat = asdict(committed)
     flat |= flat.pop("commit")
+    return _texts(flat)
+
+
+def _texts(flat: dict[str, Any]) -> dict[str, str | int]:
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in flat.items()}
+
+
+def _values(found: dict[str, Any]) -> dict[str, Any]:
+    """Numbers and byte strings as they were."""
+    values: dict[str, Any] = {
+        name: bytes.fromhex(value) if isinstance(value, str) else value for name, value in found.items()
+    }
+    if not all(type(value) in {int, bytes} for value in values.values()):
+        raise TypeError("no number")
+    return values
+
+
+def _union(found: dict[str, Any]) -> FinalUnion:
+    union = FinalUnion(**_values(found))
+    if not (type(union.checkpoint) is type(union.length) is int and type(union.root) is type(union.entry) is bytes):
+        raise TypeError("numbers and bytes")
+    return union
 
 
 def _committed(name: str, found: dict[str, Any]) -> Committed:
     """Read a commit back, each field of its type, and of the publisher that it is named after."""
-    values: dict[str, Any] = {
-        name: bytes.fromhex(value) if isinstance(value, str) else value for name, value in found.items()
-    }
-    commit = Commit(**{field.name: values.pop(field.name) for field in fields(Commit)})
+    values = _values(found)
+    commit = Commit(**{one.name: values.pop(one.name) for one in fields(Commit)})
     if f"/0x{commit.publisher.hex()}#" not in name:
         raise ValueError("another publisher")
     if not all(type(value) is int for value in values.values()):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dkg.client import trusted as module
-from dkg.client.trusted import FILE_BYTES_MAX, TrustedHeads
+from dkg.client.trusted import FILE_BYTES_MAX, FinalUnion, TrustedHeads
 from dkg.errors import StoreError
 from tests.dkg.client.heads import DOMAIN, P, Q, committed
 
@@ -296,6 +296,49 @@ def test_a_folder_in_the_files_place_is_an_error(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     heads = TrustedHeads.__new__(TrustedHeads)
-    heads._path, heads._heads = tmp_path / "file" / "heads.json", {}
+    heads._path, heads._kept = tmp_path / "file" / "heads.json", TrustedHeads(None)._kept
     with pytest.raises(StoreError, match="cannot be kept"):
         heads.put(DOMAIN, committed(1), final=True)
+
+
+# --- final checkpoints ----------------------------------------------------------------------------------------
+
+CONTRACT = b"\xcc" * 20
+
+
+def union(checkpoint: int, length: int, fork: int = 0) -> FinalUnion:
+    return FinalUnion(checkpoint, bytes([fork, checkpoint]) * 16, length, bytes([fork, length]) * 16)
+
+
+def test_a_final_checkpoint_is_kept_beside_the_heads_and_never_lowered_nor_replaced(file: Path) -> None:
+    heads = TrustedHeads(file)
+    heads.put(DOMAIN, committed(1), final=True)
+    heads.put_union(DOMAIN, CONTRACT, union(3, 9))
+    for lower in (union(2, 20), union(3, 8), union(3, 9, fork=1)):
+        heads.put_union(DOMAIN, CONTRACT, lower)
+        assert TrustedHeads(file).union(DOMAIN, CONTRACT) == heads.union(DOMAIN, CONTRACT) == union(3, 9)
+    for later in (union(3, 10), union(4, 10)):
+        heads.put_union(DOMAIN, CONTRACT, later)
+        assert TrustedHeads(file).union(DOMAIN, CONTRACT) == later
+    heads.put(DOMAIN, committed(2), final=True)
+    assert TrustedHeads(file).union(DOMAIN, CONTRACT) == union(4, 10)
+    assert TrustedHeads(file).get(DOMAIN, P, final=True) == committed(2)
+
+
+def test_a_final_checkpoint_of_another_contract_or_registry_is_another_matter(file: Path) -> None:
+    TrustedHeads(file).put_union(DOMAIN, CONTRACT, union(3, 9))
+    assert TrustedHeads(file).union(DOMAIN, P) is None
+    assert TrustedHeads(file).union(replace(DOMAIN, registry=P), CONTRACT) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("checkpoint", "00"), ("root", 7), ("length", None), ("entry", "0"), ("x", 1)]
+)
+def test_a_final_checkpoint_with_a_damaged_field_is_an_error(file: Path, name: str, value: object) -> None:
+    TrustedHeads(file).put_union(DOMAIN, CONTRACT, union(3, 9))
+    kept = json.loads(file.read_text())
+    (one,) = kept["unions"].values()
+    one[name] = value
+    file.write_text(json.dumps(kept))
+    with pytest.raises(StoreError, match="are damaged"):
+        TrustedHeads(file)

@@ -1,0 +1,101 @@
+"""Which commit counts of each publisher as of one block (docs/formats.md, section 12), proved from the block's hash.
+
+What counts of a publisher changes after a checkpoint for two reasons only: it commits, or one of its commits is marked.
+The list of those of whom it may have changed is complete: the lengths of the registry's log and of the contract's list
+of marks are proved, and so is every entry of both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dkg.chain.registry import Committed, Head, head_slot
+from dkg.chain.secp import checksum
+from dkg.client.checkpointread import SLOTS_PER_PROOF, commits_at, entries_since, marks_since, read_checkpoints
+from dkg.errors import ProofError
+from dkg.limits import COMMITS_MAX
+from dkg.page import CID_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from dkg.chain.checkpoints import Checkpoint, ContractState, Mark
+    from dkg.chain.commit import Domain
+    from dkg.chain.header import Header
+    from dkg.client.chainread import ChainReader
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What counts of a publisher as of a block."""
+
+    committed: Committed | None
+    """The commit; None: it has none, or its last `COMMITS_MAX` are marked."""
+    skipped: tuple[Mark, ...]
+    """The marks of its later commits, which do not count; the newest first."""
+
+    @property
+    def root(self) -> bytes | None:
+        """CID of the dataset's root; None if nothing counts."""
+        return None if self.committed is None else CID_PREFIX + self.committed.commit.root
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where it is read: the registry and the checkpoint contract (its address, 20 bytes), as of a block."""
+
+    reader: ChainReader
+    domain: Domain
+    contract: bytes
+    block: Header
+
+
+def changes_since(
+    place: Place, checkpoint: Checkpoint, state: ContractState, shown: Iterable[Committed] = ()
+) -> dict[bytes, Committed | None]:
+    """Of whom something else may count than the checkpoint has, and the first commit of each since; None: only marks.
+
+    `state`: of the contract as of the block. `shown`: commits as a node shows them, which need not be looked for.
+    Raises what `entries_since` and `marks_since` raise.
+    """
+    found: dict[bytes, Committed | None] = {}
+    since = entries_since(place.reader, place.domain, place.block, checkpoint.position, shown)
+    for committed in since:
+        found.setdefault(committed.publisher, committed)
+    marks = marks_since(place.reader, place.contract, place.block, checkpoint.marks, state.marks)
+    older = [position for position in marks if position < checkpoint.position]
+    for committed in commits_at(place.reader, place.domain, place.block, older, shown).values():
+        found.setdefault(committed.publisher, None)
+    return found
+
+
+def counting(place: Place, publishers: Collection[bytes], shown: Iterable[Committed] = ()) -> dict[bytes, Counting]:
+    """What counts of each of some publishers. `shown` as above. Raises what reading raises."""
+    heads = _heads(place, list(publishers))
+    marks: dict[bytes, list[Mark]] = {publisher: [] for publisher in publishers}
+    found: dict[bytes, Counting] = {}
+    asked = {publisher: (head.seq, head.position) for publisher, head in heads.items()}
+    for _ in range(COMMITS_MAX):
+        asked = {publisher: at for publisher, at in asked.items() if at[0] and publisher not in found}
+        positions = [position for _, position in asked.values()]
+        commits = commits_at(place.reader, place.domain, place.block, positions, shown)
+        marked = read_checkpoints(place.reader, place.contract, place.block, positions).marked if positions else {}
+        for publisher, (seq, position) in asked.items():
+            committed, mark = commits[position], marked[position]
+            if (committed.publisher, committed.commit.seq) != (publisher, seq):
+                raise ProofError(f"commit {position} of the log is not number {seq} of {checksum(publisher)}")
+            if mark is None:
+                found[publisher] = Counting(committed, tuple(marks[publisher]))
+            else:
+                marks[publisher].append(mark)
+                asked[publisher] = (seq - 1, committed.prior_position)
+    return {publisher: found.get(publisher, Counting(None, tuple(marks[publisher]))) for publisher in publishers}
+
+
+def _heads(place: Place, publishers: list[bytes]) -> dict[bytes, Head]:
+    words: list[int] = []
+    for at in range(0, len(publishers), SLOTS_PER_PROOF):
+        slots = list(map(head_slot, publishers[at : at + SLOTS_PER_PROOF]))
+        words += place.reader.slots(place.domain.registry, slots, place.block)
+    return {one: Head.unpack(one, word) for one, word in zip(publishers, words, strict=True)}

@@ -71,6 +71,8 @@ class Claim(StrEnum):
     """The publisher signed it; whether it is the latest is not said."""
     COMPLETE_FOR_PUBLISHER = "L1"
     """And it is all that the publisher says about it, as of a block."""
+    COMPLETE_FOR_ALL = "L2"
+    """And it is all that any publisher says about it, on the word of a checkpoint that nobody refuted."""
 
 
 class State(StrEnum):
@@ -78,6 +80,8 @@ class State(StrEnum):
 
     FINAL = "final"
     PENDING = "pending"
+    DISPUTED = "disputed"
+    """Of a checkpoint: pending, and somebody waits for a page of it."""
 
 
 class Anchor(StrEnum):
@@ -285,19 +289,7 @@ class Client:
     def _aged(self, head: ClientHead, max_age: float | None) -> ClientHead:
         """The head with its age now (step 6)."""
         block = head.anchored.block
-        age = int(self._clock() - block.timestamp)
-        if max_age is None:
-            return replace(head, age=age)
-        if not max_age >= 0:
-            raise InputError(f"an age is 0 seconds or more, not {max_age}")
-        if age < -CLOCK_BEHIND_MAX_S:
-            raise StaleError(
-                f"block {block.number} is {-age} s ahead of this device's clock, so its age cannot be told: "
-                "set the clock, or ask other endpoints"
-            )
-        if age > max_age:
-            raise StaleError(f"block {block.number}, as of which this is, is {age} s old; {max_age:g} s is accepted")
-        return replace(head, age=age)
+        return replace(head, age=age_of(f"block {block.number}", block.timestamp, self._clock(), max_age))
 
     # --- reading -------------------------------------------------------------------------------------------
 
@@ -397,6 +389,26 @@ class Client:
         if committed is not None and head.state is State.FINAL:
             self._trusted.put(self._domain, committed, final=True)
             self._last_final = head
+
+
+def age_of(what: str, time: int, now: float, max_age: float | None) -> int:
+    """How old something is, in seconds, of which an answer is; `time`, `now` in Unix seconds. For `max_age` see `head`.
+
+    Raises `StaleError` if it is older, or if that cannot be told.
+    """
+    age = int(now - time)
+    if max_age is None:
+        return age
+    if not max_age >= 0:
+        raise InputError(f"an age is 0 seconds or more, not {max_age}")
+    if age < -CLOCK_BEHIND_MAX_S:
+        raise StaleError(
+            f"{what} is {-age} s ahead of this device's clock, so its age cannot be told: "
+            "set the clock, or ask other endpoints"
+        )
+    if age > max_age:
+        raise StaleError(f"{what}, as of which this is, is {age} s old; {max_age:g} s is accepted")
+    return age
 
 
 def _weaker(one: Anchor, other: Anchor) -> Anchor:

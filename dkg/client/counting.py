@@ -18,7 +18,7 @@ from dkg.limits import COMMITS_MAX
 from dkg.page import CID_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from dkg.chain.checkpoints import Checkpoint, ContractState, Mark
     from dkg.chain.commit import Domain
@@ -51,23 +51,36 @@ class Place:
     block: Header
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What came after a checkpoint, up to a block."""
+
+    first: Mapping[bytes, Committed | None]
+    """Of whom something else may count than the checkpoint has, and its first commit since; None: only marks."""
+    commits: Sequence[Committed]
+    """All commits since, and those that were marked since."""
+    length: int
+    """Commits in the registry's log as of the block."""
+
+
 def changes_since(
     place: Place, checkpoint: Checkpoint, state: ContractState, shown: Iterable[Committed] = ()
-) -> dict[bytes, Committed | None]:
-    """Of whom something else may count than the checkpoint has, and the first commit of each since; None: only marks.
+) -> Changes:
+    """All that changed since a checkpoint, as of a block.
 
     `state`: of the contract as of the block. `shown`: commits as a node shows them, which need not be looked for.
     Raises what `entries_since` and `marks_since` raise.
     """
-    found: dict[bytes, Committed | None] = {}
+    first: dict[bytes, Committed | None] = {}
     since = entries_since(place.reader, place.domain, place.block, checkpoint.position, shown)
     for committed in since:
-        found.setdefault(committed.publisher, committed)
+        first.setdefault(committed.publisher, committed)
     marks = marks_since(place.reader, place.contract, place.block, checkpoint.marks, state.marks)
-    older = [position for position in marks if position < checkpoint.position]
-    for committed in commits_at(place.reader, place.domain, place.block, older, shown).values():
-        found.setdefault(committed.publisher, None)
-    return found
+    positions = [position for position in marks if position < checkpoint.position]
+    older = commits_at(place.reader, place.domain, place.block, positions, shown).values()
+    for committed in older:
+        first.setdefault(committed.publisher, None)
+    return Changes(first, [*since, *older], checkpoint.position + len(since))
 
 
 def counting(place: Place, publishers: Collection[bytes], shown: Iterable[Committed] = ()) -> dict[bytes, Counting]:

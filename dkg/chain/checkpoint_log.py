@@ -98,11 +98,11 @@ class CheckpointLog:
         found = self.marked.get(position)
         return found if found is not None and found.number <= marks else None
 
-    def apply(self, block: Block, events: Sequence[CheckpointEvent], entries: int) -> None:
+    def apply(self, block: Block, events: Sequence[CheckpointEvent]) -> None:
         """Apply the events of one block, in order. Blocks without events may be left out.
 
-        `entries`: commits in the registry's log after that block. Raises `LogError`, and changes nothing, if the
-        contract cannot have emitted them.
+        Raises `LogError`, and changes nothing, if the contract cannot have emitted them. Positions are not compared
+        with the registry's log here.
         """
         tip = self.tip
         if tip is not None and block.number <= tip.number:
@@ -112,7 +112,7 @@ class CheckpointLog:
         self._undo.append(_Undo(block, self.state, self.opened))
         try:
             for event in events:
-                self._event(event, block.time, entries)
+                self._event(event, block.time)
         except LogError:
             self._revert(self._undo.pop())
             raise
@@ -158,28 +158,28 @@ class CheckpointLog:
 
     # --- events ----------------------------------------------------------------------------------------------
 
-    def _event(self, event: CheckpointEvent, time: int, entries: int) -> None:
+    def _event(self, event: CheckpointEvent, time: int) -> None:
         match event:
             case Proposed():
-                self._proposed(event, time, entries)
+                self._proposed(event, time)
             case Refuted():
                 self._end(self._pending(event.id, "is refuted"), Status.REFUTED)
             case Finalised():
                 self._finalised(event, time)
             case Marked():
-                self._marked(event, entries)
+                self._marked(event)
             case Shown():
                 self._shown(event)
             case Demanded():
-                self._demanded(event, time, entries)
+                self._demanded(event, time)
             case Answered() | Expired():
                 self._closed(event, time)
 
-    def _proposed(self, event: Proposed, time: int, entries: int) -> None:
+    def _proposed(self, event: Proposed, time: int) -> None:
         if event.id != self.state.last + 1:
             raise LogError(f"checkpoint {event.id} comes after checkpoint {self.state.last}: some are missing")
-        if event.position > entries or event.marks > self.state.marks:
-            raise LogError(f"checkpoint {event.id} is about commits or marks that there are not")
+        if event.marks > self.state.marks:
+            raise LogError(f"checkpoint {event.id} is about more marks than there are")
         if event.ends < time:
             raise LogError(f"checkpoint {event.id} ends before it begins")
         final, wanted = self.final, (event.position, event.marks)
@@ -203,11 +203,11 @@ class CheckpointLog:
         self._end(found, Status.FINAL)
         self.state = replace(self.state, final=event.id)
 
-    def _marked(self, event: Marked, entries: int) -> None:
+    def _marked(self, event: Marked) -> None:
         if event.number != self.state.marks + 1:
             raise LogError(f"mark {event.number} comes after mark {self.state.marks}: some are missing")
-        if event.position in self.marked or event.position >= entries:
-            raise LogError(f"mark {event.number} is of commit {event.position}, which is marked, or which there is not")
+        if event.position in self.marked:
+            raise LogError(f"mark {event.number} is of commit {event.position}, which is marked")
         mark = Mark(event.number, event.position, event.reason)
         self._put(self.marks, mark.number, mark)
         self._put(self.marked, mark.position, mark)
@@ -218,7 +218,7 @@ class CheckpointLog:
             raise LogError(f"the page {event.digest.hex()} is shown twice")
         self._put(self.shown, event.digest, event.kind)
 
-    def _demanded(self, event: Demanded, time: int, entries: int) -> None:
+    def _demanded(self, event: Demanded, time: int) -> None:
         if event.demand != self.state.demands + 1:
             raise LogError(f"demand {event.demand} comes after demand {self.state.demands}: some are missing")
         if event.deadline < time:
@@ -230,8 +230,8 @@ class CheckpointLog:
             ends = max(found.ends, time + DEMAND_WINDOWS * (event.deadline - time))
             more = replace(found, ends=ends, open_demands=found.open_demands + 1, demands=found.demands + 1)
             self._put(self.checkpoints, found.id, more)
-        elif event.target >= entries or event.target in self.marked:
-            raise LogError(f"demand {event.demand} is of commit {event.target}, which is marked, or which there is not")
+        elif event.target in self.marked:
+            raise LogError(f"demand {event.demand} is of commit {event.target}, which is marked")
         self._put(self.demands, event.demand, event)
         self.state = replace(self.state, demands=event.demand)
 

@@ -36,6 +36,8 @@ SHOWN_MALFORMED: Final = 1
 """In `shown`: the page with this digest is malformed."""
 SHOWN_LONG: Final = 2
 """In `shown`: the page with this digest is longer than what can be shown."""
+SHOWN_WHOLE: Final = 3
+"""In events, of a page that is well-formed; in `shown` it has the hash of its summary, which is larger."""
 
 _WORD: Final = 32
 _BITS: Final = 48

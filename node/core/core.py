@@ -21,12 +21,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from dkg.chain.commit import Domain
 from dkg.chain.secp import checksum
 from dkg.errors import DkgError
 from dkg.evaluate import Dataset
 from dkg.page import cid_text
 from node.core.answers import Answers
-from node.core.chainfile import CHAIN_FILE, ChainFile
+from node.core.chainfile import CHAIN_FILE, CHECKPOINTS_FILE, ChainFile
+from node.core.checkpointwatch import CheckpointWatch
 from node.core.desk import Desk
 from node.core.heads import CoreChain, CoreHeads
 from node.core.housekeeping import Housekeeping
@@ -35,6 +37,7 @@ from node.core.leases import Leases
 from node.core.mending import Mending
 from node.core.own import Own
 from node.core.providing import PENDING_MAX, Providing
+from node.core.recorded import CHECKPOINTS, REGISTRY
 from node.core.shelf import Shelf
 from node.core.standings import Standings
 from node.core.status import status_of
@@ -91,23 +94,13 @@ class NodeCore(Answers):
         self.shelf = Shelf(store, parts.domain)
         self._follow = self._follows()
         self.desk = Desk(store, parts.clock)  # what can fail comes before the file, which is open from then on
-        self._file = ChainFile(store.directory / CHAIN_FILE, parts.domain)
-        kept = self._file.load(settings.finality_depth)
-        self.watch = Watch(
-            parts.reader,
-            parts.domain,
-            self._file,
-            kept,
-            first_block=settings.first_block,
-            finality_depth=settings.finality_depth,
-        )
-        self.chain = CoreChain(self.shelf, self._follow, settings.publishers_max)
-        self.chain.view = self.watch.view
         with ExitStack() as opened:  # this writes and reads the disk, which may fail
-            opened.callback(self._file.close)
+            self.watch = self._watch(opened)
+            self.chain = CoreChain(self.shelf, self._follow, settings.publishers_max)
+            self.chain.view = self.watch.view
             self._drop_strays(self.chain.view)
             self.shelf.learn(self.chain.view)
-            opened.pop_all()
+            self._files = opened.pop_all()
         self.unions = Unions(parts, self.chain, self.shelf, lambda: parts.soon(self._wake_unions))
         self.heads = CoreHeads(self.shelf, self.chain, self._refused)
         self.uploads = Uploads(parts, self.chain, self.shelf, self.desk, wake=self._stir, look=self._look)
@@ -132,6 +125,29 @@ class NodeCore(Answers):
         if parts.views is not None:
             self.views = HeldViews(parts.views, parts.monotonic)
             self.housekeeping.release_views = self.views.release
+
+    def _watch(self, opened: ExitStack) -> Watch:
+        """What watches the chain, from where its files end. They are closed with the stack."""
+        parts, settings, directory = self.parts, self.parts.settings, self.parts.store.directory
+        first, depth, checkpoints = settings.first_block, settings.finality_depth, None
+        file = ChainFile(directory / CHAIN_FILE, parts.domain, REGISTRY)
+        opened.callback(file.close)
+        kept = file.load(depth)
+        if settings.checkpoints is not None:
+            domain = Domain(parts.domain.chain_id, settings.checkpoints)
+            other = ChainFile(directory / CHECKPOINTS_FILE, domain, CHECKPOINTS)
+            opened.callback(other.close)
+            reader, found = parts.reader, other.load(depth)
+            checkpoints = CheckpointWatch(reader, other, found, first_block=first, finality_depth=depth)
+        return Watch(
+            parts.reader,
+            parts.domain,
+            file,
+            kept,
+            first_block=first,
+            finality_depth=depth,
+            checkpoints=checkpoints,
+        )
 
     def _drop_strays(self, view: LogView) -> None:
         """Put right what is kept, where the node ended between writing down another log and `_put_right`."""
@@ -182,7 +198,7 @@ class NodeCore(Answers):
         try:
             self.watch.flush()
         finally:
-            self._file.close()
+            self._files.close()
             self._spills.close()
 
     # --- running ---------------------------------------------------------------------------------------------------

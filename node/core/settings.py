@@ -21,6 +21,8 @@ class CoreSettings:
     """The block of the registry's deployment, or any block before."""
     finality_depth: int = 12
     """Blocks that bury what is final."""
+    checkpoints: bytes | None = None
+    """Address of the checkpoint contract that is followed too; None: none is."""
     poll_s: float = 2.0
     """Time between two looks at the chain."""
     poll_max_s: float = 60.0

@@ -13,6 +13,7 @@ from node.replication.messages import Anchored
 if TYPE_CHECKING:
     from dkg.chain.log import Block
     from dkg.chain.registry import Committed
+    from node.core.checkpointwatch import CheckpointView
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +27,8 @@ class LogView:
     """How many entries are final."""
     proved: bool = False
     """Whether all of it is proved from the head's state root."""
+    checkpoints: CheckpointView | None = None
+    """The checkpoint contract as of the same block; None: none is followed, or it could not be read."""
     frozen: str = ""
     """Why nothing is final any more, if a chain that was final is gone: then nothing moves. Empty: all is well."""
 

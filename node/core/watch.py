@@ -20,7 +20,7 @@ from dkg.client.chainread import FinalityError
 from dkg.client.follower import Follower, ForgedPastError, Resumed, kept_blocks
 from dkg.client.rpc import ChainError
 from dkg.errors import ProofError, StoreError
-from node.core.chainfile import RecordedLog
+from node.core.recorded import RecordedLog
 from node.core.view import LogView
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dkg.chain.commit import Domain
     from dkg.client.chainread import ChainReader
     from node.core.chainfile import ChainFile, Kept
+    from node.core.checkpointwatch import CheckpointWatch
 
 
 ANEW_AFTER: Final = 5
@@ -69,14 +70,18 @@ class Watch:
         self,
         reader: ChainReader,
         domain: Domain,
-        file: ChainFile,
-        kept: Kept,
+        file: ChainFile[RecordedLog],
+        kept: Kept[RecordedLog],
         *,
         first_block: int,
         finality_depth: int,
+        checkpoints: CheckpointWatch | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """`kept`: what `file` held; that is the view until the first step. `progress`: see `Follower.step`."""
+        """`kept`: what `file` held; that is the view until the first step. `progress`: see `Follower.step`.
+
+        `checkpoints`: the checkpoint contract, if it is followed too; every view has both as of one block.
+        """
         self._reader = reader
         self._domain = domain
         self._file = file
@@ -85,6 +90,7 @@ class Watch:
         self._log = kept.log
         self._follower = self._following(kept.resumed)
         self._progress = progress
+        self.checkpoints = checkpoints
         self._checked_chain = False
         self._wrong = 0
         self._anew_after = ANEW_AFTER
@@ -123,9 +129,11 @@ class Watch:
             self.counted.reorganisations += 1
             self.counted.blocks_back += step.rolled_back
         head = Block(step.head.number, step.head.hash, step.head.parent, step.head.timestamp)
-        if head != self.view.head or self.view.frozen or step.proved != self.view.proved:
-            log = self._log.copy() if self._log.records or self._is_anew else self.view.log
-            self.view = LogView(log, head, self._follower.final_position, step.proved)
+        watch, before = self.checkpoints, self.view
+        seen = None if watch is None else watch.step(step.head, self._log, self._follower.final)
+        if head != before.head or before.frozen or step.proved != before.proved or seen is not before.checkpoints:
+            log = self._log.copy() if self._log.records or self._is_anew else before.log
+            self.view = LogView(log, head, self._follower.final_position, step.proved, seen)
             self._write(head)
         return self.view
 
@@ -182,3 +190,5 @@ class Watch:
         final, head = self._follower.final, self.view.head
         if final is not None and head is not None and not (self._log.records or self._is_anew or self.disk_trouble):
             self._file.flush(self._log, final, head, self._follower.proved_entries)
+            if self.checkpoints is not None:
+                self.checkpoints.flush(head, final)

@@ -182,7 +182,7 @@ class CoreNode:
             self.transport.up = False
         core, self._core, self._nursery = self._core, None, None
         if core is not None:
-            core._file.close()
+            core._files.close()
             core._spills.close()
         if store is not None:
             store.close()

@@ -14,7 +14,8 @@ from dkg.chain.secp import address_of
 from dkg.client.chainread import FinalityError
 from dkg.client.follower import Follower
 from dkg.errors import StoreError
-from node.core.chainfile import CHAIN_FILE, FINAL_BLOCKS, ChainFile, Kept, RecordedLog
+from node.core.chainfile import CHAIN_FILE, FINAL_BLOCKS, ChainFile, Kept
+from node.core.recorded import REGISTRY, RecordedLog
 from tests.sim.actors import key_of
 from tests.sim.ledger import DOMAIN, Ledger, RotateTo, SimReader, signed
 
@@ -33,7 +34,7 @@ class Reading:
 
     def __init__(self, folder: Path, ledger: Ledger | None = None) -> None:
         self.ledger = ledger or Ledger(depth=DEPTH)
-        self.file = ChainFile(folder / CHAIN_FILE, DOMAIN)
+        self.file = ChainFile(folder / CHAIN_FILE, DOMAIN, REGISTRY)
         self.kept = self.file.load(DEPTH)
         self.log = self.kept.log
         self.reader = SimReader(self.ledger)
@@ -147,7 +148,7 @@ def test_whatever_the_end_of_the_file_lost_what_is_left_is_the_log_as_it_was_bef
     for _ in range(60):
         cut = rng.randrange(len(whole))
         path.write_bytes(whole[:cut])
-        file = ChainFile(path, DOMAIN)
+        file = ChainFile(path, DOMAIN, REGISTRY)
         found = file.load(DEPTH)
         known = [entries for size, entries in states if size <= cut]
         assert len(found.log.entries) == (known[-1] if known else 0)
@@ -166,7 +167,7 @@ def test_a_bit_that_flips_anywhere_is_never_read_as_something_else(tmp_path: Pat
     for _ in range(60):
         at = rng.randrange(len(whole))
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1 :])
-        file = ChainFile(path, DOMAIN)
+        file = ChainFile(path, DOMAIN, REGISTRY)
         if at < len(whole.split(b"\n")[0]) + 1:
             with pytest.raises(StoreError, match="another chain or registry"):
                 file.load(DEPTH)
@@ -184,7 +185,7 @@ def test_a_file_of_another_registry_is_refused_and_left_alone(tmp_path: Path) ->
         reading.step()
     reading.file.close()
     before = (tmp_path / CHAIN_FILE).read_bytes()
-    other = ChainFile(tmp_path / CHAIN_FILE, Domain(DOMAIN.chain_id, bytes(20)))
+    other = ChainFile(tmp_path / CHAIN_FILE, Domain(DOMAIN.chain_id, bytes(20)), REGISTRY)
     with pytest.raises(StoreError, match="another chain or registry"):
         other.load(DEPTH)
     assert (tmp_path / CHAIN_FILE).read_bytes() == before
@@ -199,7 +200,7 @@ def test_events_that_the_registry_cannot_have_logged_are_found_out_though_the_su
     commit[-1][0][2] += 1  # its seq
     reading.stop()
     with pytest.raises(StoreError, match="cannot have logged"):
-        ChainFile(tmp_path / CHAIN_FILE, DOMAIN).load(DEPTH)
+        ChainFile(tmp_path / CHAIN_FILE, DOMAIN, REGISTRY).load(DEPTH)
 
 
 def test_blocks_without_news_are_written_down_now_and_then(tmp_path: Path) -> None:
@@ -213,7 +214,7 @@ def test_blocks_without_news_are_written_down_now_and_then(tmp_path: Path) -> No
         sizes.add((tmp_path / CHAIN_FILE).stat().st_size)
     assert len(sizes) < 6
     reading.file.close()
-    kept = ChainFile(tmp_path / CHAIN_FILE, DOMAIN)
+    kept = ChainFile(tmp_path / CHAIN_FILE, DOMAIN, REGISTRY)
     final = kept.load(DEPTH).final
     assert final is not None
     assert final[0] >= FINAL_BLOCKS - 1
@@ -238,7 +239,7 @@ def test_a_disk_that_refuses_ends_the_writing_and_not_the_reading(
             reading.step()
     with pytest.raises(StoreError, match="start the node anew"):
         reading.file.flush(reading.log, (1, bytes(32)), Block(1, bytes(32), bytes(32), 1), 0)
-    again = ChainFile(tmp_path / CHAIN_FILE, DOMAIN)
+    again = ChainFile(tmp_path / CHAIN_FILE, DOMAIN, REGISTRY)
     assert len(again.load(DEPTH).log.entries) <= 5
     again.close()
 
@@ -248,18 +249,18 @@ def test_thousands_of_blocks_in_one_step_are_several_frames_and_one_step(tmp_pat
     for number in range(0, 5_000, 2):
         event = Rotated((number + 1).to_bytes(20), bytes(20), 0, 0)
         log.apply(Block(number, number.to_bytes(32), bytes(32), number), [event])
-    file = ChainFile(tmp_path / CHAIN_FILE, DOMAIN)
+    file = ChainFile(tmp_path / CHAIN_FILE, DOMAIN, REGISTRY)
     file.load(DEPTH)
     tip = log.tip
     assert tip is not None
     file.flush(log, (4_000, bytes(32)), tip, 0)
     assert log.records == []
     file.close()
-    again = ChainFile(tmp_path / CHAIN_FILE, DOMAIN)
+    again = ChainFile(tmp_path / CHAIN_FILE, DOMAIN, REGISTRY)
     assert again.load(DEPTH).log.publishers == log.publishers
     again.close()
     whole = (tmp_path / CHAIN_FILE).read_bytes()
     (tmp_path / CHAIN_FILE).write_bytes(whole[:-1])  # of the last frame of the step: without it, nothing of it counts
-    last = ChainFile(tmp_path / CHAIN_FILE, DOMAIN)
+    last = ChainFile(tmp_path / CHAIN_FILE, DOMAIN, REGISTRY)
     assert last.load(DEPTH).log.publishers == {}
     last.close()

@@ -1,7 +1,7 @@
 """Whose a key is, by its bytes alone, and the same quad's key in another index: docs/formats.md, section 12.
 
 No term is looked at. A key has the *shape of a quad* if it is four components, none of them empty, each followed by
-0x00, and has no byte 0x01, 0x12 or 0xff: no leaf could hold a component that begins so in the index that begins with it.
+0x00, and has no byte 0x01, 0x12 or 0xff: no leaf could hold a component that begins so, in the index that it heads.
 Indexes are named as in `dkg.page.ORDERS`.
 """
 

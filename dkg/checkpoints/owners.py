@@ -1,7 +1,7 @@
 """Whose a key is, by its bytes alone, and the same quad's key in another index: docs/formats.md, section 12.
 
-No term is looked at. A key has the *shape of a quad* if it is four components, none of them empty, each followed by
-0x00, and has no byte 0x01, 0x12 or 0xff: no leaf could hold a component that begins so, in the index that it heads.
+No term is looked at. A key has the *shape of a quad* if it is four components, each followed by 0x00, none of them empty
+or beginning with 0x01, 0x12 or 0xff: such a key may have no place in the index that its component heads.
 Indexes are named as in `dkg.page.ORDERS`.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dkg.chain.commit import Domain
 
 _PARTS: Final = 4
-_NEVER: Final = frozenset(b"\x01\x12\xff")
+_NEVER: Final = frozenset([b"", b"\x01", b"\x12", b"\xff"])
 _PUBLISHER: Final = re.compile(rb"0x([0-9a-f]{40})/")
 
 
@@ -39,7 +39,7 @@ def is_short(key: bytes) -> bool:
 def has_shape(key: bytes) -> bool:
     """Whether a key has the shape of a quad."""
     parts = key.split(b"\0")
-    return len(parts) == _PARTS + 1 and not parts.pop() and all(parts) and not _NEVER.intersection(key)
+    return len(parts) == _PARTS + 1 and not parts.pop() and not any(part[:1] in _NEVER for part in parts)
 
 
 def owner_of(key: bytes, domain: Domain) -> bytes | None:

@@ -32,7 +32,7 @@ class Claim(StrEnum):
     PUBLISHER = "L1"
     """Complete for the publishers that are named."""
     UNION = "L2"
-    """Complete for all that this node follows; `pending` until checkpoints exist."""
+    """Complete for all publishers, as a checkpoint says."""
 
 
 class State(StrEnum):
@@ -59,6 +59,21 @@ class At:
 NOW = At()
 
 
+Datasets = tuple[tuple[bytes, bytes | None], ...]
+"""Publishers in ascending order, and the CIDs of their datasets; None: nothing of the publisher counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpointed:
+    """The checkpoint whose root is asked, and the datasets beside it (`dkg.checkpoints.answer.Parts`)."""
+
+    id: int
+    position: int
+    """Commits of the log that the checkpoint takes into account."""
+    beside: Datasets
+    """Those that are asked in place of their publishers' parts of the union."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A root to answer from. Times in Unix seconds; addresses have 20 bytes, hashes 32."""
@@ -79,10 +94,16 @@ class Standing:
     finality_depth: int
     behind: int = 0
     """Commits of these publishers that the chain has and this node has not fetched yet: then the answer is older."""
+    checkpoint: Checkpointed | None = None
+    """Where the claim is L2; `root` is the checkpoint's, and `state` the weaker of its own and those beside it."""
 
 
 class UnknownMomentError(InputError):
     """No root is kept for the publishers and the moment that were asked for."""
+
+
+class NoCheckpointError(InputError):
+    """This node knows no checkpoint by which it can answer for all publishers."""
 
 
 class UnknownPublisherError(InputError):
@@ -228,6 +249,14 @@ class Service(Protocol):
         """The root for some publishers, in ascending order, or for all that are followed (None), at a moment.
 
         Raises `UnknownPublisherError` and `UnknownMomentError`.
+        """
+
+    def checkpointed(self, at: At = NOW, beside: Datasets = ()) -> Standing:
+        """The checkpoint and the datasets beside it, for all publishers.
+
+        `at`: now, which is the latest final checkpoint, beside it those who committed since; or the root of a
+        checkpoint that is final or pending, with what `beside` says, and nothing else. Raises `NoCheckpointError`,
+        `UnknownMomentError`, and `TooManyError` if too many committed.
         """
 
     def reading(self, root: bytes) -> AbstractContextManager[Path | None]:

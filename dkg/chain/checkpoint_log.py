@@ -16,6 +16,7 @@ from dkg.chain.checkpoint_events import (
     Expired,
     Finalised,
     Marked,
+    Page,
     Proposed,
     Refuted,
     Shown,
@@ -68,8 +69,8 @@ class CheckpointLog:
         """By the commit's position in the registry's log."""
         self.demands: dict[int, Demanded] = {}
         """Those that are open, by number."""
-        self.shown: dict[bytes, int] = {}
-        """What was shown, by digest; as the event has it."""
+        self.shown: dict[bytes, Page] = {}
+        """What was shown, by digest."""
         self._undo: list[_Undo] = []
         self._kept = kept_blocks
 
@@ -92,6 +93,11 @@ class CheckpointLog:
     def pending(self) -> list[Checkpoint]:
         """The pending checkpoints, oldest first."""
         return [self.checkpoints[one] for one in self.opened]
+
+    def state_at(self, number: int) -> ContractState:
+        """What the contract's state was after the block with a number, one of those that can be rolled back to."""
+        after = (undo.state for undo in self._undo if undo.block.number > number)
+        return next(after, self.state)
 
     def mark_at(self, position: int, marks: int) -> Mark | None:
         """The mark of the commit at a position, if it is among the first `marks`."""
@@ -182,16 +188,16 @@ class CheckpointLog:
             raise LogError(f"checkpoint {event.id} is about more marks than there are")
         if event.ends < time:
             raise LogError(f"checkpoint {event.id} ends before it begins")
+        made = Checkpoint(
+            event.id, event.proposer, event.position, event.marks, event.root, Status.PENDING, time, event.ends, 0, 0
+        )
         final, wanted = self.final, (event.position, event.marks)
-        if final is not None and wanted <= (final.position, final.marks):
+        if final is not None and not (_above(made, final) and wanted != (final.position, final.marks)):
             raise LogError(f"checkpoint {event.id} is about no more than checkpoint {final.id}, which is final")
         if any((one.position, one.marks, one.root) == (*wanted, event.root) for one in self.pending):
             raise LogError(f"checkpoint {event.id} says what a pending one says")
         if len(self.opened) == OPEN_MAX:
             raise LogError(f"checkpoint {event.id} is one more than can be pending")
-        made = Checkpoint(
-            event.id, event.proposer, event.position, event.marks, event.root, Status.PENDING, time, event.ends, 0, 0
-        )
         self._put(self.checkpoints, event.id, made)
         self.state = replace(self.state, last=event.id)
         self.opened = (*self.opened, event.id)
@@ -201,7 +207,8 @@ class CheckpointLog:
         if time < found.ends or found.open_demands:
             raise LogError(f"checkpoint {event.id} becomes final before its window ends")
         self._end(found, Status.FINAL)
-        self.state = replace(self.state, final=event.id)
+        if self.final is None or _above(found, self.final):
+            self.state = replace(self.state, final=event.id)
 
     def _marked(self, event: Marked) -> None:
         if event.number != self.state.marks + 1:
@@ -256,6 +263,11 @@ class CheckpointLog:
     def _end(self, found: Checkpoint, status: Status) -> None:
         self._put(self.checkpoints, found.id, replace(found, status=status))
         self.opened = tuple(one for one in self.opened if one != found.id)
+
+
+def _above(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether a checkpoint goes back from another in neither position nor marks."""
+    return one.position >= other.position and one.marks >= other.marks
 
 
 def _set(table: dict[Any, Any], key: object, value: object) -> None:

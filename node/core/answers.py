@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dkg.chain.commit import Domain
     from dkg.chain.registry import Committed
     from dkg.pages import Pages
+    from node.core.checkpointed import ByCheckpoint
     from node.core.desk import Desk
     from node.core.heads import CoreChain
     from node.core.housekeeping import Housekeeping
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from node.core.standings import Standings
     from node.core.view import LogView
     from node.core.viewing import HeldViews
-    from node.serving import At, PeerStatus, Standing
+    from node.serving import At, Datasets, PeerStatus, Standing
     from node.storage import Operation
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class Answers:
     chain: CoreChain
     desk: Desk
     standings: Standings
+    by_checkpoint: ByCheckpoint
     leases: Leases
     housekeeping: Housekeeping
     views: HeldViews | None
@@ -70,6 +72,15 @@ class Answers:
         """See `Service.standing`."""
         found = self.standings.find(publishers, at)
         self.leases.lease(found.root)
+        return found
+
+    def checkpointed(self, at: At = NOW, beside: Datasets = ()) -> Standing:
+        """See `Service.checkpointed`."""
+        found = self.by_checkpoint.find(at, beside)
+        self.leases.lease(found.root)
+        for _, root in found.checkpoint.beside if found.checkpoint is not None else ():
+            if root is not None:
+                self.leases.lease(root)
         return found
 
     @contextmanager

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dkg.pages import Pages
     from node.core.core import NodeCore
     from node.peers.thread import PeerThread
-    from node.serving import At, PeerStatus, PublisherStatus, Said, Standing, Ticket
+    from node.serving import At, Datasets, PeerStatus, PublisherStatus, Said, Standing, Ticket
     from node.storage import Operation
 
 T = TypeVar("T")
@@ -45,6 +45,10 @@ class Bridge:
     def standing(self, publishers: tuple[bytes, ...] | None, at: At = NOW) -> Standing:
         """See `Service.standing`."""
         return self._core.standing(publishers, at)
+
+    def checkpointed(self, at: At = NOW, beside: Datasets = ()) -> Standing:
+        """See `Service.checkpointed`."""
+        return self._core.checkpointed(at, beside)
 
     def reading(self, root: bytes) -> AbstractContextManager[Path | None]:
         """See `Service.reading`."""

@@ -33,6 +33,8 @@ class CheckpointView:
     log: CheckpointLog
     proved: bool
     """Whether all of it is proved from the head's state root."""
+    settled: int = 0
+    """Id of the latest checkpoint that was final already in the newest block that is final; 0: none was."""
 
 
 class CheckpointWatch:
@@ -78,8 +80,10 @@ class CheckpointWatch:
         self._wrong, self._anew_after, self.trouble = 0, ANEW_AFTER, ""
         if is_news or self.view is None:
             before, proved = self.view, self._follower.proved
-            if before is None or self._log.records or self._is_anew or before.proved != proved:
-                self.view = CheckpointView(self._log.copy(), proved)
+            settled = 0 if final is None else self._log.state_at(final[0]).final
+            is_same = before is not None and (before.proved, before.settled) == (proved, settled)
+            if before is None or self._log.records or self._is_anew or not is_same:
+                self.view = CheckpointView(self._log.copy(), proved, settled)
             self._write(Block(head.number, head.hash, head.parent, head.timestamp), final)
         return self.view
 

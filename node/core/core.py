@@ -28,6 +28,7 @@ from dkg.evaluate import Dataset
 from dkg.page import cid_text
 from node.core.answers import Answers
 from node.core.chainfile import CHAIN_FILE, CHECKPOINTS_FILE, ChainFile
+from node.core.checkpointed import ByCheckpoint
 from node.core.checkpointwatch import CheckpointWatch
 from node.core.desk import Desk
 from node.core.heads import CoreChain, CoreHeads
@@ -107,6 +108,7 @@ class NodeCore(Answers):
         self.own = Own(parts, self.chain, self.shelf, self.desk, self._stir)
         self.providing = Providing(parts)
         self.standings = Standings(self.chain, self.shelf, self.unions, settings)
+        self.by_checkpoint = ByCheckpoint(parts.domain, self.chain, self.shelf, settings.finality_depth)
         self.leases = Leases(self.shelf.is_kept, parts.monotonic, settings.lease_s)
         self._spills = Spills(store.directory)
         self._is_compared = False

@@ -161,11 +161,11 @@ class Standings:
         commits = [view.log.head_at(publisher, found.position) for publisher in members]
         newest = max((one.position + 1 for one in commits if one is not None), default=0)
         single = commits[0] if publishers is not None and len(publishers) == 1 else None
-        state = State.FINAL if publishers is not None and newest <= view.final_position else State.PENDING
+        state = State.FINAL if newest <= view.final_position else State.PENDING
         return Standing(
             root=found.root,
             publishers=members,
-            claim=Claim.UNION if publishers is None else Claim.PUBLISHER,
+            claim=Claim.PUBLISHER,
             state=State.DISPUTED if view.frozen else state,
             position=found.position,
             seq=single.commit.seq if single is not None else None,

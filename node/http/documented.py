@@ -19,8 +19,8 @@ STATE_HEADERS: Final[Json] = {
     for name, text in zip(
         STATE_FIELDS,
         (
-            "CID of the dataset that was asked.",
-            "L1: complete for the publishers that are named. L2: complete for all.",
+            "CID of the dataset that was asked; of the checkpoint's, if the claim is L2.",
+            "L1: complete for the publishers that are named. L2: complete for all, by a checkpoint.",
             "final, pending or disputed.",
             "The newest block that was read: as of when the answer is complete.",
             "Its hash.",
@@ -31,6 +31,10 @@ STATE_HEADERS: Final[Json] = {
             "Commits that the chain has and this node has not.",
             "How many publishers there are in the dataset.",
             "Their addresses, if there are few.",
+            "If the claim is L2: the checkpoint's id.",
+            "Commits of the registry's log that the checkpoint takes into account.",
+            "How many publishers are answered from datasets of their own beside it, as they committed since.",
+            "These publishers, each with the CID of its dataset after a colon, if they are few.",
         ),
         strict=True,
     )
@@ -75,14 +79,23 @@ AT_PATTERN: Final = (
 """What `at` looks like; not everything that looks so is a moment."""
 
 PUBLISHER_TEXT: Final = "Ask the dataset of this publisher (again: of several) and not of all that are followed."
-MIN_CLAIM_TEXT: Final = "Refuse (412) to claim less. L1: complete for the publishers. L2: complete for all."
+MIN_CLAIM_TEXT: Final = (
+    "Refuse (412) to claim less. L1: complete for the publishers. L2: complete for all: the latest final checkpoint is "
+    "asked, and beside it the datasets of those who committed since."
+)
 MAX_AGE_TEXT: Final = "Refuse (412) if the newest block is older than so many seconds."
+BESIDE_TEXT: Final = (
+    "With min_claim=L2 and at=root:CID of a checkpoint, final or pending: the publisher that is answered from the "
+    "dataset of its own that follows the colon (nothing: it has none), and not from the checkpoint. Again for several."
+)
+BESIDE_PATTERN: Final = "^0x[0-9a-fA-F]{40}:(b[a-z2-7]{58})?$"
 
 MOMENT: Final[list[Json]] = [
     parameter("publisher", PUBLISHER_TEXT, ADDRESS, many=PUBLISHERS_MAX),
     parameter("at", AT_TEXT, {"type": "string", "pattern": AT_PATTERN}),
     parameter("min_claim", MIN_CLAIM_TEXT, {"type": "string", "enum": ["L1", "L2"]}),
     parameter("max_age", MAX_AGE_TEXT, {"type": "integer", "minimum": 0, "maximum": NUMBER_MAX}),
+    parameter("beside", BESIDE_TEXT, {"type": "string", "pattern": BESIDE_PATTERN}, many=PUBLISHERS_MAX),
 ]
 
 _PROTOCOL: Final[list[Json]] = [

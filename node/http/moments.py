@@ -9,17 +9,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from dkg.chain.secp import address_from_text
+from dkg.checkpoints.answer import TooManyError
 from dkg.client.anchored import CLOCK_BEHIND_MAX_S
 from dkg.errors import InputError
 from dkg.page import cid_bytes, cid_text
 from node.http.problems import Code, Problem
 from node.http.whole import encoded
-from node.serving import NOW, At, Claim
+from node.serving import NOW, At, Claim, NoCheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from node.serving import Service, Standing
+    from node.serving import Checkpointed, Datasets, Service, Standing
 
 PUBLISHERS_MAX: Final = 100
 """Most publishers that a request names."""
@@ -42,6 +43,10 @@ STATE_FIELDS: Final = (
     "DKG-Behind",
     "DKG-Publisher-Count",
     "DKG-Publishers",
+    "DKG-Checkpoint",
+    "DKG-Checkpoint-Position",
+    "DKG-Beside-Count",
+    "DKG-Beside",
 )
 """The header fields that say what an answer is of."""
 
@@ -60,6 +65,8 @@ class Moment:
     at: At = NOW
     min_claim: Claim | None = None
     max_age_s: int | None = None
+    beside: Datasets = ()
+    """Which datasets are asked beside the checkpoint whose root `at` names: see `Checkpointed`."""
 
     @classmethod
     def of(
@@ -68,16 +75,26 @@ class Moment:
         at: str | None = None,
         min_claim: str | None = None,
         max_age: str | None = None,
+        beside: Sequence[str] = (),
     ) -> Moment:
-        """From the parameters `publisher`, `at`, `min_claim` and `max_age`. Raises `Problem`."""
-        if not publishers and at is None and min_claim is None and max_age is None:
+        """From the parameters `publisher`, `at`, `min_claim`, `max_age` and `beside`. Raises `Problem`."""
+        if not (publishers or beside) and at is None and min_claim is None and max_age is None:
             return _NOW
-        return cls(
+        made = cls(
             parse_publishers(publishers),
             NOW if at is None else parse_at(at),
             None if min_claim is None else _claim(min_claim),
             None if max_age is None else _number("max_age", max_age),
+            parse_beside(beside),
         )
+        if beside and not (made.by_checkpoint and made.at.root is not None):
+            raise wrong("beside", "it goes with min_claim=L2 and the root of a checkpoint, at=root:bafyrei...")
+        return made
+
+    @property
+    def by_checkpoint(self) -> bool:
+        """Whether all publishers are asked, by a checkpoint."""
+        return self.min_claim is Claim.UNION and self.publishers is None
 
     @property
     def pinned(self) -> bool:
@@ -98,6 +115,20 @@ def parse_publishers(texts: Sequence[str]) -> tuple[bytes, ...] | None:
     if len(texts) > PUBLISHERS_MAX:
         raise wrong("publisher", f"{len(texts)} are named; {PUBLISHERS_MAX} are the most")
     return tuple(sorted({parse_address("publisher", text) for text in texts})) or None
+
+
+def parse_beside(texts: Sequence[str]) -> Datasets:
+    """Publishers with the roots of their datasets, in ascending order. Raises `Problem`."""
+    if len(texts) > PUBLISHERS_MAX:
+        raise wrong("beside", f"{len(texts)} datasets are named; {PUBLISHERS_MAX} are the most")
+    found: dict[bytes, bytes | None] = {}
+    for text in texts:
+        who, separator, root = text.partition(":")
+        address = parse_address("beside", who)
+        if not separator or address in found:
+            raise wrong("beside", "it is 0x...:bafyrei..., or 0x...: if nothing of it counts, once for each publisher")
+        found[address] = parse_cid("beside", root) if root else None
+    return tuple(sorted(found.items()))
 
 
 def parse_address(name: str, text: str) -> bytes:
@@ -168,7 +199,15 @@ def age_s(standing: Standing, now: float) -> int:
 
 def standing_for(service: Service, moment: Moment, clock: Callable[[], float]) -> Standing:
     """The root to answer from, if it is good enough. Raises `Problem` and what `Service.standing` raises."""
-    standing = service.standing(moment.publishers, moment.at)
+    if moment.by_checkpoint:
+        try:
+            standing = service.checkpointed(moment.at, moment.beside)
+        except NoCheckpointError as error:
+            raise Problem(Code.CLAIM_NOT_MET, f"{error}: ask without min_claim") from error
+        except TooManyError as error:
+            raise Problem(Code.CLAIM_NOT_MET, str(error)) from error
+    else:
+        standing = service.standing(moment.publishers, moment.at)
     if moment.min_claim is not None and standing.claim < moment.min_claim:
         raise Problem(
             Code.CLAIM_NOT_MET,
@@ -223,4 +262,18 @@ def _fixed(standing: Standing) -> dict[str, str]:
         found["DKG-Seq"] = str(standing.seq)
     if len(standing.publishers) <= PUBLISHERS_SHOWN:
         found["DKG-Publishers"] = ", ".join(f"0x{address.hex()}" for address in standing.publishers)
+    if standing.checkpoint is not None:
+        found |= _of_checkpoint(standing.checkpoint)
+    return found
+
+
+def _of_checkpoint(checkpoint: Checkpointed) -> dict[str, str]:
+    beside = [f"0x{address.hex()}:{'' if root is None else cid_text(root)}" for address, root in checkpoint.beside]
+    found = {
+        "DKG-Checkpoint": str(checkpoint.id),
+        "DKG-Checkpoint-Position": str(checkpoint.position),
+        "DKG-Beside-Count": str(len(beside)),
+    }
+    if 0 < len(beside) <= PUBLISHERS_SHOWN:
+        found["DKG-Beside"] = ", ".join(beside)
     return found

@@ -144,9 +144,18 @@ def _asked(text: str, fields: Fields) -> Asked:
     if default or named:
         # Where the request names a dataset, what it leaves out is empty (section 2.1.4), and not every graph.
         dataset = Dataset(_graphs("default-graph-uri", default), _graphs("named-graph-uri", named))
-    moment = Moment.of(fields.all("publisher"), fields.one("at"), fields.one("min_claim"), fields.one("max_age"))
+    moment = Moment.of(
+        fields.all("publisher"),
+        fields.one("at"),
+        fields.one("min_claim"),
+        fields.one("max_age"),
+        fields.all("beside"),
+    )
     now, base = _now(fields.one("now")), _base(fields.one("base"))
-    return Asked(text, moment, dataset, now, _private(fields.all("private"), fields.one("scope")), base)
+    private = _private(fields.all("private"), fields.one("scope"))
+    if private is not None and moment.by_checkpoint:
+        raise wrong("min_claim", "a checkpoint covers nothing that is private: L1 is the most")
+    return Asked(text, moment, dataset, now, private, base)
 
 
 def _private(names: list[str], scope: str | None) -> PrivateAsked | None:

@@ -70,7 +70,7 @@ class Dataset(Shape):
 
     root: str = Field(description="CID of the dataset.", examples=[ROOT_EXAMPLE])
     quads: int
-    claim: str = Field(description="L1: complete for the publishers. L2: complete for all.", examples=["L2"])
+    claim: str = Field(description="L1: complete for the publishers that are named.", examples=["L1"])
     state: str = Field(description="final, pending or disputed.", examples=["final"])
     chain: int = Field(description="Id of the chain.", examples=[31337])
     registry: str = Field(pattern=_ADDRESS)

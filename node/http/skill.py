@@ -32,14 +32,15 @@ over the union of them.
   (default), N-Triples, RDF/XML, JSON-LD.
 - `publisher=0x...` (again: several) asks for those publishers alone. `at=block:N`, `at=time:2027-01-15T08:00:00Z`,
   `at=root:CID`, or with one publisher `at=seq:N`, asks for the state of then.
-- `max_age=SECONDS` and `min_claim=L1|L2` refuse (412) an answer that is not good enough.
+- `max_age=SECONDS` and `min_claim=L1|L2` refuse (412) an answer that is not good enough. With `min_claim=L2` all
+  publishers are asked by a checkpoint on the chain, and those who committed since from their own datasets.
 - `private=UAL` asks an asset's private part as well, if you may read it (EIP-4361: `private` in openapi.json).
 - `now=2027-01-15T08:00:00Z` says what NOW() is; without it NOW() is refused. RAND(), UUID(), SERVICE and updates always
   are.
 
 Header fields of an answer: `DKG-Root` (the dataset), `DKG-Block`, `DKG-Block-Time` and `DKG-Age` (as of when it is
-complete), `DKG-Claim` (L1: complete for the publishers; L2: complete for all that this node follows), `DKG-State`
-(final, pending, disputed), `DKG-Behind` (commits that are not in it yet).
+complete), `DKG-Claim` (L1: complete for the publishers; L2: complete for all, by the checkpoint `DKG-Checkpoint`),
+`DKG-State` (final, pending, disputed), `DKG-Behind` (commits that are not in it yet).
 
 # Verify
 

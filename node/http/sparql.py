@@ -7,7 +7,7 @@ results is weak: the engine may write the same rows in another order, and makes 
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotations
 from starlette.responses import Response
 
+from dkg.checkpoints.answer import Parts
 from dkg.page import cid_text
 from node.http.accept import GRAPHS, PROOFS, TABLES, negotiate, negotiate_graph
 from node.http.conditional import keeping_fields, not_modified
@@ -33,6 +34,7 @@ from node.workers.jobs import EVERY_GRAPH, Plain, Prove, Query
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from dkg.chain.commit import Domain
     from node.http.accept import Format, Wanted
     from node.http.context import Context
     from node.http.protocol import Asked
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 CAR_TYPE: Final = "application/vnd.ipld.car; version=1; order=unk; dups=n"
 """The type of a proof: its pages come in the order in which they were read."""
 
-_ANSWER_VERSION: Final = b"2 "
+_ANSWER_VERSION: Final = b"3 "
 """Goes into validators: another one when answers change though their roots do not."""
 
 
@@ -148,8 +150,12 @@ class Sparql:
 
     async def _evaluated(self, request: Request, standing: Standing, asked: Asked, wanted: Wanted) -> Result:
         context = self._context
-        with context.service.reading(standing.root) as view:
-            job = _job(standing.root, asked, wanted, None if view is None else str(view))
+        parts = _parts(context.service.domain, standing)
+        with ExitStack() as held:
+            view = held.enter_context(context.service.reading(standing.root))
+            for _, root in parts.datasets if parts is not None else ():
+                held.enter_context(context.service.reading(root))
+            job = _job(standing.root, asked, wanted, None if view is None else str(view), parts)
             with Watched(request) if context.runner.isolated else nullcontext():
                 return await context.runner.run(job, client=exchange_of(request).client)
 
@@ -176,7 +182,13 @@ def not_acceptable(what: str, formats: tuple[Format, ...]) -> Problem:
     return Problem(Code.NOT_ACCEPTABLE, f"{what} is given as {names}")
 
 
-def _job(root: bytes, asked: Asked, wanted: Wanted, view: str | None) -> Job:
+def _parts(domain: Domain, standing: Standing) -> Parts | None:
+    """What is asked, if it is a checkpoint with the datasets beside it."""
+    checkpoint = standing.checkpoint
+    return None if checkpoint is None else Parts(domain, standing.root, dict(checkpoint.beside))
+
+
+def _job(root: bytes, asked: Asked, wanted: Wanted, view: str | None, parts: Parts | None) -> Job:
     """What is to be done."""
     table, graph = wanted.table and wanted.table.name, wanted.graph and wanted.graph.name
     question: dict[str, Any] = {
@@ -187,9 +199,9 @@ def _job(root: bytes, asked: Asked, wanted: Wanted, view: str | None) -> Job:
         "base_iri": asked.base,
     }
     if wanted.proof is not None:
-        return Prove(**question, compressed=wanted.proof.name == "car.zst")
-    if view is None:
-        return Query(**question, table=table, graph=graph)
+        return Prove(**question, compressed=wanted.proof.name == "car.zst", parts=parts)
+    if view is None or parts is not None:
+        return Query(**question, table=table, graph=graph, parts=parts)
     return Plain(**question, table=table, graph=graph, allowed=EVERY_GRAPH, view=view)
 
 
@@ -208,6 +220,12 @@ def content_type(result: Result, wanted: Wanted) -> str:
     return f"{chosen.media_type}; charset=utf-8" if chosen.media_type.startswith("text/") else chosen.media_type
 
 
+def _beside(standing: Standing) -> list[bytes]:
+    """The datasets that are asked beside a checkpoint, for validators."""
+    checkpoint = standing.checkpoint
+    return [] if checkpoint is None else [b"L2", *(who + (root or b"") for who, root in checkpoint.beside)]
+
+
 def _validator(standing: Standing, asked: Asked, wanted: Wanted) -> str:
     """The validator of an answer: its root, and a digest of all else that it depends on."""
     default, named = asked.dataset.default_graphs, asked.dataset.named_graphs
@@ -218,8 +236,9 @@ def _validator(standing: Standing, asked: Asked, wanted: Wanted) -> str:
         (asked.now or "-").encode(),
         (asked.base or "-").encode("utf-8", "surrogatepass"),
         wanted.key,
+        *_beside(standing),
     )
-    lengths = b"%d %d %d %d %d %d " % tuple(map(len, parts))
+    lengths = b"%d " * (1 + len(parts)) % (len(parts), *map(len, parts))
     digest = sha256(b"".join((_ANSWER_VERSION, lengths, *parts))).hexdigest()
     text = f'"{cid_text(standing.root)}.{digest[:32]}"'
     return text if wanted.proof is not None else f"W/{text}"

@@ -166,7 +166,9 @@ class Checks:
 
     def _union(self, node: CoreNode, standing: Standing) -> None:
         latest = self._block(node, standing)
-        if standing.claim is not Claim.UNION or standing.state is State.FINAL:
+        newest = max((one.block for one in latest.values() if one.position < standing.position), default=0)
+        buried = newest + DEPTH <= node.reader.newest_shown
+        if standing.claim is not Claim.PUBLISHER or (standing.state is State.FINAL and not buried):
             raise BrokenError(f"I3: {node.name} claims too much for its union: {standing}")
         if standing.behind == 0 and standing.root != self.oracle(latest):
             raise BrokenError(f"I2: {node.name} has another union than what the publishers' datasets make: {standing}")

@@ -85,7 +85,7 @@ def test_what_an_answer_says_of_itself(folder: Path) -> None:
         await quiet.mine(2)
         assert ask(quiet, one).state is State.FINAL
         union = ask(quiet)
-        assert (union.claim, union.state, union.seq) == (Claim.UNION, State.PENDING, None)
+        assert (union.claim, union.state, union.seq) == (Claim.PUBLISHER, State.FINAL, None)
         assert union.publishers == tuple(sorted([one.address, two.address]))
         assert union.root == union_root(quiet.actors, quiet.ledger.head.state.latest)
 

@@ -23,7 +23,7 @@ def test_the_dataset_that_answers_come_from(site: Site) -> None:
     assert site.get("/v1/dataset").json() == {
         "root": cid_text(standing.root),
         "quads": 33,
-        "claim": "L2",
+        "claim": "L1",
         "state": "pending",
         "chain": 31337,
         "registry": f"0x{DOMAIN.registry.hex()}",

@@ -10,11 +10,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dkg.car import read_car
+from dkg.chain.checkpoint_events import Proposed
+from dkg.chain.checkpoint_log import CheckpointLog
+from dkg.chain.checkpoints import Status
 from dkg.chain.commit import ZERO_HASH, Commit, Domain, SignedCommit, verify_commit
 from dkg.chain.log import Block, RegistryLog
 from dkg.chain.registry import Committed
 from dkg.chain.secp import address_of, keccak256
 from dkg.chain.ual import Publisher, Ual
+from dkg.checkpoints.answer import Parts
 from dkg.client.store import SqliteStore
 from dkg.dataset import build_dataset, update_dataset
 from dkg.errors import ProofError
@@ -22,12 +26,15 @@ from dkg.page import CID_PREFIX, cid_of, cid_text
 from dkg.pages import StoredPages
 from dkg.rdf import parse_quads
 from node.assets.edits import Details, commit_private, content, put, retract
+from node.core.checkpointed import beside as beside_of
 from node.devnet.accounts import dev_accounts
 from node.replication.messages import Anchored
 from node.serving import (
     NOW,
     At,
+    Checkpointed,
     Claim,
+    NoCheckpointError,
     NoKeyError,
     OperationConflictError,
     PeerStatus,
@@ -51,9 +58,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from dkg.chain.checkpoint_events import CheckpointEvent
     from dkg.pages import Pages
     from dkg.terms import Quad
     from node.change import Edit
+    from node.serving import Datasets
 
 T = TypeVar("T")
 
@@ -106,6 +115,7 @@ class Node:
             self.log.apply(self.block, [])
         self._reader = threading.Lock()
         self._subsets: dict[tuple[bytes, ...], bytes] = {}
+        self.contract = CheckpointLog()
 
     # --- the chain, which is here ----------------------------------------------------------------------------
 
@@ -189,8 +199,8 @@ class Node:
         return Standing(
             root=root,
             publishers=names,
-            claim=Claim.UNION if publishers is None else Claim.PUBLISHER,
-            state=State.PENDING if publishers is None or not settled else State.FINAL,
+            claim=Claim.PUBLISHER,
+            state=State.FINAL if settled else State.PENDING,
             position=position,
             seq=head.commit.seq if head else None,
             block=self.block.number if at == NOW or at.root else self.log.entries[position - 1].block,
@@ -199,6 +209,42 @@ class Node:
             finality_depth=DEPTH,
             behind=self.behind,
         )
+
+    def checkpointed(self, at: At = NOW, beside: Datasets = ()) -> Standing:
+        named = self.contract.pending if at.root is not None else []
+        found = [one for one in [self.contract.final, *named] if one is not None]
+        found = [one for one in found if at.root in {None, CID_PREFIX + one.root}]
+        if not found and at.root is None:
+            raise NoCheckpointError("no checkpoint is final yet")
+        if not found:
+            raise UnknownMomentError("this is the root of no checkpoint that is final or pending")
+        one = found[0]
+        datasets = beside if at.root is not None else beside_of(self.log, self.contract, one)
+        Parts(DOMAIN, CID_PREFIX + one.root, dict(datasets))
+        if any(root is not None and not self._has(who, root) for who, root in datasets):
+            raise UnknownMomentError("a dataset that is to be asked beside it is not here")
+        state = State.DISPUTED if one.disputed else State.FINAL if one.status is Status.FINAL else State.PENDING
+        checkpoint = Checkpointed(one.id, one.position, datasets)
+        now = replace(self.standing(None), root=CID_PREFIX + one.root, claim=Claim.UNION, checkpoint=checkpoint)
+        return replace(now, state=max(state, now.state if datasets else state, key=[*State].index))
+
+    def _has(self, who: bytes, root: bytes) -> bool:
+        return any(one.root == root for one in self.store.kept(publisher_name(who)))
+
+    def propose(self, root: bytes | None = None) -> int:
+        """Have the union as it is, or another root, proposed as a checkpoint; its id."""
+        position, number = len(self.log.entries), self.contract.state.last + 1
+        union = self.standing(None).root
+        digest = (root or union)[len(CID_PREFIX) :]
+        self.mine()
+        self.contract.apply(self.block, [Proposed(number, b"\x99" * 20, position, 0, digest, self.block.time)])
+        self.store.keep(f"checkpoint:{number}", union, position=position, at=self.block.time)
+        return number
+
+    def happens(self, *events: CheckpointEvent) -> None:
+        """A block with events of the checkpoint contract."""
+        self.mine()
+        self.contract.apply(self.block, events)
 
     def _position(self, publishers: tuple[bytes, ...] | None, at: At) -> int:
         entries = self.log.entries

@@ -1,0 +1,134 @@
+"""All publishers by a checkpoint: which root is asked, and which datasets stand beside it.
+
+From a view of the chain and what is kept, as `node.core.standings` for everything else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dkg.chain.checkpoints import Status
+from dkg.chain.secp import checksum
+from dkg.checkpoints.answer import Parts
+from dkg.checkpoints.records import counting_commit, marked_among
+from dkg.errors import InputError
+from dkg.page import CID_PREFIX, cid_text
+from node.core.view import dataset_root
+from node.serving import NOW, At, Checkpointed, Claim, NoCheckpointError, Standing, State, UnknownMomentError
+from node.union_keeper import publisher_name
+
+if TYPE_CHECKING:
+    from dkg.chain.checkpoint_log import CheckpointLog
+    from dkg.chain.checkpoints import Checkpoint
+    from dkg.chain.commit import Domain
+    from dkg.chain.log import RegistryLog
+    from node.core.checkpointwatch import CheckpointView
+    from node.core.heads import CoreChain
+    from node.core.shelf import Shelf
+    from node.core.view import LogView
+    from node.serving import Datasets
+
+CHECKPOINT: Final = "checkpoint:"
+"""What the names begin with under which the unions of checkpoints are kept; then comes the id."""
+
+
+def changed_since(log: RegistryLog, contract: CheckpointLog, checkpoint: Checkpoint) -> set[bytes]:
+    """Publishers of whom something else may count than the checkpoint has: they committed, or commits were marked."""
+    found = {one.publisher for one in log.entries[checkpoint.position :]}
+    for number in range(checkpoint.marks + 1, contract.state.marks + 1):
+        position = contract.marks[number].position
+        if position < checkpoint.position:
+            found.add(log.entries[position].publisher)
+    return found
+
+
+def beside(log: RegistryLog, contract: CheckpointLog, checkpoint: Checkpoint) -> Datasets:
+    """What counts now of those of whom it may have changed since a checkpoint."""
+    marked = marked_among(contract.marked, contract.state.marks)
+    found = []
+    for publisher in sorted(changed_since(log, contract, checkpoint)):
+        one = counting_commit(log, publisher, len(log.entries), marked)
+        found.append((publisher, None if one is None else dataset_root(one)))
+    return tuple(found)
+
+
+class ByCheckpoint:
+    """See the module. In any thread."""
+
+    def __init__(self, domain: Domain, chain: CoreChain, shelf: Shelf, finality_depth: int) -> None:
+        self._domain = domain
+        self._chain = chain
+        self._shelf = shelf
+        self._depth = finality_depth
+        self._now: tuple[object, object, Standing | None] = (None, None, None)
+
+    def find(self, at: At = NOW, datasets: Datasets = ()) -> Standing:
+        """See `Service.checkpointed`."""
+        view, kept = self._chain.view, self._shelf.kept
+        if view.head is None or view.checkpoints is None:
+            raise NoCheckpointError("this node follows no checkpoint contract, or has not read it yet")
+        if at != NOW:
+            return self._standing(self._named(at, view.checkpoints), datasets, view, view.checkpoints)
+        if self._now[2] is None or self._now[0] is not view or self._now[1] is not kept:
+            latest = view.checkpoints.log.final
+            if latest is None:
+                raise NoCheckpointError("no checkpoint is final yet")
+            found = beside(view.log, view.checkpoints.log, latest)
+            self._now = view, kept, self._standing(latest, found, view, view.checkpoints)
+        standing = self._now[2]
+        assert standing is not None  # noqa: S101 - it was made just now, or before
+        return standing
+
+    def _named(self, at: At, seen: CheckpointView) -> Checkpoint:
+        if at.root is None or at != At(root=at.root):
+            raise InputError("by a checkpoint, all publishers are asked as of now, or of its root")
+        final = seen.log.final
+        for one in [*([] if final is None else [final]), *seen.log.pending]:
+            if CID_PREFIX + one.root == at.root:
+                return one
+        raise UnknownMomentError(f"{cid_text(at.root)} is the root of no checkpoint that is final or pending now")
+
+    def _standing(self, checkpoint: Checkpoint, datasets: Datasets, view: LogView, seen: CheckpointView) -> Standing:
+        root, head = CID_PREFIX + checkpoint.root, view.head
+        assert head is not None  # noqa: S101 - `find` has looked
+        Parts(self._domain, root, dict(datasets))  # raises if they are too many
+        if not any(one.root == root for one in self._shelf.rows(f"{CHECKPOINT}{checkpoint.id}")):
+            raise UnknownMomentError(
+                f"the pages of checkpoint {checkpoint.id} are not here: ask again, or another node"
+            )
+        for publisher, one in datasets:
+            if one is not None and not any(row.root == one for row in self._shelf.rows(publisher_name(publisher))):
+                raise UnknownMomentError(f"{cid_text(one)} of {checksum(publisher)} is not here: ask again in a moment")
+        is_now = at_now(checkpoint, datasets, view.log, seen.log)
+        return Standing(
+            root=root,
+            publishers=tuple(sorted(who for who, state in view.log.publishers.items() if state.head.seq)),
+            claim=Claim.UNION,
+            state=_state(checkpoint, view, seen, is_now=is_now),
+            position=view.length if is_now else checkpoint.position,
+            seq=None,
+            block=head.number,
+            block_hash=head.hash,
+            block_time=head.time,
+            finality_depth=self._depth,
+            checkpoint=Checkpointed(checkpoint.id, checkpoint.position, datasets),
+        )
+
+
+def at_now(checkpoint: Checkpoint, datasets: Datasets, log: RegistryLog, contract: CheckpointLog) -> bool:
+    """Whether the checkpoint with these datasets beside it is what counts now, as they are all there should be."""
+    needed = dict(beside(log, contract, checkpoint))
+    named = dict(datasets)
+    marked = marked_among(contract.marked, contract.state.marks)
+    for publisher in named.keys() - needed.keys():
+        one = counting_commit(log, publisher, len(log.entries), marked)
+        needed[publisher] = None if one is None else dataset_root(one)
+    return named == needed
+
+
+def _state(checkpoint: Checkpoint, view: LogView, seen: CheckpointView, *, is_now: bool) -> State:
+    """Final is what was so in the newest block that is final: the checkpoint, and all commits since."""
+    if checkpoint.disputed or view.frozen:
+        return State.DISPUTED
+    was_final = checkpoint.status is Status.FINAL and checkpoint.id == seen.settled
+    return State.FINAL if was_final and is_now and view.length <= view.final_position else State.PENDING

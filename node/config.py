@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dkg.chain.secp import checksum
+from dkg.chain.secp import address_from_text, checksum
 from dkg.client.settings import ChainSettings, check_settings, majority, read_settings
 from dkg.errors import InputError, StoreError
 from node.config_table import DAY_S, PREFIX, SETTINGS, Setting
@@ -97,7 +97,10 @@ class Config:
             or (majority(len(self["chain.endpoints"])) if self["chain.endpoints"] else base.need),
             first_block=self["chain.first_block"] or base.first_block,
             finality_depth=depth,
+            checkpoints=self["chain.checkpoints"] or base.checkpoints,
         )
+        if made.registry.lower() != base.registry.lower() and not self["chain.checkpoints"]:
+            made = replace(made, checkpoints=None)  # the home's is of its own registry
         for name, value in (("id", made.chain_id), ("registry", made.registry), ("endpoints", made.endpoints)):
             if not value:
                 raise ConfigError(
@@ -123,6 +126,7 @@ class Config:
         return CoreSettings(
             first_block=chain.first_block,
             finality_depth=chain.finality_depth,
+            checkpoints=address_from_text(chain.checkpoints) if chain.checkpoints else None,
             poll_s=self["chain.poll_s"],
             poll_max_s=max(self["chain.poll_max_s"], self["chain.poll_s"]),
             follow=None if self["follow.all"] else self["follow.publishers"],

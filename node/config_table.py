@@ -159,6 +159,7 @@ CHAIN: Final = (
     Setting("chain.home", TEXT, "", "A home (`dkg chain use`) that says which chain; empty: this file does"),
     Setting("chain.id", INTEGER, 0, "Id of the chain; 0: as the home says", "", 0, CHAIN_ID_MAX),
     Setting("chain.registry", TEXT, "", "Address of the registry; empty: as the home says"),
+    Setting("chain.checkpoints", TEXT, "", "Address of its checkpoint contract; empty: as the home says, or none"),
     Setting("chain.endpoints", TEXTS, (), "URLs of JSON-RPC endpoints; none: those of the home", secret=True),
     Setting("chain.need", INTEGER, 0, "Endpoints that must agree; 0: as the home says, or more than half", "", 0, 16),
     Setting("chain.first_block", INTEGER, 0, "Block of the registry's deployment, or one before", "", 0, 2**63),

@@ -20,7 +20,21 @@ RAW_MAX: Final = 30_976
 _WORD: Final = 32
 _KIND_MAX: Final = 255
 
+_DEADLINE_MAX: Final = 2**40 - 1
+_KIND_AT: Final = 88
+_DEADLINE_AT: Final = 48
+TERMS_MASK: Final = 2**96 - 1
+"""Of the word of a demand in storage: what is not who demanded."""
+
 E = TypeVar("E", bound=IntEnum)
+
+
+class Page(IntEnum):
+    """What a page that was shown is."""
+
+    WELL_FORMED = 0
+    MALFORMED = 1
+    LONG = 2
 
 
 class Target(IntEnum):
@@ -70,10 +84,10 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The page with a digest was shown. `kind`: what it is."""
+    """The page with a digest was shown."""
 
     digest: bytes
-    kind: int
+    kind: Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,10 @@ class Demanded:
     kind: Target
     target: int
     deadline: int
+
+    def pack(self) -> int:
+        """What storage has of it besides the digest, without who demanded: the bits of `TERMS_MASK`."""
+        return int(self.kind) << _KIND_AT | self.deadline << _DEADLINE_AT | self.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +178,12 @@ def _marked(word: list[bytes]) -> Marked:
 
 
 def _shown(word: list[bytes]) -> Shown:
-    return Shown(word[0], _number(word[1], _KIND_MAX))
+    return Shown(word[0], _one_of(Page, word[1]))
 
 
 def _demanded(word: list[bytes]) -> Demanded:
     kind = _one_of(Target, word[2])
-    return Demanded(_number(word[0]), word[1], kind, _number(word[3]), _number(word[4], UINT64_MAX))
+    return Demanded(_number(word[0]), word[1], kind, _number(word[3]), _number(word[4], _DEADLINE_MAX))
 
 
 def _answered(word: list[bytes]) -> Answered:

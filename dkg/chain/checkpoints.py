@@ -22,6 +22,7 @@ TIMES_SLOT: Final = 4
 MARKED_SLOT: Final = 5
 MARK_LOG_SLOT: Final = 6
 SHOWN_SLOT: Final = 7
+DEMANDS_SLOT: Final = 10
 
 OPEN_MAX: Final = 8
 """Most pending checkpoints at a time."""
@@ -36,8 +37,6 @@ SHOWN_MALFORMED: Final = 1
 """In `shown`: the page with this digest is malformed."""
 SHOWN_LONG: Final = 2
 """In `shown`: the page with this digest is longer than what can be shown."""
-SHOWN_WHOLE: Final = 3
-"""In events, of a page that is well-formed; in `shown` it has the hash of its summary, which is larger."""
 
 _WORD: Final = 32
 _BITS: Final = 48
@@ -87,6 +86,12 @@ def mark_log_slot(number: int) -> bytes:
 def shown_slot(digest: bytes) -> bytes:
     """Where what was shown of the page with a digest (32 bytes) is stored: 32 bytes."""
     return _at(SHOWN_SLOT, digest)
+
+
+def demand_slots(demand: int) -> tuple[bytes, bytes]:
+    """Where a demand's digest is stored, and what else there is of it: 32 bytes each."""
+    first = _at(DEMANDS_SLOT, demand.to_bytes(_WORD))
+    return first, ((int.from_bytes(first) + 1) % 2**256).to_bytes(_WORD)
 
 
 def _at(slot: int, key: bytes) -> bytes:

@@ -3,23 +3,24 @@
 A step brings a `CheckpointLog` to the block that the registry's log was just brought to (`dkg.client.follower`). It
 believes events no further than they are proved: the counts, which checkpoints are pending, every word of a checkpoint,
 mark or page that is new or pending are read with `eth_getProof` against that block. So a checkpoint, mark or end of
-either cannot be left out or made up. What storage does not count is left to the endpoints' word: that a page was shown
-(an event that is hidden makes somebody show it again, which costs gas), and the bytes of an answer, which their digest
-tells.
+either cannot be left out or made up, nor demands. What storage does not count is left to the endpoints' word: that a
+page was shown (an event that is hidden makes somebody show it again, which costs gas), and the bytes of an answer,
+which their digest tells.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dkg.chain.checkpoint_events import Demanded, Marked, Proposed, Target, decode_checkpoint_event
+from dkg.chain.checkpoint_events import TERMS_MASK, Demanded, Marked, Page, Proposed, Target, decode_checkpoint_event
 from dkg.chain.checkpoint_log import CheckpointLog
 from dkg.chain.checkpoints import (
     OPEN_SLOT,
-    SHOWN_WHOLE,
     STATE_SLOT,
     Checkpoint,
+    demand_slots,
     mark_log_slot,
     marked_slot,
     pack_open,
@@ -40,6 +41,19 @@ if TYPE_CHECKING:
 
 SLOTS_PER_PROOF: Final = 64
 """Storage slots that one eth_getProof is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What a slot holds: this, in the bits of the mask, or more than this."""
+
+    value: int
+    mask: int = 2**256 - 1
+    is_least: bool = False
+
+    def holds(self, found: int) -> bool:
+        """Whether it is so."""
+        return found > self.value if self.is_least else found & self.mask == self.value
 
 
 class CheckpointFollower:
@@ -116,14 +130,14 @@ class CheckpointFollower:
     # --- what the state root says --------------------------------------------------------------------------
 
     def _check(self, head: Header) -> bool:
-        """Compare what is new, and all that is pending, with the contract's storage; whether it could be."""
-        words, shown = self._expected()
-        slots = [*words, *shown]
+        """Compare what is new, and all that may change, with the contract's storage; whether it could be."""
+        expected = self._expected()
+        slots = list(expected)
         try:
             for at in range(0, len(slots), SLOTS_PER_PROOF):
                 some = slots[at : at + SLOTS_PER_PROOF]
                 for slot, value in zip(some, self._reader.slots(self._address, some, head), strict=True):
-                    if value != words[slot] if slot in words else min(value, SHOWN_WHOLE) != shown[slot]:
+                    if not expected[slot].holds(value):
                         raise LogError(
                             f"the events up to block {head.number} are not those that the checkpoint contract stored"
                         )
@@ -131,18 +145,27 @@ class CheckpointFollower:
             return False
         return True
 
-    def _expected(self) -> tuple[dict[bytes, int], dict[bytes, int]]:
-        """What slots hold, of all that is new since it was proved last, and of what may change; and what was shown."""
-        log = self.log
-        checkpoints, marks, _, _, shown = (self._checked if self.proved else self._empty).tables
-        words = {STATE_SLOT.to_bytes(32): log.state.pack(), OPEN_SLOT.to_bytes(32): pack_open(log.opened)}
+    def _expected(self) -> dict[bytes, _Word]:
+        """What slots hold: of all that is new since it was proved last, and of what may have changed since."""
+        log, before = self.log, self._checked if self.proved else self._empty
+        checkpoints, marks, _, demands, shown = before.tables
+        found = {STATE_SLOT.to_bytes(32): _Word(log.state.pack()), OPEN_SLOT.to_bytes(32): _Word(pack_open(log.opened))}
         for one in log.checkpoints.values():
             if one.id in log.opened or checkpoints.get(one.id) != one:
-                words |= zip(Checkpoint.slots(one.id), one.pack(), strict=True)
+                found |= zip(Checkpoint.slots(one.id), map(_Word, one.pack()), strict=True)
         for mark in log.marks.values():
             if marks.get(mark.number) != mark:
-                words |= {marked_slot(mark.position): mark.pack(), mark_log_slot(mark.number): mark.position}
-        return words, {shown_slot(digest): kind for digest, kind in log.shown.items() if digest not in shown}
+                found[marked_slot(mark.position)] = _Word(mark.pack())
+                found[mark_log_slot(mark.number)] = _Word(mark.position)
+        for demand in log.demands.values():
+            digest, terms = demand_slots(demand.demand)
+            found |= {digest: _Word(int.from_bytes(demand.digest)), terms: _Word(demand.pack(), TERMS_MASK)}
+        for number in {*demands, *range(before.state.demands + 1, log.state.demands + 1)} - log.demands.keys():
+            found[demand_slots(number)[1]] = _Word(0)
+        for page, kind in log.shown.items():
+            if page not in shown:
+                found[shown_slot(page)] = _Word(int(kind)) if kind else _Word(Page.LONG, is_least=True)
+        return found
 
 
 def _require_entries(events: Sequence[CheckpointEvent], entries: int) -> None:

@@ -26,7 +26,7 @@ SETTINGS_BYTES_MAX: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ChainSettings:
-    """Which chain: its id, its endpoints (`need` of them must agree), the registry, and when a block is final."""
+    """Which chain: its id, its endpoints (`need` of them must agree), its contracts, and when a block is final."""
 
     chain_id: int
     registry: str
@@ -35,6 +35,8 @@ class ChainSettings:
     first_block: int = 0
     """The block of the registry's deployment."""
     finality_depth: int = FINALITY_DEPTH
+    checkpoints: str | None = None
+    """Address of the contract of checkpoints of this registry; None: none is used."""
     publisher: str | None = None
     """Whose datasets a home publishes, if not those of its own key."""
 
@@ -87,5 +89,6 @@ def check_settings(settings: ChainSettings, where: str) -> None:
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
         raise InputError(f"endpoints of {where} is no list of URLs")
     address_from_text(str(settings.registry))
-    if settings.publisher is not None:
-        address_from_text(str(settings.publisher))
+    for other in (settings.checkpoints, settings.publisher):
+        if other is not None:
+            address_from_text(str(other))

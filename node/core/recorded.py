@@ -169,6 +169,8 @@ def _checkpoint_event_of(found: list[Any], _block: Block) -> CheckpointEvent:
     kind = _CHECKPOINT_EVENTS[number]
     if kind is seen.Marked:
         values[2] = Reason(values[2])
+    elif kind is seen.Shown:
+        values[1] = seen.Page(values[1])
     elif kind is seen.Demanded:
         values[2] = seen.Target(values[2])
     return kind(*values)

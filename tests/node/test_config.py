@@ -228,6 +228,25 @@ def test_the_chain_is_that_of_the_file_or_of_a_home(tmp_path: Path) -> None:
     assert found.need == 2  # more than half, as on the command line
 
 
+def test_the_checkpoint_contract_is_that_of_the_file_or_of_a_home_with_this_registry(tmp_path: Path) -> None:
+    ours, other = "0x" + "cc" * 20, "0x" + "dd" * 20
+    Home(tmp_path / "home").keep_chain(ChainSettings(7, ADDRESS, ["http://b"], checkpoints=ours))
+    home = f"[chain]\nhome = '{tmp_path / 'home'}'\n"
+    for more, found in (
+        ("", ours),
+        (f"registry = '{ADDRESS}'", ours),
+        (f"registry = '{other}'", None),
+        (f"registry = '{other}'\ncheckpoints = '{other}'", other),
+        (f"checkpoints = '{other}'", other),
+    ):
+        config = read(tmp_path, home + more)
+        assert config.chain().checkpoints == found
+        wanted = bytes.fromhex(found[2:]) if found else None
+        assert config.core(config.chain()).checkpoints == wanted
+    with pytest.raises(ConfigError, match="address"):
+        read(tmp_path, home + "checkpoints = '0x00'").chain()
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -64,6 +64,8 @@ def _signed_head(args: argparse.Namespace, home: Path) -> SignedHead:
 def settings_of(args: argparse.Namespace, home: Path, *, offline: bool = False) -> ChainSettings:
     """What the arguments say of the chain, and what the home has of the rest. `offline`: no endpoint is needed."""
     kept = read_settings(home) or ChainSettings(0, "")
+    if args.registry and args.registry.lower() != kept.registry.lower():
+        kept = replace(kept, checkpoints=None)  # what the home has is of its own registry
     said = {"chain_id": args.chain_id, "registry": args.registry, "endpoints": args.rpc, "need": args.need}
     said["finality_depth"] = args.finality_depth
     if args.rpc and not args.need:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from dkg.checkpoints.judge import NOBODY, Evidence, Extra, Fault, Index, Invalid, Missing
 from dkg.checkpoints.owners import has_shape, is_short, owner_of, permute
-from dkg.checkpoints.paths import SEGMENT_RAW, SEGMENT_SUMMARY, path
+from dkg.checkpoints.paths import SEGMENT_RAW, Step, Way, path
 from dkg.checkpoints.records import Record, claim, counting_commit, marked_among
-from dkg.checkpoints.shown import Kind, classify, entries_of, stub
+from dkg.checkpoints.shown import Kind, classify, entries_of, stub, summary_of
 from dkg.checkpoints.walk import FaultKind
 from dkg.errors import InputError
-from dkg.page import CID_PREFIX, ORDERS
+from dkg.page import CID_PREFIX, ORDERS, cid_of, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from dkg.chain.commit import Domain
     from dkg.chain.log import RegistryLog
     from dkg.chain.registry import Committed
-    from dkg.checkpoints.paths import Way
     from dkg.pages import Pages
 
 CALLDATA_BYTES: Final = 36_000
@@ -160,32 +159,35 @@ def calldata_bytes(evidence: Evidence) -> int:
     return size
 
 
-def _segments(blob: bytes) -> Iterator[tuple[int, int, bytes]]:
+def _steps(blob: bytes) -> Iterator[Step]:
+    """The steps of a path that is made of pages' bytes."""
     at = 0
     while at < len(blob):
-        end = at + _HEADER + int.from_bytes(blob[at + 2 : at + _HEADER])
-        yield blob[at], blob[at + 1], blob[at + _HEADER : end]
+        body = at + _HEADER
+        end = body + int.from_bytes(blob[at + 2 : body])
+        if blob[at] != SEGMENT_RAW:
+            raise InputError("evidence that names pages by their summaries cannot be summarised again")
+        raw = blob[body:end]
+        yield Step(decode(cid_of(raw), raw), raw, blob[at + 1])
         at = end
 
 
-def _summarise(blob: bytes, digests: AbstractSet[bytes]) -> bytes:
-    made = b""
-    for kind, at, found in _segments(blob):
-        shown = kind == SEGMENT_RAW and sha256(found).digest() in digests
-        body = classify(found).summary if shown else found
-        made += bytes([SEGMENT_SUMMARY if shown else kind, at]) + len(body).to_bytes(2) + body
-    return made
+def _paths(evidence: Evidence) -> dict[str, Way]:
+    names = [field.name for field in fields(evidence) if field.name in _PATHS]
+    return {name: Way(tuple(_steps(getattr(evidence, name)))) for name in names}
+
+
+def _malformed_page(evidence: Evidence) -> bytes:
+    """The bytes of a malformed page that the evidence shows itself; empty if there is none."""
+    page: bytes = getattr(evidence, "page", b"")
+    return page if classify(page).kind is Kind.MALFORMED else b""
 
 
 def summarised(evidence: E, digests: AbstractSet[bytes]) -> E:
     """The same evidence with less bytes, when the contract has been shown the pages with these digests."""
-    changed: dict[str, bytes] = {
-        field.name: _summarise(getattr(evidence, field.name), digests)
-        for field in fields(evidence)
-        if field.name in _PATHS
-    }
-    page = getattr(evidence, "page", b"")
-    if page and sha256(page).digest() in digests and classify(page).kind is Kind.MALFORMED:
+    changed = {name: way.encode(digests) for name, way in _paths(evidence).items()}
+    page = _malformed_page(evidence)
+    if page and sha256(page).digest() in digests:
         changed["page"] = b""
     return replace(evidence, **changed)  # type: ignore[arg-type]  # only fields of bytes are changed
 
@@ -195,20 +197,16 @@ def shows_needed(evidence: Evidence, budget: int = CALLDATA_BYTES) -> list[bytes
 
     The largest are shown first, and no more than needed. All of them, if the budget is less than that takes.
     """
-    pages = {
-        body
-        for field in fields(evidence)
-        if field.name in _PATHS
-        for kind, _, body in _segments(getattr(evidence, field.name))
-        if kind == SEGMENT_RAW
-    }
-    page = getattr(evidence, "page", b"")
-    if page and classify(page).kind is Kind.MALFORMED:
-        pages.add(page)
+    steps = [step for way in _paths(evidence).values() for step in way.steps]
+    saved = {step.raw: len(step.raw) - len(summary_of(step.page)) for step in steps}
+    page = _malformed_page(evidence)
+    if page:
+        saved[page] = len(page)
     shown: list[bytes] = []
-    rest = sorted(pages, key=lambda raw: (len(classify(raw).summary) - len(raw), raw))
     left = evidence
-    while rest and calldata_bytes(left) > budget:
-        shown.append(rest.pop(0))
-        left = summarised(left, {sha256(shown[-1]).digest()})
+    for raw in sorted(saved, key=lambda raw: (-saved[raw], raw)):
+        if calldata_bytes(left) <= budget:
+            break
+        shown.append(raw)
+        left = summarised(evidence, {sha256(one).digest() for one in shown})
     return shown

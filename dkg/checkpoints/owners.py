@@ -1,7 +1,7 @@
 """Whose a key is, by its bytes alone, and the same quad's key in another index: docs/formats.md, section 12.
 
-No term is looked at. A key has the *shape of a quad* if it is four components, each followed by 0x00, none of them empty
-or beginning with 0x01, 0x12 or 0xff: such a key may have no place in the index that its component heads.
+No term is looked at. A key has the *shape of a quad* if it is four components, each followed by 0x00, none of them
+empty or beginning with 0x01, 0x12 or 0xff: such a key may have no place in the index that its component heads.
 Indexes are named as in `dkg.page.ORDERS`.
 """
 

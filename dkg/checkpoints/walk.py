@@ -194,10 +194,13 @@ def check_member(end: End, key: bytes) -> End:
     return end
 
 
-def _between(lower: bytes | None, upper: bytes | None, before: bytes, after: bytes) -> None:
+def _check_between(key: bytes, lower: bytes | None, upper: bytes | None, before: bytes, after: bytes) -> None:
     for hashed, given in ((lower, before), (upper, after)):
         if (given != b"") if hashed is None else keccak256(given) != hashed:
             raise PathError("a neighbour or bound of the key is not the one of the path")
+    # A neighbour may be the empty key: whether there is one decides, not whether what was given is empty.
+    if (lower is not None and key < before) or (upper is not None and key >= after):
+        raise PathError("the key is not between its neighbours or bounds")
 
 
 def check_absent(end: End, key: bytes, before: bytes, after: bytes) -> End:
@@ -217,14 +220,11 @@ def check_absent(end: End, key: bytes, before: bytes, after: bytes) -> End:
     hashes = end.last.hashes
     if end.at > len(hashes):
         raise PathError(f"the path ends at place {end.at} of a leaf of {len(hashes)} keys")
-    _between(
-        hashes[end.at - 1] if end.at else end.lower,
-        hashes[end.at] if end.at < len(hashes) else end.upper,
-        before,
-        after,
-    )
-    if (before and key < before) or (end.at and key == before) or (after and key >= after):
-        raise PathError("the key is not between its neighbours")
+    lower = hashes[end.at - 1] if end.at else end.lower
+    upper = hashes[end.at] if end.at < len(hashes) else end.upper
+    _check_between(key, lower, upper, before, after)
+    if end.at and key == before:
+        raise PathError("the key is there: it is given as its own neighbour")
     return end
 
 
@@ -241,9 +241,7 @@ def check_hidden(end: End, key: bytes, before: bytes, after: bytes, shown: Mappi
     _require_short(key)
     if end.child is None or shown.get(end.child) != LONG:
         raise PathError("the page that the path names is not shown to be long")
-    _between(end.child_lower, end.child_upper, before, after)
-    if (before and key < before) or (after and key >= after):
-        raise PathError("the key is not within the bounds of the long page")
+    _check_between(key, end.child_lower, end.child_upper, before, after)
     return end
 
 

@@ -233,11 +233,7 @@ class CheckpointClient:
 
     def _aged(self, head: UnionHead, max_age: float | None) -> UnionHead:
         """The head with its age now (step 6)."""
-        what = f"block {head.block.number}"
-        if head.complete_until < head.block.timestamp:
-            what = (
-                f"the first commit that is left out because its publisher is behind, before block {head.block.number},"
-            )
+        what = "the first commit that is left out" if head.behind else f"block {head.block.number}"
         return replace(head, age=age_of(what, head.complete_until, self._clock(), max_age))
 
     # --- what was seen before ------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from dkg.checkpoints.judge import NOBODY, Extra, Index
 from dkg.checkpoints.owners import has_shape, owner_of, permute
 from dkg.checkpoints.paths import follow
 from dkg.checkpoints.shown import Kind, classify, stub
+from dkg.checkpoints.walk import FaultKind
 from dkg.errors import MissingPageError, PageError
 from dkg.limits import SHOW_MAX
 from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, Leaf, cid_text, decode
@@ -49,10 +50,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """Evidence, from whole pages. `long`: the bytes of pages that must be shown as long before."""
+    """Evidence, from whole pages. `first`: pages that are shown before: too long to be in it, or of no bytes at all."""
 
     evidence: Evidence
-    long: tuple[bytes, ...] = ()
+    first: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +147,15 @@ def _shown(subject: Subject, found: Broken | Withheld | None) -> Asking[Found]:
     way = follow(GivenPages((yield from followed(root, found.trail)).get), root, found.trail)
     if isinstance(found, Withheld):
         return Demand(way)
-    is_long = len(found.page) > SHOW_MAX
-    evidence = fault(subject.checkpoint, found.fault, way, b"" if is_long else found.page)
-    return Wrong(evidence, (found.page,) if is_long else ())
+    page, first = _page_and_first(found)
+    return Wrong(fault(subject.checkpoint, found.fault, way, page), first)
+
+
+def _page_and_first(found: Broken) -> tuple[bytes, tuple[bytes, ...]]:
+    """The bytes of a page that are given as evidence of a fault, and what is to be shown before."""
+    if found.fault is FaultKind.PAGE and not 0 < len(found.page) <= SHOW_MAX:
+        return b"", (found.page,)
+    return found.page, ()
 
 
 def _too_long(subject: Subject, tree: int, found: Differs) -> Asking[Found]:
@@ -214,6 +221,5 @@ def find_invalid(committed: Committed) -> Asking[Found]:
     way = follow(GivenPages((yield from followed(root, found.trail)).get), root, found.trail)
     if isinstance(found, Withheld):
         return Demand(way)
-    is_long = len(found.page) > SHOW_MAX
-    evidence = invalid(committed, found.fault, way, b"" if is_long else found.page)
-    return Wrong(evidence, (found.page,) if is_long else ())
+    page_shown, first = _page_and_first(found)
+    return Wrong(invalid(committed, found.fault, way, page_shown), first)

@@ -1,13 +1,16 @@
-"""Vectors of trees: cuts, whole small datasets with their pages, roots of larger ones, and a proof."""
+"""Vectors of trees: cuts, whole small datasets with their pages, roots of larger ones, and proofs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import dkg
+from dkg.chain.commit import Domain
+from dkg.checkpoints.answer import Parts, prove_joint, verify_joint
+from dkg.checkpoints.owners import prefix_of
 from dkg.cut import entry_hashes, find_cuts, separator
 from dkg.page import cid_text
-from dkg.pages import MemoryPageStore
+from dkg.pages import MemoryPageStore, StoredPages
 from tests.datasets import GRAPH, PREFIX, iri, stored, university
 
 if TYPE_CHECKING:
@@ -110,6 +113,27 @@ def _proof() -> dict[str, str]:
     }
 
 
+def _proof_joint() -> dict[str, object]:
+    domain, people = Domain(31337, b"\xaa" * 20), [bytes([number]) * 20 for number in (1, 2, 3)]
+    graphs = [prefix_of(domain, one) + b"university>" for one in people]
+    store = MemoryPageStore()
+    union = dkg.build([university(60, graph) for graph in graphs], store)
+    other = dkg.build([[(iri("student42"), iri("name"), b'"Another name"', graphs[2])]], store)
+    beside = {people[2]: other, people[0]: None}
+    query = PREFIX + "SELECT ?g ?name { GRAPH ?g { :student42 :name ?name } }"
+    proof = prove_joint(StoredPages(store), Parts(domain, union, beside), query)
+    rows = verify_joint(proof.car, query, proof.parts).serialize("csv").decode()
+    return {
+        "checkpoint": "tests.datasets.university(60) in the graph <prefix>university of each of three publishers",
+        "publishers": ["0x" + one.hex() for one in people],
+        "root": cid_text(union),
+        "beside": {"0x" + one.hex(): root and cid_text(root) for one, root in beside.items()},
+        "query": query,
+        "car": proof.car.hex(),
+        "csv": rows,
+    }
+
+
 def _skolem() -> list[dict[str, object]]:
     documents = [
         (
@@ -140,5 +164,6 @@ FILES = {
     "trees/datasets.json": _datasets,
     "trees/golden.json": _golden,
     "trees/proof.json": _proof,
+    "trees/proof_joint.json": _proof_joint,
     "trees/skolem.json": _skolem,
 }

@@ -142,11 +142,14 @@ def _raw(store: PageStore, cid: bytes) -> bytes:
 def showable_keys(get: Callable[[bytes], bytes | None], root: bytes) -> Iterator[list[bytes]]:
     """The short keys of spog that are reached through showable pages, for a dataset whose spog has no fault.
 
-    Pages that are not given are taken for long ones: it is known which they are.
+    Pages that are not given are taken for long ones: it is known which they are. An inner page that comes again has
+    nothing: a short key is at one place only, and pages with long keys alone can be at very many (`Walk`).
     """
-    stack = [root]
+    stack, seen = [root], set[bytes]()
     while stack:
         cid = stack.pop()
+        if cid in seen:
+            continue
         raw = get(cid)
         if raw is None or classify(raw).kind is not Kind.WELL_FORMED:
             continue
@@ -154,6 +157,7 @@ def showable_keys(get: Callable[[bytes], bytes | None], root: bytes) -> Iterator
         if isinstance(page, DatasetRoot):
             stack.append(page.trees[0])
         elif isinstance(page, Inner):
+            seen.add(cid)
             stack += reversed(page.children)
         else:
             yield [key for key in page.keys if len(key) <= KEY_MAX]

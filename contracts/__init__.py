@@ -1,6 +1,7 @@
 """The contracts on an Ethereum-compatible chain: their sources, and what the compiler made of them.
 
-Using them needs no compiler: `registry()` reads the artefact that `python -m contracts.compile` wrote.
+Using them needs no compiler: `registry()` and `checkpoints()` read the artefacts that `python -m contracts.compile`
+wrote.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ class Artefact:
     abi: Sequence[Mapping[str, Any]]
     """Functions and events, as JSON ABI."""
     bytecode: str
-    """The creation code, 0x and hexadecimal digits; the constructor takes no arguments."""
+    """The creation code, 0x and hexadecimal digits; the ABI-encoded arguments of the constructor, if any, follow it."""
     runtime: str
-    """The code on the chain, byte for byte, 0x and hexadecimal digits."""
-    layout: Mapping[str, Mapping[str, str | int]]
-    """Where each variable is stored: name -> {slot, n_slots, type}."""
+    """The code on the chain, byte for byte, 0x and hexadecimal digits; behind it there are the immutables, if any."""
+    layout: Mapping[str, Any]
+    """Where each variable is stored: name -> {slot, n_slots, type}; those of a module under its name."""
     userdoc: Mapping[str, Any]
     """What the functions do, for those who call them (NatSpec)."""
     devdoc: Mapping[str, Any]
@@ -33,10 +34,23 @@ class Artefact:
     compiler: str
     """The name and version of what compiled it."""
     source_sha256: str
-    """Of the contract's own source file, in hexadecimal."""
+    """Of the contract's own source file without its modules, in hexadecimal."""
+
+
+def _artefact(name: str) -> Artefact:
+    text = resources.files(__name__).joinpath("artefacts", f"{name}.json").read_text(encoding="utf-8")
+    return Artefact(**json.loads(text))
 
 
 def registry() -> Artefact:
     """The registry of commits, `contracts/registry.vy`. Deploy `bytecode`; call by `abi`."""
-    text = resources.files(__name__).joinpath("artefacts", "registry.json").read_text(encoding="utf-8")
-    return Artefact(**json.loads(text))
+    return _artefact("registry")
+
+
+def checkpoints() -> Artefact:
+    """Checkpoints and their refutation, `contracts/checkpoints.vy`.
+
+    Deploy `bytecode` and the ABI-encoded arguments of the constructor: the registry's address, the bond of a checkpoint
+    (wei), its window (seconds), the bond of a demand (wei) and its window (seconds).
+    """
+    return _artefact("checkpoints")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 FOLDER: Final = Path(__file__).resolve().parent
-NAMES: Final = ("registry",)
+NAMES: Final = ("registry", "checkpoints")
 
 _OUTPUTS: Final = ("abi", "bytecode", "bytecode_runtime", "layout", "userdoc", "devdoc")
 

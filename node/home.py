@@ -10,6 +10,7 @@
 | `heads.json`    | the heads this home has seen (`dkg.client.trusted`)                     |
 | `publish.lock`  | locked by the process that publishes (`node.publish.lock`)              |
 | `deployment`    | transactions for a registry that is being deployed, until it is there   |
+| `checkpoints-*` | the same for its checkpoint contract, and for calls of that             |
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-DEPLOYMENT_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Longest file of transactions for a registry that is read, in bytes: each has some 10 kB."""
+TRANSACTIONS_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Longest file of transactions under way that is read, in bytes: each has some 100 kB at most."""
 
 
 class Home:
@@ -80,25 +81,25 @@ class Home:
         check_settings(settings, "the settings")
         self._write(SETTINGS_FILE, json.dumps(asdict(settings), indent=1).encode() + b"\n")
 
-    # --- the registry's deployment -------------------------------------------------------------------------
+    # --- transactions under way ----------------------------------------------------------------------------
 
-    def deployment(self) -> bytes:
-        """What was kept of a deployment under way; empty if none is."""
-        path = self.path / "deployment"
+    def transactions(self, name: str) -> bytes:
+        """What was kept in a file of transactions under way; empty if none is."""
+        path = self.path / name
         try:
             with path.open("rb") as file:
-                return file.read(DEPLOYMENT_BYTES_MAX)
+                return file.read(TRANSACTIONS_BYTES_MAX)
         except FileNotFoundError:
             return b""
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
 
-    def keep_deployment(self, data: bytes) -> None:
+    def keep_transactions(self, name: str, data: bytes) -> None:
         """Keep what is under way, on the disk when this returns; empty: nothing is any more."""
         if data:
-            self._write("deployment", data)
+            self._write(name, data)
             return
-        path = self.path / "deployment"
+        path = self.path / name
         try:
             path.unlink(missing_ok=True)
         except OSError as error:

@@ -246,8 +246,8 @@ class CheckpointLog:
         found = self.demands.get(event.demand)
         if found is None:
             raise LogError(f"demand {event.demand}, which is not open, is answered or expires")
-        if isinstance(event, Answered) and event.digest != found.digest:
-            raise LogError(f"demand {event.demand} is answered with another page than it asks for")
+        if isinstance(event, Answered) and (event.digest != found.digest or time > found.deadline):
+            raise LogError(f"demand {event.demand} is answered too late, or with another page than it asks for")
         if isinstance(event, Expired) and time <= found.deadline:
             raise LogError(f"demand {event.demand} expires before its deadline")
         self._put(self.demands, event.demand, None)

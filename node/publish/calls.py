@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eth_abi.abi import encode
 
@@ -12,6 +12,9 @@ from contracts import registry
 from dkg.chain.secp import keccak256
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from contracts import Artefact
     from dkg.chain.commit import Commit, Domain, SignedCommit
 
 _SELECTOR_BYTES = 4
@@ -82,17 +85,40 @@ def _parts(signature: bytes) -> tuple[bytes, bytes, int]:
 
 
 def _call(domain: Domain, function: str, *values: bytes | int) -> Call:
-    selector, types = _functions()[function]
-    return Call(domain.registry, selector + encode(types, values))
+    return Call(domain.registry, encoded(_functions()[function], values))
 
 
 @cache
-def _functions() -> dict[str, tuple[bytes, list[str]]]:
-    """Selector and argument types of each function."""
-    found: dict[str, tuple[bytes, list[str]]] = {}
-    for entry in registry().abi:
+def _functions() -> dict[str, Function]:
+    return functions_of(registry())
+
+
+# --- any contract ------------------------------------------------------------------------------------------------
+
+Function = tuple[bytes, list[str]]
+"""Selector and argument types of a function."""
+
+
+def functions_of(artefact: Artefact) -> dict[str, Function]:
+    """The functions of a contract, by name."""
+    found: dict[str, Function] = {}
+    for entry in artefact.abi:
         if entry["type"] == "function":
-            types = [argument["type"] for argument in entry["inputs"]]
+            types = [_type(argument) for argument in entry["inputs"]]
             signature = f"{entry['name']}({','.join(types)})"
             found[entry["name"]] = keccak256(signature.encode())[:_SELECTOR_BYTES], types
     return found
+
+
+def encoded(function: Function, values: Sequence[Any]) -> bytes:
+    """The bytes that call a function. Structures are tuples."""
+    selector, types = function
+    return selector + encode(types, values)
+
+
+def _type(argument: Mapping[str, Any]) -> str:
+    """An argument's type as signatures have it: structures by their parts."""
+    kind: str = argument["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(map(_type, argument['components']))})" + kind.removeprefix("tuple")

@@ -10,10 +10,10 @@ import http.client
 import threading
 import time
 from typing import TYPE_CHECKING, Final, NoReturn, Self
-from urllib.parse import urlsplit
 
+from dkg.client.nodes import parts_of
 from dkg.client.wire import TooLongError, Wire
-from dkg.errors import InputError, StoreError
+from dkg.errors import StoreError
 from dkg.page import PAGE_BYTES_MAX, cid_text
 
 if TYPE_CHECKING:
@@ -38,18 +38,10 @@ class NodePages:
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S, clock: Callable[[], float] = time.monotonic) -> None:
         """`url`: of the node, without the path of the gateway. Raises `InputError` if it is none."""
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            raise InputError("the node's URL is none: its host or its port cannot be read") from None
-        if parts.scheme not in {"http", "https"} or not host or parts.username or parts.query or parts.fragment:
-            raise InputError("the URL of a node is like http://127.0.0.1:9000, without user, query and fragment")
-        self.name = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}" + (f":{port}" if port else "")
-        self._path = parts.path.rstrip("/")
+        self.name, self._path, host, port = parts_of(url)
         self._timeout, self._clock = timeout_s, clock
         self._lock = threading.Lock()
-        self._wire = Wire(host, port, secure=parts.scheme == "https", clock=clock, ended=threading.Event())
+        self._wire = Wire(host, port, secure=self.name.startswith("https:"), clock=clock, ended=threading.Event())
         self._down: tuple[float, str] | None = None
         self.asked = 0
         """Pages asked for so far."""

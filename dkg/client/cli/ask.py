@@ -23,19 +23,25 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dkg.answer import Results
+    from dkg.checkpoints.answer import VerifiedJointAnswer
     from dkg.client.anchored import ClientHead
     from dkg.client.cli.console import Console
     from dkg.client.signed import SignedHead
+    from dkg.proof import VerifiedAnswer
 
 QUERY_BYTES_MAX = 4 * 1024 * 1024
 """Longest file that is read as a query; the parser has its own, smaller limits."""
 
 
 def query(args: argparse.Namespace, console: Console) -> int:
-    """Answer from the store; with --proof, keep the proof."""
+    """Answer from the store; with --proof, keep the proof. With --node, see `everybody`."""
+    if args.node is not None:
+        from dkg.client.cli.everybody import query as ask_everybody  # noqa: PLC0415 - it needs a chain
+
+        return ask_everybody(args, console)
     from dkg.client.cli.datasets import opened, root_of  # noqa: PLC0415 - `verify` needs no store
 
-    text, options, proof = _text(args), _options(args), None
+    text, options, proof = text_of(args), options_of(args), None
     budget = options["budget"]
     start = time.perf_counter()
     with opened(args.store) as store:
@@ -54,7 +60,7 @@ def query(args: argparse.Namespace, console: Console) -> int:
         "proof_bytes": None if proof is None else len(proof.car),
         "seconds": seconds,
     }
-    shown = _rendered(answer, args, console, facts, text)  # first, so that a refused format writes no proof
+    shown = rendered(answer, args, console, facts, text)  # first, so that a refused format writes no proof
     written = "" if proof is None else f"; proof of {size(write_proof(args.proof, proof.car))} in {args.proof}"
     console.result(shown)
     cost = f"{grouped(read)} pages, {duration(seconds)}"
@@ -64,7 +70,7 @@ def query(args: argparse.Namespace, console: Console) -> int:
 
 def verify(args: argparse.Namespace, console: Console) -> int:
     """Recompute the answer from a proof."""
-    text, options = _text(args), _options(args)
+    text, options = text_of(args), options_of(args)
     budget = options.pop("budget")
     car = read_proof(args.proof, budget)
     head = _head(args) if args.root is None else None
@@ -85,15 +91,23 @@ def verify(args: argparse.Namespace, console: Console) -> int:
     }
     if head is not None:
         facts |= head.describe()
-    console.result(_rendered(answer, args, console, facts, text))
-    found = (
-        "provably nothing matches, complete" if answer.provably_nothing else f"{_amount(answer)}, correct and complete"
-    )
-    cost = f"{grouped(answer.pages)} pages, {size(answer.proof_bytes)}, {duration(seconds)}"
-    console.say(f"verified: {found} for root {root} ({cost})", "green")
+    console.result(rendered(answer, args, console, facts, text))
+    console.say(f"verified: {found_in(answer)} for root {root} ({cost_of(answer, seconds)})", "green")
     if head is not None:
         console.say(head.sentence(), "yellow" if getattr(head, "went_back", False) else "")
     return 0
+
+
+def found_in(answer: VerifiedAnswer | VerifiedJointAnswer) -> str:
+    """What a verified answer has, in words."""
+    return (
+        "provably nothing matches, complete" if answer.provably_nothing else f"{_amount(answer)}, correct and complete"
+    )
+
+
+def cost_of(answer: VerifiedAnswer | VerifiedJointAnswer, seconds: float) -> str:
+    """What a verified answer took."""
+    return f"{grouped(answer.pages)} pages, {size(answer.proof_bytes)}, {duration(seconds)}"
 
 
 def _head(args: argparse.Namespace) -> ClientHead | SignedHead:
@@ -102,7 +116,8 @@ def _head(args: argparse.Namespace) -> ClientHead | SignedHead:
     return head_of(args)
 
 
-def _text(args: argparse.Namespace) -> str:
+def text_of(args: argparse.Namespace) -> str:
+    """The query. Raises `InputError`."""
     raw = _encoded(args.query) if args.file is None else read_input(args.file, QUERY_BYTES_MAX, "query")
     try:
         return raw.decode()
@@ -115,7 +130,7 @@ def _encoded(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
 
-def _options(args: argparse.Namespace) -> dict[str, Any]:
+def options_of(args: argparse.Namespace) -> dict[str, Any]:
     """The keyword arguments that `dkg.query`, `dkg.prove` and (with another name for the budget) `dkg.verify` share."""
     limits = {
         field: value
@@ -139,7 +154,7 @@ def graph_name(iri: str) -> bytes:
     return normalize(b"<" + _encoded(iri) + b">")
 
 
-def _rendered(answer: Results, args: argparse.Namespace, console: Console, facts: dict[str, Any], text: str) -> bytes:
+def rendered(answer: Results, args: argparse.Namespace, console: Console, facts: dict[str, Any], text: str) -> bytes:
     """The results, in the format that was asked for, or the one that fits where they go."""
     if console.json:
         head = json.dumps(facts)[:-1].encode()

@@ -67,7 +67,7 @@ def settings_of(args: argparse.Namespace, home: Path, *, offline: bool = False) 
     if args.registry and args.registry.lower() != kept.registry.lower():
         kept = replace(kept, checkpoints=None)  # what the home has is of its own registry
     said = {"chain_id": args.chain_id, "registry": args.registry, "endpoints": args.rpc, "need": args.need}
-    said["finality_depth"] = args.finality_depth
+    said |= {"finality_depth": args.finality_depth, "checkpoints": getattr(args, "checkpoints", None)}
     if args.rpc and not args.need:
         said["need"] = majority(len(args.rpc))  # what the home says of its own endpoints is not for others
     settings = replace(kept, **{name: value for name, value in said.items() if value is not None})

@@ -68,11 +68,25 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args = command.parse_intermixed_args(argv[words:])  # so that QUERY may come before or after options
     if "query" in args and (args.query is None) == (args.file is None):
         command.error("give either a QUERY or -f FILE")
+    if "min_claim" in args:
+        _check_query(args, command)
     if "publisher" in args and "root" in args and (args.root is None) == (args.publisher is None):
         command.error("give either the --root that you trust, or the --publisher")
     if "commit" in args and args.signer and not args.commit:
         command.error("--signer goes with --commit: from a chain it is known who signs")
     return args
+
+
+def _check_query(args: argparse.Namespace, command: Parser) -> None:
+    """What goes with a store and what with a node."""
+    if (args.store is None) == (args.node is None):
+        command.error("give either the --store that you trust, or a --node")
+    if args.node is not None and (args.min_claim is None or args.root is not None or args.proof is not None):
+        command.error("--node goes with --min-claim L2, and without --root and --proof")
+    if args.node is None and any((args.min_claim, args.pending, args.final, args.max_age, args.behind)):
+        command.error("a claim, a state and an age are of a --node's answer")
+    if args.pending and args.final:
+        command.error("what is pending is not final: give --pending or --final")
 
 
 def make_parsers(*, with_plugins: bool = True) -> tuple[Parser, dict[str, Parser]]:
@@ -127,8 +141,8 @@ def make_parsers(*, with_plugins: bool = True) -> tuple[Parser, dict[str, Parser
     return parser, commands
 
 
-def _store(command: Parser) -> None:
-    command.add_argument("--store", metavar="DIR", required=True, type=_directory, help="directory of the store")
+def _store(command: Parser, *, required: bool = True) -> None:
+    command.add_argument("--store", metavar="DIR", required=required, type=_directory, help="directory of the store")
 
 
 def _progress(command: Parser) -> None:
@@ -197,11 +211,27 @@ def _seconds(text: str) -> float:
 
 
 def _query(add: Callable[..., Parser]) -> None:
-    command = add("query", "ask:query", "answer a query from your own store, and prove the answer to others")
-    _store(command)
+    command = add(
+        "query",
+        "ask:query",
+        "answer a query from your own store, and prove the answer to others",
+        "With --node: ask all publishers, and verify what the node proves.",
+    )
+    _store(command, required=False)
     command.add_argument("--root", metavar="CID", help="the dataset to ask (default: the root of the store)")
     command.add_argument("--proof", metavar="OUT.car", help="write the proof there (compressed: OUT.car.zst)")
     _question(command)
+    everybody = command.add_argument_group("instead of --store: all publishers, by a checkpoint on a chain")
+    everybody.add_argument("--node", metavar="URL", help="a peer node that proves the answer; it is not trusted")
+    everybody.add_argument("--min-claim", choices=("L2",), help="with --node: complete for all publishers")
+    everybody.add_argument("--pending", action="store_true", help="take the newest checkpoint that is pending, if any")
+    everybody.add_argument("--final", action="store_true", help="take only what is final, checkpoint and commits since")
+    everybody.add_argument("--max-age", metavar="S", type=_seconds, help="refuse an answer that is older, in seconds")
+    everybody.add_argument(
+        "--behind", metavar="ADDRESS", action="append", help="a publisher to take as the checkpoint has it (repeatable)"
+    )
+    everybody.add_argument("--checkpoints", metavar="ADDRESS", help="the contract of the registry's checkpoints")
+    _chain(everybody)
 
 
 def _verify(add: Callable[..., Parser]) -> None:
@@ -221,21 +251,26 @@ def _verify(add: Callable[..., Parser]) -> None:
     private.add_argument("--commitment", metavar="PROOF.car", help="public proof of the question for its commitment")
 
 
+def _chain(group: argparse._ArgumentGroup) -> None:
+    """Which chain. What is left out comes from the home's settings."""
+    group.add_argument("--rpc", metavar="URL", action="append", help="endpoint of the chain (repeatable: see --need)")
+    group.add_argument("--need", metavar="N", type=_count, help="endpoints that must agree (default: most)")
+    group.add_argument("--registry", metavar="ADDRESS", help="the registry on that chain")
+    group.add_argument("--chain-id", metavar="N", type=_count, help="id of the chain")
+    group.add_argument(
+        "--finality-depth", metavar="N", type=between(0, FINALITY_DEPTH_MAX), help="blocks until final (default: 12)"
+    )
+    group.add_argument("--home", metavar="DIR", help="where chain.json and heads.json are (default: $DKG_HOME, ~/.dkg)")
+    group.add_argument("--trusted", metavar="FILE", help="heads seen before, never gone behind (default: in the home)")
+
+
 def _trust(command: Parser) -> None:
     """What `verify` takes to learn the root from a chain. What is left out comes from the home's settings."""
     trust = command.add_argument_group("instead of --root: the head of a publisher, from a chain")
     trust.add_argument("--publisher", metavar="ADDRESS", help="the publisher you trust")
-    trust.add_argument("--rpc", metavar="URL", action="append", help="endpoint of the chain (repeatable: see --need)")
-    trust.add_argument("--need", metavar="N", type=_count, help="endpoints that must agree (default: most)")
-    trust.add_argument("--registry", metavar="ADDRESS", help="the registry on that chain")
-    trust.add_argument("--chain-id", metavar="N", type=_count, help="id of the chain")
-    trust.add_argument(
-        "--finality-depth", metavar="N", type=between(0, FINALITY_DEPTH_MAX), help="blocks until final (default: 12)"
-    )
+    _chain(trust)
     trust.add_argument("--final", action="store_true", help="take the newest final head, not the newest")
     trust.add_argument("--max-age", metavar="S", type=_seconds, help="refuse if the block used is older, in seconds")
-    trust.add_argument("--home", metavar="DIR", help="where chain.json and heads.json are (default: $DKG_HOME, ~/.dkg)")
-    trust.add_argument("--trusted", metavar="FILE", help="heads seen before, never gone behind (default: in the home)")
     trust.add_argument("--commit", metavar="FILE", help="a signed commit of the publisher, in place of a chain")
     trust.add_argument("--signer", metavar="ADDRESS", help="who signs for the publisher (default: its own key)")
     trust.add_argument("--allow-unproved", action="store_true", help="believe an endpoint without eth_getProof")

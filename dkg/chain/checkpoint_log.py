@@ -22,7 +22,7 @@ from dkg.chain.checkpoint_events import (
     Shown,
     Target,
 )
-from dkg.chain.checkpoints import DEMANDS_MAX, OPEN_MAX, Checkpoint, ContractState, Mark, Status
+from dkg.chain.checkpoints import OPEN_MAX, Checkpoint, ContractState, Mark, Status
 from dkg.chain.log import LogError
 
 if TYPE_CHECKING:
@@ -232,8 +232,6 @@ class CheckpointLog:
             raise LogError(f"demand {event.demand} ends before it begins")
         if event.kind is Target.CHECKPOINT:
             found = self._pending(event.target, "gets a demand")
-            if found.demands == DEMANDS_MAX:
-                raise LogError(f"checkpoint {event.target} gets more than {DEMANDS_MAX} demands")
             ends = max(found.ends, time + DEMAND_WINDOWS * (event.deadline - time))
             more = replace(found, ends=ends, open_demands=found.open_demands + 1, demands=found.demands + 1)
             self._put(self.checkpoints, found.id, more)

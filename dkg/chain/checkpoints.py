@@ -27,9 +27,6 @@ DEMANDS_SLOT: Final = 10
 OPEN_MAX: Final = 8
 """Most pending checkpoints at a time."""
 
-DEMANDS_MAX: Final = 64
-"""Most demands that one checkpoint gets."""
-
 ID_MAX: Final = 2**32 - 1
 """Largest id of a checkpoint: `open` packs each into 32 bits."""
 

@@ -691,7 +691,7 @@ def _record(record: Record) -> dict[str, Any]:
 
 
 def logged() -> World:
-    """Ten commits of one publisher and one of another in turn, of which all of the one but the last are marked, the first last."""
+    """Ten commits of a publisher and four of another: all of the one are marked but the last, the first one last."""
     world = World()
     for number in range(10):
         world.commit(PUBLISHERS[0], root=cid_of(b"one %d" % number))

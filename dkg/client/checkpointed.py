@@ -98,17 +98,15 @@ class CheckpointClient:
         final: bool = False,
         pending: bool = False,
         max_age: float | None = None,
-        beside: Collection[bytes] = (),
         behind: Container[bytes] = (),
         shown: Iterable[Committed] = (),
     ) -> UnionHead:
         """The latest final checkpoint and what changed since.
 
         `final`: as of the newest block that is final, instead of the newest. `pending`: the newest checkpoint, if one
-        is pending. `max_age`: seconds that the answer may be old. `beside`: more publishers to answer from their own
-        datasets, for `origins`. `behind`: publishers to answer as the checkpoint has them, though they committed since:
-        nobody may have their data, or they may be too many; the answer is then as old as their first commit since.
-        `shown`: commits as a node shows them, which need not be looked for.
+        is pending. `max_age`: seconds that the answer may be old. `behind`: publishers to answer as the checkpoint has
+        them, though they committed since: nobody may have their data, or they may be too many; the answer is then as
+        old as their first commit since. `shown`: commits as a node shows them, which need not be looked for.
 
         Raises `ProofError` if it cannot be trusted (`RollbackError`, `FinalityError`, `StaleError`, `PendingError`,
         `NoCheckpointError`, `OldCheckpointError`), `TooManyError`, `UnprovableError`, and `ChainError`.
@@ -122,7 +120,7 @@ class CheckpointClient:
         newest = read_checkpoints(self._reader, self._contract, tip)  # step 2
         self._check_known(tip, newest)  # step 3
         state = self._buried(tip) if final else newest
-        head = self._read(state, _chosen(state, pending=pending), beside, behind, list(shown))  # step 4
+        head = self._read(state, _chosen(state, pending=pending), behind, list(shown))  # step 4
         head.parts  # noqa: B018 - raises if they are too many
         if final:
             self._check_in(tip, head)  # step 5
@@ -168,25 +166,32 @@ class CheckpointClient:
         )
         return UnionAnswer(answer, head, origins)
 
+    def beside(self, head: UnionHead, publishers: Collection[bytes], shown: Iterable[Committed] = ()) -> UnionHead:
+        """A head as of the same block, with more publishers beside the checkpoint: those that `origins` needs.
+
+        Raises what `head` raises; an endpoint may have forgotten the state of the block.
+        """
+        place = Place(self._reader, self._domain, self._contract, head.block)
+        found = counting(place, sorted(publishers), list(shown))
+        behind = {one: first for one, first in head.behind.items() if one not in found}
+        more = replace(head, beside={**head.beside, **found}, behind=behind)
+        more.parts  # noqa: B018 - raises if they are too many
+        return more
+
     # --- reading -------------------------------------------------------------------------------------------
 
     def _read(
         self,
         found: CheckpointState,
         checkpoint: Checkpoint,
-        beside: Collection[bytes],
         behind: Container[bytes],
         shown: list[Committed],
     ) -> UnionHead:
         """The checkpoint and what changed since, as of the block of what was found (step 4)."""
         place = Place(self._reader, self._domain, self._contract, found.block)
         changes = changes_since(place, checkpoint, found.state, shown)
-        left = {
-            one: first
-            for one, first in changes.first.items()
-            if first is not None and one in behind and one not in beside
-        }
-        asked = sorted({*changes.first, *beside} - left.keys())
+        left = {one: first for one, first in changes.first.items() if first is not None and one in behind}
+        asked = sorted(changes.first.keys() - left.keys())
         return UnionHead(
             self._domain,
             self._contract,
@@ -290,9 +295,10 @@ class CheckpointClient:
 
 
 def _chosen(found: CheckpointState, *, pending: bool) -> Checkpoint:
-    """The checkpoint to answer from."""
-    if pending and found.pending:
-        return found.pending[-1]
+    """The checkpoint to answer from. A pending one that a later one overtook is not asked for."""
+    newest = found.pending[-1] if pending and found.pending else None
+    if newest is not None and (found.final is None or newest.position >= found.final.position):
+        return newest
     if found.final is None:
         open_ones = f"{len(found.pending)} pending ones can be asked for" if found.pending else "none is pending either"
         raise NoCheckpointError(f"no checkpoint is final in block {found.block.number}; {open_ones}")

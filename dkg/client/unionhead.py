@@ -46,8 +46,8 @@ class UnionHead:
     since: frozenset[bytes]
     """The publishers of whom something else may count since the checkpoint."""
     beside: Mapping[bytes, Counting]
-    """What counts of the publishers that are answered from their own datasets: those of `since`, but for `behind`,
-    and those that were asked for."""
+    """What counts of the publishers that are answered from their own datasets: those of `since` that are not `behind`,
+    and those that were added (`CheckpointClient.beside`)."""
     behind: Mapping[bytes, Committed]
     """Publishers that committed since and are answered as the checkpoint has them, with their first commit since."""
     state: State

@@ -196,6 +196,24 @@ def test_a_pending_checkpoint_is_asked_for_by_name(scene: Scene) -> None:
         client.head(final=True, pending=True)
 
 
+def test_a_pending_checkpoint_that_a_later_one_overtook_is_not_asked_for(scene: Scene) -> None:
+    scene.checkpoint()
+    scene.checkpoint(Status.PENDING, position=3)
+    assert scene.client().head(pending=True).checkpoint.id == 1
+
+
+def test_who_is_behind_can_be_asked_beside_the_checkpoint_later(scene: Scene) -> None:
+    scene.checkpoint()
+    latest = scene.say(0, "second 0")
+    client = scene.client()
+    head = client.beside(client.head(behind={scene.publisher(0)}), [scene.publisher(0), b"\x44" * 20])
+    assert head.behind == {}
+    assert {one: counted.committed for one, counted in head.beside.items()} == {
+        scene.publisher(0): latest,
+        b"\x44" * 20: None,
+    }
+
+
 def test_a_checkpoint_of_which_a_page_is_demanded_is_disputed(scene: Scene) -> None:
     scene.checkpoint(Status.PENDING, open_demands=1, demands=1)
     head = scene.client().head(pending=True)
@@ -304,9 +322,10 @@ def test_with_origins_a_wrong_checkpoint_has_nothing_believed(scene: Scene) -> N
     assert scene.names(client, head) == [*FIRST, "forged"]
     answer = client.verify(prove_joint(pages, head.parts, NAMES).car, NAMES, head)
     assert answer.sentence().endswith("nobody refuted it, quads can be missing or forged")
-    everybody = client.head(beside=[scene.publisher(who) for who in EVERYBODY])
+    everybody = client.beside(head, [scene.publisher(who) for who in EVERYBODY])
     proof = prove_origins(pages, head.parts, NAMES, lambda one: everybody.beside[one].root)
-    asked = client.head(beside=proof.parts.beside)
+    scene.say(3, "second 3")  # which changes nothing of what was as of the block
+    asked = client.beside(head, proof.parts.beside)
     found = client.verify(proof.car, NAMES, asked, origins=True)
     assert sorted(row[0].value for row in found.answer.rows) == FIRST  # type: ignore[union-attr]
     assert found.sentence().endswith("nobody refuted it, quads can be missing")

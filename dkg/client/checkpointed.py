@@ -250,13 +250,13 @@ class CheckpointClient:
             return
         where = f"(what was final is kept in {self._trusted.where})"
         length, entry = self._log(tip, known.length)
-        if newest.state.final < known.checkpoint or length < known.length:
+        kept = self._checkpoint(tip, known.checkpoint) if known.checkpoint <= newest.state.last else None
+        if kept is None or not _is_after(newest.final, kept) or length < known.length:
             raise RollbackError(
                 f"block {tip.number} has checkpoint {newest.state.final} and {length} commits; checkpoint "
                 f"{known.checkpoint} and {known.length} commits were final before: "
                 f"the endpoint shows an old or another chain {where}"
             )
-        kept = self._checkpoint(tip, known.checkpoint)
         if (kept.status, kept.root, entry) != (Status.FINAL, known.root, known.entry):
             raise FinalityError(
                 f"checkpoint {known.checkpoint} or the log up to {known.length} was final and is another now: do not "
@@ -292,6 +292,15 @@ class CheckpointClient:
             entry = self._log(head.block, head.length)[1]
             union = FinalUnion(head.checkpoint.id, head.checkpoint.root, head.length, entry)
             self._trusted.put_union(self._domain, self._contract, union)
+
+
+def _is_after(final: Checkpoint | None, kept: Checkpoint) -> bool:
+    """Whether the latest final checkpoint can be that, when another one was final before.
+
+    By what they are about, not by their ids: of two pending ones the later can be final first.
+    """
+    is_pending_again = kept.status is Status.PENDING
+    return final is not None and not is_pending_again and final.position >= kept.position and final.marks >= kept.marks
 
 
 def _chosen(found: CheckpointState, *, pending: bool) -> Checkpoint:

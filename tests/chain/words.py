@@ -46,7 +46,8 @@ class Words:
     def checkpoints(self, made: Iterable[Checkpoint], marks: Iterable[Mark] = ()) -> None:
         """Make the storage that of a contract with all these checkpoints and marks."""
         made, marks = list(made), list(marks)
-        final = max((one.id for one in made if one.status is Status.FINAL), default=0)
+        latest = max(((one.position, one.marks, one.id) for one in made if one.status is Status.FINAL), default=(0,))
+        final = latest[-1]
         state = ContractState(final, max((one.id for one in made), default=0), len(marks), 0)
         pending = tuple(one.id for one in made if one.status is Status.PENDING)
         words = {STATE_SLOT.to_bytes(32): state.pack(), OPEN_SLOT.to_bytes(32): pack_open(pending)}

@@ -376,6 +376,18 @@ def test_an_older_state_than_what_was_final_is_a_rollback(scene: Scene) -> None:
         scene.client(trusted).head()
 
 
+def test_of_two_checkpoints_the_one_proposed_later_may_be_final_first(scene: Scene) -> None:
+    late = scene.checkpoint(Status.PENDING)
+    scene.checkpoint(position=2)
+    scene.here.mine(DEPTH)
+    trusted = TrustedHeads(None)
+    assert scene.client(trusted).head().checkpoint.id == late.id + 1
+    scene.made[late.id - 1] = replace(late, status=Status.FINAL)
+    scene.words.checkpoints(scene.made, scene.marks)
+    scene.here.mine(DEPTH)
+    assert scene.client(trusted).head().checkpoint.id == late.id
+
+
 def test_a_log_shorter_than_what_was_final_is_a_rollback(scene: Scene) -> None:
     scene.checkpoint()
     snapshot = scene.here.rpc("evm_snapshot")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from dkg.chain.checkpoint_log import CheckpointLog
     from dkg.chain.commit import Domain, SignedCommit
     from dkg.chain.registry import Committed
     from dkg.pages import Pages
@@ -177,6 +178,25 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointsStatus:
+    """The checkpoint contract as this node has it."""
+
+    contract: bytes
+    log: CheckpointLog
+    """For reading."""
+    proved: bool
+    """Whether all of it is proved from the block's state root."""
+    held: frozenset[int]
+    """Ids of the checkpoints that can be asked here: all pages below their roots are."""
+    block: int
+    block_time: int
+    length: int
+    """Commits in the registry's log as of the block."""
+    changed: tuple[bytes, ...]
+    """Publishers of whom something else may count than the latest final checkpoint has, in ascending order."""
+
+
+@dataclass(frozen=True, slots=True)
 class PublisherStatus:
     """A publisher as the chain and this node have it."""
 
@@ -258,6 +278,9 @@ class Service(Protocol):
         checkpoint that is final or pending, with what `beside` says, and nothing else. Raises `NoCheckpointError`,
         `UnknownMomentError`, and `TooManyError` if too many committed.
         """
+
+    def checkpoints(self) -> CheckpointsStatus:
+        """The checkpoint contract as of the newest block that was read. Raises `NoCheckpointError`."""
 
     def reading(self, root: bytes) -> AbstractContextManager[Path | None]:
         """No page of a root is removed while the block runs. Gives its view, for `Plain`, if there is one.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from node.core.standings import Standings
     from node.core.view import LogView
     from node.core.viewing import HeldViews
-    from node.serving import At, Datasets, PeerStatus, Standing
+    from node.serving import At, CheckpointsStatus, Datasets, PeerStatus, Standing
     from node.storage import Operation
 
 T = TypeVar("T")
@@ -82,6 +82,10 @@ class Answers:
             if root is not None:
                 self.leases.lease(root)
         return found
+
+    def checkpoints(self) -> CheckpointsStatus:
+        """See `Service.checkpoints`."""
+        return self.by_checkpoint.status(self.parts.settings.checkpoints)
 
     @contextmanager
     def reading(self, root: bytes) -> Iterator[Path | None]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dkg.pages import Pages
     from node.core.core import NodeCore
     from node.peers.thread import PeerThread
-    from node.serving import At, Datasets, PeerStatus, PublisherStatus, Said, Standing, Ticket
+    from node.serving import At, CheckpointsStatus, Datasets, PeerStatus, PublisherStatus, Said, Standing, Ticket
     from node.storage import Operation
 
 T = TypeVar("T")
@@ -49,6 +49,10 @@ class Bridge:
     def checkpointed(self, at: At = NOW, beside: Datasets = ()) -> Standing:
         """See `Service.checkpointed`."""
         return self._core.checkpointed(at, beside)
+
+    def checkpoints(self) -> CheckpointsStatus:
+        """See `Service.checkpoints`."""
+        return self._core.checkpoints()
 
     def reading(self, root: bytes) -> AbstractContextManager[Path | None]:
         """See `Service.reading`."""

@@ -14,7 +14,17 @@ from dkg.checkpoints.records import counting_commit, marked_among
 from dkg.errors import InputError
 from dkg.page import CID_PREFIX, cid_text
 from node.core.view import dataset_root
-from node.serving import NOW, At, Checkpointed, Claim, NoCheckpointError, Standing, State, UnknownMomentError
+from node.serving import (
+    NOW,
+    At,
+    Checkpointed,
+    CheckpointsStatus,
+    Claim,
+    NoCheckpointError,
+    Standing,
+    State,
+    UnknownMomentError,
+)
 from node.union_keeper import publisher_name
 
 if TYPE_CHECKING:
@@ -79,6 +89,29 @@ class ByCheckpoint:
         assert standing is not None  # noqa: S101 - it was made just now, or before
         return standing
 
+    def status(self, contract: bytes | None) -> CheckpointsStatus:
+        """See `Service.checkpoints`. `contract`: its address."""
+        view = self._chain.view
+        if view.head is None or view.checkpoints is None or contract is None:
+            raise NoCheckpointError("this node follows no checkpoint contract, or has not read it yet")
+        log = view.checkpoints.log
+        final = log.final
+        known = [*([] if final is None else [final]), *log.pending]
+        return CheckpointsStatus(
+            contract,
+            log,
+            view.checkpoints.proved,
+            frozenset(one.id for one in known if self._holds(one)),
+            view.head.number,
+            view.head.time,
+            view.length,
+            () if final is None else tuple(sorted(changed_since(view.log, log, final))),
+        )
+
+    def _holds(self, checkpoint: Checkpoint) -> bool:
+        root = CID_PREFIX + checkpoint.root
+        return any(one.root == root for one in self._shelf.rows(f"{CHECKPOINT}{checkpoint.id}"))
+
     def _named(self, at: At, seen: CheckpointView) -> Checkpoint:
         if at.root is None or at != At(root=at.root):
             raise InputError("by a checkpoint, all publishers are asked as of now, or of its root")
@@ -92,7 +125,7 @@ class ByCheckpoint:
         root, head = CID_PREFIX + checkpoint.root, view.head
         assert head is not None  # noqa: S101 - `find` has looked
         Parts(self._domain, root, dict(datasets))  # raises if they are too many
-        if not any(one.root == root for one in self._shelf.rows(f"{CHECKPOINT}{checkpoint.id}")):
+        if not self._holds(checkpoint):
             raise UnknownMomentError(
                 f"the pages of checkpoint {checkpoint.id} are not here: ask again, or another node"
             )

@@ -6,20 +6,24 @@ Addresses and hashes are `0x` and hexadecimal digits, in lower case; roots are C
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dkg.chain.checkpoints import Status
 from dkg.chain.ual import Publisher, Ual, pkh
 from dkg.page import CID_PREFIX, cid_text
 from node.http.moments import age_s, time_text
+from node.serving import State
 
 if TYPE_CHECKING:
+    from dkg.chain.checkpoints import Checkpoint
     from dkg.chain.commit import Domain
     from dkg.chain.registry import Committed
     from node.assets.history import Version
     from node.assets.provenance import About as KnownAbout
-    from node.serving import PeerStatus, PublisherStatus, Standing
+    from node.serving import CheckpointsStatus, PeerStatus, PublisherStatus, Standing
     from node.storage import Operation as KnownOperation
 
 PUBLISHERS_MAX: Final = 1_000
@@ -105,6 +109,92 @@ class Dataset(Shape):
             behind=standing.behind,
             publisher_count=len(standing.publishers),
             publishers=[hex_text(one) for one in standing.publishers[:PUBLISHERS_MAX]],
+        )
+
+
+class CheckpointShape(Shape):
+    """What somebody says the root of all publishers' data is."""
+
+    id: int
+    root: str = Field(description="CID of the union's dataset.", examples=[ROOT_EXAMPLE])
+    position: int = Field(description="Commits of the registry's log that it is about.")
+    marks: int = Field(description="Marks that it takes into account.")
+    proposer: str = Field(pattern=_ADDRESS, examples=[ADDRESS_EXAMPLE])
+    state: str = Field(description="final, pending or disputed.", examples=["final"])
+    proposed: str
+    ends: str = Field(description="From when on it can become final.")
+    open_demands: int = Field(description="Pages of it that were demanded, and that nobody has shown yet.")
+    held: bool = Field(description="Whether it can be asked here (`min_claim=L2`).")
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, held: frozenset[int]) -> CheckpointShape:
+        """From the contract's log."""
+        pending = State.DISPUTED if checkpoint.disputed else State.PENDING
+        return cls(
+            id=checkpoint.id,
+            root=cid_text(CID_PREFIX + checkpoint.root),
+            position=checkpoint.position,
+            marks=checkpoint.marks,
+            proposer=hex_text(checkpoint.proposer),
+            state=State.FINAL.value if checkpoint.status is Status.FINAL else pending.value,
+            proposed=time_text(checkpoint.proposed),
+            ends=time_text(checkpoint.ends),
+            open_demands=checkpoint.open_demands,
+            held=checkpoint.id in held,
+        )
+
+
+class DemandShape(Shape):
+    """A page that somebody wants to be shown."""
+
+    demand: int
+    digest: str = Field(pattern=_HASH)
+    of: str = Field(description="checkpoint or commit.", examples=["checkpoint"])
+    target: int = Field(description="The checkpoint's id, or the commit's position in the log.")
+    deadline: str
+
+
+class CheckpointsShape(Shape):
+    """The checkpoint contract, as of the newest block that was read."""
+
+    contract: str = Field(pattern=_ADDRESS, examples=[ADDRESS_EXAMPLE])
+    block: int
+    block_time: str
+    proved: bool = Field(description="Whether all of this is proved from the block's hash.")
+    position: int = Field(description="Commits of the registry's log.")
+    final: CheckpointShape | None = Field(description="The latest final one.")
+    pending: list[CheckpointShape] = Field(description="Those that are pending, the oldest first.")
+    marks: int = Field(description="Commits that are marked malformed or unavailable.")
+    demands: list[DemandShape] = Field(description=f"Those that are open: the first {PUBLISHERS_MAX}.")
+    changed_count: int = Field(description="Publishers of whom something else may count than the final one has.")
+    changed: list[str] = Field(description=f"The first {PUBLISHERS_MAX} of them.")
+
+    @classmethod
+    def of(cls, status: CheckpointsStatus) -> CheckpointsShape:
+        """From the node."""
+        log = status.log
+        demands = [
+            DemandShape(
+                demand=one.demand,
+                digest=hex_text(one.digest),
+                of=one.kind.name.lower(),
+                target=one.target,
+                deadline=time_text(one.deadline),
+            )
+            for one in islice(log.demands.values(), PUBLISHERS_MAX)
+        ]
+        return cls(
+            contract=hex_text(status.contract),
+            block=status.block,
+            block_time=time_text(status.block_time),
+            proved=status.proved,
+            position=status.length,
+            final=None if log.final is None else CheckpointShape.of(log.final, status.held),
+            pending=[CheckpointShape.of(one, status.held) for one in log.pending],
+            marks=log.state.marks,
+            demands=demands,
+            changed_count=len(status.changed),
+            changed=[hex_text(one) for one in status.changed[:PUBLISHERS_MAX]],
         )
 
 

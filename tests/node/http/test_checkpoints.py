@@ -184,3 +184,25 @@ def test_without_a_final_checkpoint_nothing_is_complete_for_all(tmp_path: Path) 
         plain = site.query(NAMES)
         assert (names(plain), plain.headers["dkg-claim"]) == (["North"], "L1")
         runner.close()
+
+
+# --- what the node says of the contract ------------------------------------------------------------------------------
+
+
+def test_the_contract_is_told_with_what_is_pending_and_who_committed_since(checked: Site) -> None:
+    node, union = checked.node, checked.node.standing(None).root
+    node.publish(2, "fire", ':kiln :name "Kiln" .')
+    pending, root = node.propose(), node.standing(None).root
+    node.happens(Demanded(1, root[4:], Target.CHECKPOINT, pending, node.block.time + 60))
+    told = checked.get("/v1/checkpoints").json()
+    assert (told["final"]["id"], told["final"]["state"], told["final"]["held"]) == (1, "final", True)
+    assert cid_bytes(told["final"]["root"]) == union
+    assert [(one["id"], one["state"], one["open_demands"]) for one in told["pending"]] == [(pending, "disputed", 1)]
+    assert [(one["of"], one["target"], one["digest"]) for one in told["demands"]] == [
+        ("checkpoint", pending, f"0x{root[4:].hex()}")
+    ]
+    assert (told["changed"], told["changed_count"], told["position"]) == ([f"0x{THIRD.hex()}"], 1, 3)
+
+
+def test_a_node_without_a_contract_says_so(site: Site) -> None:
+    assert code(site.get("/v1/checkpoints")) == (404, "not-found")

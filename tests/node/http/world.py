@@ -27,12 +27,14 @@ from dkg.pages import StoredPages
 from dkg.rdf import parse_quads
 from node.assets.edits import Details, commit_private, content, put, retract
 from node.core.checkpointed import beside as beside_of
+from node.core.checkpointed import changed_since
 from node.devnet.accounts import dev_accounts
 from node.replication.messages import Anchored
 from node.serving import (
     NOW,
     At,
     Checkpointed,
+    CheckpointsStatus,
     Claim,
     NoCheckpointError,
     NoKeyError,
@@ -227,6 +229,24 @@ class Node:
         checkpoint = Checkpointed(one.id, one.position, datasets)
         now = replace(self.standing(None), root=CID_PREFIX + one.root, claim=Claim.UNION, checkpoint=checkpoint)
         return replace(now, state=max(state, now.state if datasets else state, key=[*State].index))
+
+    def checkpoints(self) -> CheckpointsStatus:
+        if not self.contract.state.last:
+            raise NoCheckpointError("this node follows no checkpoint contract")
+        known = [one for one in [self.contract.final, *self.contract.pending] if one is not None]
+        held = frozenset(one.id for one in known if self.store.kept(f"checkpoint:{one.id}"))
+        final = self.contract.final
+        changed = () if final is None else tuple(sorted(changed_since(self.log, self.contract, final)))
+        return CheckpointsStatus(
+            contract=b"\x77" * 20,
+            log=self.contract,
+            proved=True,
+            held=held,
+            block=self.block.number,
+            block_time=self.block.time,
+            length=len(self.log.entries),
+            changed=changed,
+        )
 
     def _has(self, who: bytes, root: bytes) -> bool:
         return any(one.root == root for one in self.store.kept(publisher_name(who)))

@@ -8,7 +8,7 @@ anything itself: see `Asking`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dkg.checkpoints.evidence import Case, extra, fault, index, invalid, missing
@@ -21,7 +21,7 @@ from dkg.errors import MissingPageError, PageError
 from dkg.limits import SHOW_MAX
 from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, Leaf, cid_text, decode
 from dkg.pages import Pages
-from node.checkpoints.walk import Asking, Broken, Differs, Walk, Withheld, descended, followed, root_page
+from node.checkpoints.walk import Asking, Broken, Differs, Walk, Withheld, descended, followed, root_page, shown_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,6 +46,8 @@ class Subject:
     marked: Mapping[int, Mark]
     """By position, all that there are."""
     checkpoint: Checkpoint
+    shown: Mapping[bytes, int] = field(default_factory=dict)
+    """What the contract was shown of pages, by digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +77,20 @@ Found = Wrong | Demand | Right
 
 
 class GivenPages(Pages):
-    """Pages from a function, for paths. A long page is whatever its bytes are: it has no entries, and is its bytes."""
+    """Pages from a function, for paths. A long page is whatever its bytes are: it has no entries, and is its bytes.
 
-    def __init__(self, get: Callable[[bytes], bytes | None]) -> None:
+    `shown`: what the contract was shown of pages, by digest; of a long one that is enough.
+    """
+
+    def __init__(self, get: Callable[[bytes], bytes | None], shown: Mapping[bytes, int]) -> None:
         self._get = get
+        self._shown = shown
 
     def page(self, cid: bytes) -> Page:
         """See `Pages.page`."""
         raw = self._get(cid)
+        if raw is None and shown_as(self._shown, cid) is Kind.LONG:
+            return _LongPage(bytes(SHOW_MAX + 1))
         if raw is None:
             raise MissingPageError(f"page {cid_text(cid)} is not here")
         return _LongPage(raw) if len(raw) > SHOW_MAX else decode(cid, raw)
@@ -126,11 +134,11 @@ def find(subject: Subject, ours: Pages, ours_root: bytes) -> Asking[Found]:
     root = CID_PREFIX + subject.checkpoint.root
     if root == ours_root:
         return Right()
-    page = yield from root_page(root)
+    page = yield from root_page(root, subject.shown)
     if not isinstance(page, DatasetRoot):
         return (yield from _shown(subject, page))
     for tree, (their_top, our_top) in enumerate(zip(page.trees, ours.root(ours_root).trees, strict=True)):
-        walk = Walk(their_top, page.count, (tree,), long_is_fault=True, ours=(ours, our_top))
+        walk = Walk(their_top, page.count, (tree,), long_is_fault=True, shown=subject.shown, ours=(ours, our_top))
         found = yield from walk.run()
         if isinstance(found, Differs):
             return (yield from (_too_long if found.trail else _different)(subject, tree, found))
@@ -144,7 +152,7 @@ def _shown(subject: Subject, found: Broken | Withheld | None) -> Asking[Found]:
     if found is None:
         return Right()
     root = CID_PREFIX + subject.checkpoint.root
-    way = follow(GivenPages((yield from followed(root, found.trail)).get), root, found.trail)
+    way = follow(GivenPages((yield from followed(root, found.trail)).get, subject.shown), root, found.trail)
     if isinstance(found, Withheld):
         return Demand(way)
     page, first = _page_and_first(found)
@@ -153,15 +161,15 @@ def _shown(subject: Subject, found: Broken | Withheld | None) -> Asking[Found]:
 
 def _page_and_first(found: Broken) -> tuple[bytes, tuple[bytes, ...]]:
     """The bytes of a page that are given as evidence of a fault, and what is to be shown before."""
-    if found.fault is FaultKind.PAGE and not 0 < len(found.page) <= SHOW_MAX:
-        return b"", (found.page,)
+    if found.page is None or (found.fault is FaultKind.PAGE and not 0 < len(found.page) <= SHOW_MAX):
+        return b"", () if found.page is None else (found.page,)
     return found.page, ()
 
 
 def _too_long(subject: Subject, tree: int, found: Differs) -> Asking[Found]:
     """A key that is not short, as evidence."""
     root = CID_PREFIX + subject.checkpoint.root
-    way = follow(GivenPages((yield from followed(root, found.trail)).get), root, found.trail)
+    way = follow(GivenPages((yield from followed(root, found.trail)).get, subject.shown), root, found.trail)
     made, key = subject.checkpoint.id, stub(found.key)
     if tree == _SPOG:
         return Wrong(Extra(made, key, way.encode(), NOBODY, (), b"", b"", b""))
@@ -200,25 +208,28 @@ def _contradiction(subject: Subject, tree: int, found: Differs) -> Asking[Found]
 
 def _case(subject: Subject, pages: dict[bytes, bytes]) -> Case:
     """`pages`: those on the ways that are needed; more may be put in."""
-    given = GivenPages(pages.get)
+    given = GivenPages(pages.get, subject.shown)
     return Case(subject.domain, subject.log, subject.marked, subject.checkpoint, given, given)
 
 
-def find_invalid(committed: Committed) -> Asking[Found]:
-    """The first fault in the spog of a commit; or a page of it that nobody gives, if nothing is wrong with the rest."""
+def find_invalid(committed: Committed, shown: Mapping[bytes, int]) -> Asking[Found]:
+    """The first fault in the spog of a commit; or a page of it that nobody gives, if nothing is wrong with the rest.
+
+    `shown`: what the contract was shown of pages, by digest.
+    """
     root = CID_PREFIX + committed.commit.root
-    page = yield from root_page(root)
+    page = yield from root_page(root, shown)
     found: Broken | Withheld | Differs | None = None
     right = Right()
     if isinstance(page, DatasetRoot):
-        walk = Walk(page.trees[_SPOG], page.count, (_SPOG,), long_is_fault=False)
+        walk = Walk(page.trees[_SPOG], page.count, (_SPOG,), long_is_fault=False, shown=shown)
         found = (yield from walk.run()) or walk.withheld
         right = Right(walk.covered, walk.uncovered)
     else:
         found = page
     if found is None or isinstance(found, Differs):
         return right
-    way = follow(GivenPages((yield from followed(root, found.trail)).get), root, found.trail)
+    way = follow(GivenPages((yield from followed(root, found.trail)).get, shown), root, found.trail)
     if isinstance(found, Withheld):
         return Demand(way)
     page_shown, first = _page_and_first(found)

@@ -18,7 +18,7 @@ from dkg.errors import StoreError
 from dkg.page import cid_bytes, cid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
 ODD: Final = "odd"
@@ -61,15 +61,15 @@ class OddCommits:
                 return raw
         return None
 
-    def keep(self, root: bytes, pages: Mapping[bytes, bytes]) -> None:
-        """Keep the pages of a dataset's spog; durable when this returns. Raises `StoreError`."""
+    def keep(self, root: bytes, pages: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep the pages of a dataset's spog, by CID; durable when this returns. Raises `StoreError`."""
         make_directory(self.directory, "node's")
         path = self._path(root)
         part = path.with_suffix(_PART)
         try:
             with part.open("wb") as file:
                 file.write(car_header(root))
-                file.writelines(car_blocks(pages.items()))
+                file.writelines(car_blocks(pages))
                 file.flush()
                 os.fsync(file.fileno())
             part.rename(path)

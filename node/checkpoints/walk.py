@@ -20,7 +20,7 @@ from dkg.checkpoints.walk import FaultKind
 from dkg.cut import LEVELS_MAX
 from dkg.errors import MissingPageError
 from dkg.limits import KEY_MAX, STUB_BYTES
-from dkg.page import DatasetRoot, Inner, Leaf, cid_text, decode
+from dkg.page import CID_PREFIX, DatasetRoot, Inner, Leaf, cid_text, decode
 from dkg.scan import LAST
 
 if TYPE_CHECKING:
@@ -56,11 +56,14 @@ def driven(asking: Asking[Given], get: Callable[[bytes], bytes | None]) -> Given
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A fault of a tree. `trail`: the path; for a fault of a page, `page` is what its last step names."""
+    """A fault of a tree. `trail`: the path; for a fault of a page, `page` is what its last step names.
+
+    `page`: None if that was shown to the contract before, and nobody gives it.
+    """
 
     fault: FaultKind
     trail: Trail
-    page: bytes = b""
+    page: bytes | None = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,12 @@ class _Part(NamedTuple):
     keys: tuple[bytes, ...] = ()
 
 
-def root_page(cid: bytes) -> Asking[DatasetRoot | Broken | Withheld]:
-    """The page of a dataset, or what is wrong with it."""
+def root_page(cid: bytes, shown: Mapping[bytes, int]) -> Asking[DatasetRoot | Broken | Withheld]:
+    """The page of a dataset, or what is wrong with it. `shown`: see `Walk`."""
     given = yield [cid]
     raw = given.get(cid)
     if raw is None:
-        return Withheld(())
+        return Broken(FaultKind.PAGE, (), None) if shown_as(shown, cid) else Withheld(())
     if classify(raw).kind is Kind.WELL_FORMED:
         page = decode(cid, raw)
         if isinstance(page, DatasetRoot):
@@ -111,18 +114,26 @@ def root_page(cid: bytes) -> Asking[DatasetRoot | Broken | Withheld]:
     return Broken(FaultKind.PAGE, (), raw)
 
 
+def shown_as(shown: Mapping[bytes, int], cid: bytes) -> Kind | None:
+    """What the contract was shown of a page that nobody gives, if that is all there is to know of it."""
+    kind = shown.get(cid.removeprefix(CID_PREFIX))
+    return Kind(kind) if kind in {Kind.MALFORMED, Kind.LONG} else None
+
+
 @dataclass(slots=True)
 class Walk:
     """One of the trees of a proposed dataset, against a tree of ours if there is one.
 
-    `trail`: the dataset root and which of its trees. `count`: what it says that the tree has. `long_is_fault`: whether
-    long pages and long keys are wrong, as in checkpoints, or only not covered, as in what publishers commit.
+    `trail`: which of the dataset's trees. `count`: what its root says that the tree has. `long_is_fault`: whether
+    long pages and long keys are wrong, as in checkpoints, or only not covered, as in what publishers commit. `shown`:
+    what the contract was shown of pages, by digest: nobody needs the bytes of a malformed or long one (section 12).
     """
 
     tree: bytes
     count: int
     trail: Trail
     long_is_fault: bool
+    shown: Mapping[bytes, int]
     ours: tuple[Pages, bytes] | None = None
     """Pages, and the top page of a tree that is well-formed, cut by the rules, and whole there."""
     withheld: Withheld | None = None
@@ -208,16 +219,17 @@ class Walk:
                 return None
             self._narrow.add(place)
         raw = yield from self._page(part)
-        if raw is None:
+        told = shown_as(self.shown, part.cid) if raw is None else None
+        if raw is None and told is None:
             self.withheld = self.withheld or Withheld(part.trail)
             self._skip(part)
             return None
-        kind = classify(raw).kind
+        kind = told if raw is None else classify(raw).kind
         if kind is Kind.LONG and not self.long_is_fault:
             self.uncovered += part.said
             self._skip(part)
             return None
-        page = decode(part.cid, raw) if kind is Kind.WELL_FORMED else None
+        page = decode(part.cid, raw) if raw is not None and kind is Kind.WELL_FORMED else None
         if page is None or isinstance(page, DatasetRoot):
             return Broken(FaultKind.PAGE, part.trail, raw)
         broken = _wrong(part, page)

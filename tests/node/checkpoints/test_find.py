@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dkg.chain.checkpoint_events import Page
 from dkg.checkpoints.evidence import shows_needed, summarised
 from dkg.checkpoints.judge import Extra, Fault, Index, Invalid, Missing, judge
 from dkg.errors import PageError
@@ -160,7 +162,7 @@ def test_keys_behind_a_long_page_are_extra_or_missing_nowhere() -> None:
     assert isinstance(found, Wrong)
     assert found.first == (raw,)
     assert site.judged(root, found) == "a key is behind a long page"
-    assert driven(find_invalid(committed), site.store.pages.get) == Right(0, 60)
+    assert driven(find_invalid(committed, {}), site.store.pages.get) == Right(0, 60)
 
 
 def test_a_long_root_of_a_commit_hides_all_of_it() -> None:
@@ -173,7 +175,7 @@ def test_a_long_root_of_a_commit_hides_all_of_it() -> None:
     found = site.find(root)
     assert isinstance(found, Wrong)
     assert site.judged(root, found) == "a key is behind a long page"
-    invalid = driven(find_invalid(committed), site.store.pages.get)
+    invalid = driven(find_invalid(committed, {}), site.store.pages.get)
     assert isinstance(invalid, Wrong)
     assert site.judged(root, invalid) == "the spog has the fault page"
 
@@ -239,7 +241,7 @@ def test_every_fault_in_the_spog_of_a_commit_is_found(seed: int, change: Callabl
     root = whole(world.store, keys_of(1, 70, seed % 3), SHAPES[shape])
     root = forging.forged(world.store, root, chance, change)
     committed = world.commit(1, root)
-    found = driven(find_invalid(committed), world.store.pages.get)
+    found = driven(find_invalid(committed, {}), world.store.pages.get)
     try:
         keys = read(world.store.pages.get, root, 0, long_ok=True)
     except MalformedTreeError:
@@ -290,3 +292,30 @@ def _left_edge(site: Site, cid: bytes) -> list[bytes]:
 
 
 SITES = [Site(1), Site(2, (30, 20, 5)), Site(3, (2, 1, 1))]
+
+
+@pytest.mark.parametrize("kind", [Page.LONG, Page.MALFORMED])
+def test_a_page_that_nobody_has_needs_no_bytes_where_the_contract_was_shown_what_it_is(kind: Page) -> None:
+    digest = b"\x07" * 32
+    site = Site(6)
+    own = min(keys_of(4, 3))
+    committed = site.world.commit(4, dataset(site.store, [CID_PREFIX + digest] * 4, 9))
+    words = {digest: int(kind).to_bytes(32)}
+    found = driven(find_invalid(committed, {digest: kind}), site.store.pages.get)
+    if kind is Page.MALFORMED:
+        assert isinstance(found, Wrong)
+        assert judge(replace(site.world.view(site.root), shown=words), found.evidence)
+    else:
+        assert found == Right(0, 9)
+        root = site.wrong(site.expected | {own})
+        subject = replace(site.world.subject(root), shown={digest: kind})
+        extra = driven(find(subject, StoredPages(site.ours), site.root), site.store.pages.get)
+        assert isinstance(extra, Wrong)
+        assert judge(replace(site.world.view(root), shown=words), extra.evidence) == "a key is behind a long page"
+    union = dataset(site.store, [CID_PREFIX + digest] * 4, len(site.expected))
+    subject = replace(site.world.subject(union), shown={digest: kind})
+    wrong = driven(find(subject, StoredPages(site.ours), site.root), site.store.pages.get)
+    assert isinstance(wrong, Wrong)
+    assert wrong.first == ()
+    assert judge(replace(site.world.view(union), shown=words), wrong.evidence) == "a tree has the fault page"
+    assert isinstance(site.find(union), Demand)

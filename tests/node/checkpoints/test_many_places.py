@@ -45,7 +45,7 @@ def test_a_commit_with_a_page_at_8_to_the_20_places_is_looked_through_at_once() 
         asked.append(cid)
         return world.store.get(cid)
 
-    assert driven(find_invalid(committed), get) == Right(0, 8**LEVELS)
+    assert driven(find_invalid(committed, {}), get) == Right(0, 8**LEVELS)
     assert [key for keys in showable_keys(get, root) for key in keys] == []
     assert len(asked) < 2_000
 
@@ -54,7 +54,7 @@ def test_a_fault_that_comes_again_and_again_is_found_where_it_is_first() -> None
     world = World()
     for key, said in ((STUB + b"\x03", 2), (b"b", 1), (b"a", 1)):
         root = _crowded(world.store, key, said)
-        found = driven(find_invalid(world.commit(1, root)), world.store.get)
+        found = driven(find_invalid(world.commit(1, root), {}), world.store.get)
         assert isinstance(found, Wrong)
         assert isinstance(found.evidence, Invalid)
         first = shows_needed(found.evidence)

@@ -6,13 +6,16 @@ then the address is another contract's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dkg.chain.commit import NUMBER_MAX
 from dkg.chain.secp import ADDRESS_BYTES, keccak256
 from dkg.errors import ProofError
+
+if TYPE_CHECKING:
+    from dkg.chain.commit import Domain
 
 STATE_SLOT: Final = 0
 OPEN_SLOT: Final = 1
@@ -38,6 +41,7 @@ SHOWN_LONG: Final = 2
 _WORD: Final = 32
 _BITS: Final = 48
 _ID_BITS: Final = 32
+_IMMUTABLES: Final = 7
 
 
 class Status(IntEnum):
@@ -221,6 +225,37 @@ class Mark:
     def pack(self) -> int:
         """The word."""
         return int(self.reason) << _BITS | self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a contract was made with, for ever: bonds in wei, windows in seconds."""
+
+    bond: int
+    window: int
+    demand_bond: int
+    demand_window: int
+
+    def arguments(self, registry: bytes) -> bytes:
+        """The constructor's arguments, which follow the creation code."""
+        return b"".join(number.to_bytes(_WORD) for number in (int.from_bytes(registry), *astuple(self)))
+
+    def immutables(self, domain: Domain) -> bytes:
+        """What stands behind the runtime code on the chain, for the registry of a domain."""
+        prefix = b"<did:dkg:eip155:%d:0x%b/" % (domain.chain_id, domain.registry.hex().encode())
+        return self.arguments(domain.registry) + keccak256(prefix) + len(prefix).to_bytes(_WORD)
+
+    @classmethod
+    def of_code(cls, code: bytes, runtime: bytes, domain: Domain) -> Terms:
+        """The terms of a contract, by its code on the chain. `runtime`: what the compiler made.
+
+        Raises `ProofError` unless it is byte for byte this code, for the registry of this domain.
+        """
+        tail = code.removeprefix(runtime)
+        words = [int.from_bytes(tail[at : at + _WORD]) for at in range(0, len(tail), _WORD)]
+        if len(words) == _IMMUTABLES and code == runtime + cls(*words[1:5]).immutables(domain):
+            return cls(*words[1:5])
+        raise ProofError("the contract is not the checkpoint contract of this release, for this registry and chain")
 
 
 def _no_word(where: str, word: int) -> ProofError:

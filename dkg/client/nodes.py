@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlencode, urlsplit
 
+from dkg.chain.secp import address_from_text
 from dkg.client.files import decompress, proof_file_bytes_max
 from dkg.client.wire import TooLongError, Wire
 from dkg.errors import InputError, StoreError
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 TIMEOUT_S: Final = 60.0
 """Time for one exchange with a node, in seconds, connecting included: a proof may take a while."""
+
+LISTED: Final = 1_000
+"""Publishers that are asked for at a time."""
+
+LIST_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Longest part of a list that is read, in bytes."""
 
 DETAIL_CHARS: Final = 500
 """Most that is shown of why a node refuses something, in characters."""
@@ -99,6 +106,26 @@ class Node:
             return self._asked(f"/ipfs/{cid_text(cid)}?format=raw", {"Accept": _RAW}, PAGE_BYTES_MAX).body
         except NodeLacksError:
             return None
+
+    def publishers(self, most: int) -> list[bytes]:
+        """Addresses of publishers that the node knows, up to so many. Raises `StoreError`."""
+        found: list[bytes] = []
+        while len(found) < most:
+            after = f"&after=0x{found[-1].hex()}" if found else ""
+            path = f"/v1/publishers?limit={min(LISTED, most - len(found))}{after}"
+            reply = self._asked(path, {"Accept": "application/json"}, LIST_BYTES_MAX)
+            try:
+                told = json.loads(reply.body)
+                some = [address_from_text(str(one["address"])) for one in told["items"]]
+                is_last = not told["next"]
+            except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
+                raise StoreError(f"{self.name} does not list publishers as a node does") from error
+            if found and some and some[0] <= found[-1]:
+                raise StoreError(f"{self.name} lists publishers that it has listed before")
+            found += some
+            if is_last or not some:
+                break
+        return found[:most]
 
     def _asked(self, path: str, headers: Mapping[str, str], most: int, body: bytes | None = None) -> Reply:
         target, deadline = self._path + path, self._clock() + self._timeout

@@ -7,6 +7,8 @@
 | `console`  | the two outputs                                                    |
 | `ask`      | `query`, `verify`                                                  |
 | `chain`    | heads of publishers for `verify`; `evidence check`                 |
+| `everybody`   | `query` of all publishers, by a checkpoint                      |
+| `checkpoints` | `checkpoint status`                                             |
 | `datasets` | `load`, `root`, `diff`, `fsck`, `export`                           |
 | `measure`  | `bench`                                                            |
 | `table`    | SELECT results as people read them                                 |

@@ -131,7 +131,7 @@ def make_parsers(*, with_plugins: bool = True) -> tuple[Parser, dict[str, Parser
         command.add_argument("-q", "--quiet", action="store_true", help="no summary on standard error")
         return command
 
-    for define in (_load, _root, _query, _verify, _diff, _fsck, _export, _bench, _evidence):
+    for define in (_load, _root, _query, _verify, _diff, _fsck, _export, _bench, _evidence, _checkpoints):
         define(add)
     if with_plugins:
         from importlib.metadata import entry_points  # noqa: PLC0415 - 11 ms
@@ -232,6 +232,7 @@ def _query(add: Callable[..., Parser]) -> None:
     )
     everybody.add_argument("--checkpoints", metavar="ADDRESS", help="the contract of the registry's checkpoints")
     _chain(everybody)
+    _trusted(everybody)
 
 
 def _verify(add: Callable[..., Parser]) -> None:
@@ -251,7 +252,7 @@ def _verify(add: Callable[..., Parser]) -> None:
     private.add_argument("--commitment", metavar="PROOF.car", help="public proof of the question for its commitment")
 
 
-def _chain(group: argparse._ArgumentGroup) -> None:
+def _chain(group: argparse._ActionsContainer) -> None:
     """Which chain. What is left out comes from the home's settings."""
     group.add_argument("--rpc", metavar="URL", action="append", help="endpoint of the chain (repeatable: see --need)")
     group.add_argument("--need", metavar="N", type=_count, help="endpoints that must agree (default: most)")
@@ -261,6 +262,9 @@ def _chain(group: argparse._ArgumentGroup) -> None:
         "--finality-depth", metavar="N", type=between(0, FINALITY_DEPTH_MAX), help="blocks until final (default: 12)"
     )
     group.add_argument("--home", metavar="DIR", help="where chain.json and heads.json are (default: $DKG_HOME, ~/.dkg)")
+
+
+def _trusted(group: argparse._ActionsContainer) -> None:
     group.add_argument("--trusted", metavar="FILE", help="heads seen before, never gone behind (default: in the home)")
 
 
@@ -269,6 +273,7 @@ def _trust(command: Parser) -> None:
     trust = command.add_argument_group("instead of --root: the head of a publisher, from a chain")
     trust.add_argument("--publisher", metavar="ADDRESS", help="the publisher you trust")
     _chain(trust)
+    _trusted(trust)
     trust.add_argument("--final", action="store_true", help="take the newest final head, not the newest")
     trust.add_argument("--max-age", metavar="S", type=_seconds, help="refuse if the block used is older, in seconds")
     trust.add_argument("--commit", metavar="FILE", help="a signed commit of the publisher, in place of a chain")
@@ -312,6 +317,18 @@ def _evidence(add: Callable[..., Parser]) -> None:
         "Exit code 0: the evidence holds. 2: it is none.",
     )
     command.add_argument("evidence", metavar="FILE", help="evidence, or - for standard input")
+
+
+def _checkpoints(add: Callable[..., Parser]) -> None:
+    command = add(
+        "checkpoint status",
+        "checkpoints:status",
+        "say what the contract of checkpoints says now",
+        "All of it is proved from a block's hash. With --node: also how much of each publisher's data is covered.",
+    )
+    command.add_argument("--node", metavar="URL", help="a peer node to read pages from, each of which is checked")
+    command.add_argument("--checkpoints", metavar="ADDRESS", help="the contract of the registry's checkpoints")
+    _chain(command)
 
 
 def _bench(add: Callable[..., Parser]) -> None:

@@ -250,13 +250,15 @@ class CheckpointClient:
             return
         where = f"(what was final is kept in {self._trusted.where})"
         length, entry = self._log(tip, known.length)
-        kept = self._checkpoint(tip, known.checkpoint) if known.checkpoint <= newest.state.last else None
-        if kept is None or not _is_after(newest.final, kept) or length < known.length:
+        final = newest.final
+        if final is None or not _is_from(final, known.position, known.marks) or length < known.length:
+            shown = f"checkpoint {final.id}" if final else "no final checkpoint"
             raise RollbackError(
-                f"block {tip.number} has checkpoint {newest.state.final} and {length} commits; checkpoint "
-                f"{known.checkpoint} and {known.length} commits were final before: "
+                f"block {tip.number} has {shown} and {length} commits; checkpoint {known.checkpoint}, of position "
+                f"{known.position} and {known.marks} marks, and {known.length} commits were final before: "
                 f"the endpoint shows an old or another chain {where}"
             )
+        kept = self._checkpoint(tip, known.checkpoint)
         if (kept.status, kept.root, entry) != (Status.FINAL, known.root, known.entry):
             raise FinalityError(
                 f"checkpoint {known.checkpoint} or the log up to {known.length} was final and is another now: do not "
@@ -287,28 +289,24 @@ class CheckpointClient:
         return LogState.unpack(state).length, entry.to_bytes(32) if position else bytes(32)
 
     def _remember(self, head: UnionHead) -> None:
-        known = self._trusted.union(self._domain, self._contract)
-        if known is None or (known.checkpoint, known.length) < (head.checkpoint.id, head.length):
+        known, one = self._trusted.union(self._domain, self._contract), head.checkpoint
+        if known is None or known.at < (one.position, one.marks, head.length):
             entry = self._log(head.block, head.length)[1]
-            union = FinalUnion(head.checkpoint.id, head.checkpoint.root, head.length, entry)
+            union = FinalUnion(one.id, one.position, one.marks, one.root, head.length, entry)
             self._trusted.put_union(self._domain, self._contract, union)
-
-
-def _is_after(final: Checkpoint | None, kept: Checkpoint) -> bool:
-    """Whether the latest final checkpoint can be that, when another one was final before.
-
-    By what they are about, not by their ids: of two pending ones the later can be final first.
-    """
-    is_pending_again = kept.status is Status.PENDING
-    return final is not None and not is_pending_again and final.position >= kept.position and final.marks >= kept.marks
 
 
 def _chosen(found: CheckpointState, *, pending: bool) -> Checkpoint:
     """The checkpoint to answer from. A pending one that a later one overtook is not asked for."""
-    newest = found.pending[-1] if pending and found.pending else None
-    if newest is not None and (found.final is None or newest.position >= found.final.position):
+    final, newest = found.final, found.pending[-1] if found.pending else None
+    if pending and newest is not None and (final is None or _is_from(newest, final.position, final.marks)):
         return newest
-    if found.final is None:
+    if final is None:
         open_ones = f"{len(found.pending)} pending ones can be asked for" if found.pending else "none is pending either"
         raise NoCheckpointError(f"no checkpoint is final in block {found.block.number}; {open_ones}")
-    return found.final
+    return final
+
+
+def _is_from(checkpoint: Checkpoint, position: int, marks: int) -> bool:
+    """Whether a checkpoint is of a position and a number of marks, or of later ones. Ids say nothing of that."""
+    return checkpoint.position >= position and checkpoint.marks >= marks

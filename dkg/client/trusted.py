@@ -36,13 +36,20 @@ class FinalUnion:
     """A checkpoint that was final, and how far the registry's log was that was final with it."""
 
     checkpoint: int
-    """Its id."""
+    """Its id. A later one may have a lower id: position and marks are what goes up."""
+    position: int
+    marks: int
     root: bytes
     """Digest of the union's dataset root, 32 bytes."""
     length: int
     """Commits in the log."""
     entry: bytes
     """The log's last entry, 32 bytes; zeros if the log was empty."""
+
+    @property
+    def at(self) -> tuple[int, int, int]:
+        """What later ones have more of."""
+        return self.position, self.marks, self.length
 
 
 class TrustedHeads:
@@ -123,7 +130,7 @@ def _changed(heads: dict[str, Committed], name: str, committed: Committed | None
 def _with_union(kept: _Kept, name: str, union: FinalUnion) -> _Kept:
     """What is kept, with another final checkpoint; it is never replaced by one that is not later."""
     before = kept.unions.get(name)
-    if before is not None and (before.checkpoint, before.length) >= (union.checkpoint, union.length):
+    if before is not None and before.at >= union.at:
         return kept
     return _Kept(kept.heads, kept.unions | {name: union})
 
@@ -212,8 +219,10 @@ def _values(found: dict[str, Any]) -> dict[str, Any]:
 
 def _union(found: dict[str, Any]) -> FinalUnion:
     union = FinalUnion(**_values(found))
-    if not (type(union.checkpoint) is type(union.length) is int and type(union.root) is type(union.entry) is bytes):
-        raise TypeError("numbers and bytes")
+    if not all(type(number) is int for number in (union.checkpoint, *union.at)):
+        raise TypeError("no number")
+    if not type(union.root) is type(union.entry) is bytes:
+        raise TypeError("no bytes")
     return union
 
 

@@ -306,8 +306,9 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 CONTRACT = b"\xcc" * 20
 
 
-def union(checkpoint: int, length: int, fork: int = 0) -> FinalUnion:
-    return FinalUnion(checkpoint, bytes([fork, checkpoint]) * 16, length, bytes([fork, length]) * 16)
+def union(position: int, length: int, fork: int = 0, marks: int = 0) -> FinalUnion:
+    root, entry = bytes([fork, position]) * 16, bytes([fork, length]) * 16
+    return FinalUnion(100 - position, position, marks, root, length, entry)
 
 
 def test_a_final_checkpoint_is_kept_beside_the_heads_and_never_lowered_nor_replaced(file: Path) -> None:
@@ -317,7 +318,7 @@ def test_a_final_checkpoint_is_kept_beside_the_heads_and_never_lowered_nor_repla
     for lower in (union(2, 20), union(3, 8), union(3, 9, fork=1)):
         heads.put_union(DOMAIN, CONTRACT, lower)
         assert TrustedHeads(file).union(DOMAIN, CONTRACT) == heads.union(DOMAIN, CONTRACT) == union(3, 9)
-    for later in (union(3, 10), union(4, 10)):
+    for later in (union(3, 10), union(3, 10, marks=1), union(4, 10)):
         heads.put_union(DOMAIN, CONTRACT, later)
         assert TrustedHeads(file).union(DOMAIN, CONTRACT) == later
     heads.put(DOMAIN, committed(2), final=True)

@@ -49,7 +49,9 @@
      Eight checkpoints can be pending. Who fills these places with wrong ones
      loses the bonds, who fills them with right ones has done the work. A
      demand puts the end of a window off, for no more than its gas if its
-     sender answers it: 64 for one checkpoint, then no more.
+     sender answers it: until 72 demand windows after the first end, then no
+     more. How many demands there are has no limit, because a proposer could
+     use it up itself, and keep what it does not want to be seen.
 
      That a page is long is believed of who shows a last block of SHA-256 that
      says so and compresses to the digest: a lie takes a preimage of the
@@ -183,7 +185,11 @@ _OF_COMMIT: constant(uint256) = 2
 
 
 _OPEN_MAX: constant(uint256) = 8
-_DEMANDS_MAX: constant(uint256) = 64
+
+
+# @dev For how many demand windows after the end of a checkpoint's first window
+#      its pages can be demanded: two for each page of a path, and some.
+_DEMAND_WINDOWS: constant(uint256) = 72
 
 
 # @dev How many of a publisher's commits are looked at for one without a mark,
@@ -338,7 +344,8 @@ def propose(position: uint48, marks: uint48, root: bytes32, tip: bytes32) -> uin
         if rest == 0:
             break
         other: uint256 = rest & (2**32 - 1)
-        reasons._require(self.roots[other] != root or self.checkpoints[other] & _MASK_96 != e << 48 | m, reasons.PENDING_ALREADY)
+        same: bool = self.roots[other] == root and self.checkpoints[other] & _MASK_96 == e << 48 | m
+        reasons._require(not same, reasons.PENDING_ALREADY)
         rest = rest >> 32
         places += 32
 
@@ -434,8 +441,10 @@ def challenge_missing(
     reasons._require(self._is_owner(key, publisher), reasons.NOT_THE_PUBLISHERS)
     root: bytes32 = self._counting(id, publisher, records)
     reasons._require(root != empty(bytes32), reasons.NOTHING_COUNTS)
-    reasons._require(paths._member(ours, root, key) == 0, reasons.TREE)
-    paths._absent(theirs, self.roots[id], 0, key, before, after, False)
+    end: paths.End = paths._walk(ours, root)
+    paths._member(end, key)
+    reasons._require(end.tree == 0, reasons.TREE)
+    paths._absent(paths._walk(theirs, self.roots[id]), 0, key, before, after, False)
     self._refute(id, times, _MISSING, msg.sender)
 
 
@@ -464,7 +473,9 @@ def challenge_extra(
     @param after The stub above it there; empty if there is none.
     """
     times: uint256 = self._require_pending(id)
-    reasons._require(paths._member(member, self.roots[id], key) == 0, reasons.TREE)
+    end: paths.End = paths._walk(member, self.roots[id])
+    paths._member(end, key)
+    reasons._require(end.tree == 0, reasons.TREE)
     owned: bool = False
     owner: address = empty(address)
     owned, owner = keys._owner(key, _PREFIX, _PREFIX_SIZE)
@@ -472,7 +483,7 @@ def challenge_extra(
         reasons._require(owner == publisher, reasons.NOT_THE_PUBLISHERS)
         root: bytes32 = self._counting(id, publisher, records)
         if root != empty(bytes32):
-            paths._absent(absent, root, 0, key, before, after, True)
+            paths._absent(paths._walk(absent, root), 0, key, before, after, True)
     self._refute(id, times, _EXTRA, msg.sender)
 
 
@@ -501,14 +512,16 @@ def challenge_index(
     """
     times: uint256 = self._require_pending(id)
     root: bytes32 = self.roots[id]
-    tree: uint256 = paths._member(member, root, key)
+    end: paths.End = paths._walk(member, root)
+    paths._member(end, key)
     quad: bool = False
     ends: uint256[4] = empty(uint256[4])
     quad, ends = keys._ends(key)
     if quad:
         reasons._require(other < 4, reasons.TREE)
         to: uint256 = convert(other, uint256)
-        paths._absent(absent, root, to, keys._permute(key, ends, tree, to), before, after, False)
+        made: Bytes[pages.STUB] = keys._permute(key, ends, end.tree, to)
+        paths._absent(paths._walk(absent, root), to, made, before, after, False)
     self._refute(id, times, _INDEX, msg.sender)
 
 
@@ -533,7 +546,7 @@ def challenge_page(
     @param entry For 3: the entry's stub.
     """
     times: uint256 = self._require_pending(id)
-    paths._fault(self.roots[id], convert(fault, uint256), path, page, bound, entry, False)
+    paths._fault(paths._walk(path, self.roots[id]), convert(fault, uint256), page, bound, entry, False)
     self._refute(id, times, _FAULT, msg.sender)
 
 
@@ -560,7 +573,7 @@ def mark_invalid(
     @param entry For 3: the entry's stub.
     """
     position: uint256 = self._require_commit(publisher, record)
-    paths._fault(record.root, convert(fault, uint256), path, page, bound, entry, True)
+    paths._fault(paths._walk(path, record.root), convert(fault, uint256), page, bound, entry, True)
     self._mark(position, _MALFORMED, msg.sender)
 
 
@@ -578,12 +591,13 @@ def demand_checkpoint(id: uint256, path: Bytes[pages.PATH_MAX]) -> uint256:
     @return uint256 The demand's number.
     """
     times: uint256 = self._require_pending(id)
-    reasons._require(times & _MASK_48 < _DEMANDS_MAX, reasons.MANY_DEMANDS)
+    last: uint256 = ((times >> 144) & _MASK_48) + window + _DEMAND_WINDOWS * demand_window
+    reasons._require(block.timestamp <= last, reasons.DEMANDS_OVER)
     ends: uint256 = max((times >> 96) & _MASK_48, block.timestamp + 2 * demand_window)
     # One demand more, and one more that is open.
     counts: uint256 = times & _MASK_96
     self.times[id] = times >> 144 << 144 | ends << 96 | counts + 2**48 + 1
-    return self._demand(self.roots[id], path, _OF_CHECKPOINT, id)
+    return self._demand(paths._walk(path, self.roots[id]), _OF_CHECKPOINT, id)
 
 
 @external
@@ -598,7 +612,8 @@ def demand_commit(publisher: address, record: Record, path: Bytes[pages.PATH_MAX
     @param path The path that names the page; empty for the dataset root.
     @return uint256 The demand's number.
     """
-    return self._demand(record.root, path, _OF_COMMIT, self._require_commit(publisher, record))
+    position: uint256 = self._require_commit(publisher, record)
+    return self._demand(paths._walk(path, record.root), _OF_COMMIT, position)
 
 
 @external
@@ -606,15 +621,16 @@ def answer(demand: uint256, raw: Bytes[pages.SHOW_MAX]):
     """
     @notice Shows the page that is demanded; the sender gets the bond.
     @param demand The demand's number.
-    @param raw The page's bytes, which are logged; empty if it was shown by
-           `show` or `show_long`.
+    @param raw The page's bytes, which are logged; empty if it was shown to be
+           malformed or long. What `show` was given is in no log: that a page
+           is well-formed helps nobody who has not got it.
     """
     made: Demand = self._settle(demand)
     reasons._require(block.timestamp <= (made.terms >> 48) & _MASK_40, reasons.TOO_LATE)
     if len(raw) != 0:
         reasons._require(paths._show(raw) == made.digest, reasons.OTHER_PAGE)
     else:
-        reasons._require(paths.shown[made.digest] != empty(bytes32), reasons.NOT_SHOWN)
+        reasons._require(paths._is_no_page(made.digest), reasons.NOT_SHOWN)
     self.credit[msg.sender] += demand_bond
     log Answered(demand=demand, digest=made.digest, raw=raw, by=msg.sender)
 
@@ -756,7 +772,8 @@ def _require_record(publisher: address, record: Record) -> uint256:
     """
     position: uint256 = (record.numbers >> 144) & _MASK_48
     meta: bytes32 = keccak256(abi_encode(publisher, record.numbers, record.block_number, record.timestamp))
-    reasons._require(staticcall registry.entries(position) == keccak256(concat(record.root, meta)), reasons.NOT_IN_THE_LOG)
+    entry: bytes32 = staticcall registry.entries(position)
+    reasons._require(entry == keccak256(concat(record.root, meta)), reasons.NOT_IN_THE_LOG)
     return position
 
 
@@ -830,15 +847,14 @@ def _mark(position: uint256, reason: uint256, by: address):
 
 @internal
 @payable
-def _demand(root: bytes32, path: Bytes[pages.PATH_MAX], kind: uint256, target: uint256) -> uint256:
+def _demand(end: paths.End, kind: uint256, target: uint256) -> uint256:
     """
-    @dev The next demand, for the page that a path names.
+    @dev The next demand, for the page that the path to `end` names.
     """
     reasons._require(msg.value == demand_bond, reasons.BOND)
-    end: paths.End = paths._walk(path, root)
     reasons._require(end.names, reasons.NO_CHILD)
     reasons._require(kind == _OF_CHECKPOINT or end.tree == 0, reasons.TREE)
-    reasons._require(paths.shown[end.child] == empty(bytes32), reasons.SHOWN_ALREADY)
+    reasons._require(not paths._is_no_page(end.child), reasons.SHOWN_ALREADY)
     state: uint256 = self.state + 1
     self.state = state
     demand: uint256 = state & _MASK_48

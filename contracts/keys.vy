@@ -92,7 +92,16 @@ def _ends(key: Bytes[STUB]) -> (bool, uint256[4]):
                     return False, ends
                 ends[found] = at
                 found = unsafe_add(found, 1)
-    return found == 4 and unsafe_add(ends[3], 1) == size, ends
+    if found != 4 or unsafe_add(ends[3], 1) != size:
+        return False, ends
+    # No component is empty, or begins so that an index has no place for it.
+    start: uint256 = 0
+    for i: uint256 in range(4):
+        first: uint256 = extract32(b, start, output_type=uint256) >> 248
+        if first < 2 or first == 18 or first == 255:
+            return False, ends
+        start = unsafe_add(ends[i], 1)
+    return True, ends
 
 
 @internal

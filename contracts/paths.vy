@@ -37,6 +37,11 @@ _OPENED: constant(uint256) = 1
 _SUMMARY: constant(uint256) = 2
 
 
+# @dev Bytes of the longest summary with all its separator hashes, of a leaf of
+#      40 keys.
+_SUMMARY_MAX: constant(uint256) = 1_282
+
+
 # @dev A dataset root, the 32 levels of a tree, and the page that is one too
 #      deep.
 SEGMENTS_MAX: constant(uint256) = 34
@@ -114,6 +119,16 @@ def _show_long(state: bytes32, last: Bytes[64]) -> bytes32:
 
 @internal
 @view
+def _is_no_page(digest: bytes32) -> bool:
+    """
+    @dev Whether a page was shown to be malformed or long.
+    """
+    word: bytes32 = self.shown[digest]
+    return word == MALFORMED or word == LONG
+
+
+@internal
+@view
 def _walk(path: Bytes[pages.PATH_MAX], root: bytes32) -> End:
     """
     @dev Follows a path from a dataset root. Reverts if it is none.
@@ -146,7 +161,9 @@ def _walk(path: Bytes[pages.PATH_MAX], root: bytes32) -> End:
         end.child = empty(bytes32)
         strings: uint256 = 0
         if how == _RAW:
-            reasons._require(length <= pages.SHOW_MAX and sha256(slice(b, at, length)) == digest, reasons.OTHER_PAGE)
+            reasons._require(
+                length <= pages.SHOW_MAX and sha256(slice(b, at, length)) == digest, reasons.OTHER_PAGE
+            )
             page: pages.Page = pages._page(b, at, length)
             reasons._require(page.kind != 0, reasons.MALFORMED)
             end.kind = page.kind
@@ -165,12 +182,14 @@ def _walk(path: Bytes[pages.PATH_MAX], root: bytes32) -> End:
             if entry < strings:
                 end.right = page.hashes[entry]
         else:
+            reasons._require(how == _OPENED or how == _SUMMARY, reasons.SEGMENT)
+            reasons._require(length <= _SUMMARY_MAX, reasons.OTHER_PAGE)
+            summary: Bytes[_SUMMARY_MAX] = slice(slice(b, at, _SUMMARY_MAX), 0, length)
             word = extract32(b, at, output_type=uint256)
             kind: uint256 = word >> 248
             number: uint256 = (word >> 240) & 255
             hashes: uint256 = unsafe_add(at, 2)
             child: uint256 = 0
-            kept: bytes32 = empty(bytes32)
             if kind == pages.INNER:
                 head: uint256 = unsafe_add(2, unsafe_mul(40, number))
                 child = unsafe_add(hashes, unsafe_mul(40, entry))
@@ -178,15 +197,11 @@ def _walk(path: Bytes[pages.PATH_MAX], root: bytes32) -> End:
                 strings = unsafe_sub(number, 1)
                 if how == _OPENED:
                     reasons._require(number <= 8 and head <= length, reasons.OTHER_PAGE)
-                    children: Bytes[322] = slice(slice(b, at, 322), 0, head)
-                    kept = keccak256(concat(children, keccak256(slice(b, hashes, unsafe_sub(length, head)))))
-                else:
-                    reasons._require(how == _SUMMARY, reasons.SEGMENT)
-                    kept = keccak256(slice(b, at, length))
+                    kept: bytes32 = keccak256(slice(summary, head, unsafe_sub(length, head)))
+                    summary = concat(slice(slice(b, at, 322), 0, head), kept)
             else:
                 reasons._require(how == _OPENED, reasons.SEGMENT)
-                kept = keccak256(slice(b, at, length))
-            reasons._require(self.shown[digest] == kept, reasons.OTHER_PAGE)
+            reasons._require(self.shown[digest] == keccak256(summary), reasons.OTHER_PAGE)
             end.kind = kind
             if kind == pages.LEAF:
                 end.number = number
@@ -238,21 +253,20 @@ def _walk(path: Bytes[pages.PATH_MAX], root: bytes32) -> End:
 
 
 @internal
-@view
-def _member(path: Bytes[pages.PATH_MAX], root: bytes32, key: Bytes[pages.STUB]) -> uint256:
+@pure
+def _member(end: End, key: Bytes[pages.STUB]):
     """
-    @dev Reverts unless a path leads to a key with this stub; the tree.
+    @dev Reverts unless a path leads to a key with this stub.
     """
-    end: End = self._walk(path, root)
-    reasons._require(end.kind == pages.LEAF and end.at < end.number and end.right == keccak256(key), reasons.NOT_A_MEMBER)
-    return end.tree
+    reasons._require(
+        end.kind == pages.LEAF and end.at < end.number and end.right == keccak256(key), reasons.NOT_A_MEMBER
+    )
 
 
 @internal
 @view
 def _absent(
-    path: Bytes[pages.PATH_MAX],
-    root: bytes32,
+    end: End,
     tree: uint256,
     key: Bytes[pages.STUB],
     before: Bytes[pages.STUB],
@@ -264,7 +278,6 @@ def _absent(
          has no faults; `hidden`: or that it would be behind a long page.
     """
     reasons._require(len(key) < pages.STUB, reasons.NOT_SHORT)
-    end: End = self._walk(path, root)
     reasons._require(end.kind == 0 or end.tree == tree, reasons.TREE)
     lower: bytes32 = end.child_lower
     upper: bytes32 = end.child_upper
@@ -292,9 +305,8 @@ def _absent(
 @internal
 @view
 def _fault(
-    root: bytes32,
+    end: End,
     fault: uint256,
-    path: Bytes[pages.PATH_MAX],
     page: Bytes[pages.SHOW_MAX],
     bound: Bytes[pages.STUB],
     entry: Bytes[pages.STUB],
@@ -305,13 +317,14 @@ def _fault(
          dataset, where only spog matters, and a long page is a fault only as
          the root.
     """
-    end: End = self._walk(path, root)
     reasons._require(not commit or end.tree == 0, reasons.TREE)
     if fault == PAGE:
         reasons._require(end.names, reasons.NO_CHILD)
         if len(page) == 0:
             word: bytes32 = self.shown[end.child]
-            reasons._require(word == MALFORMED or word == LONG and (not commit or end.segments == 0), reasons.NO_FAULT)
+            reasons._require(
+                word == MALFORMED or word == LONG and (not commit or end.segments == 0), reasons.NO_FAULT
+            )
         else:
             reasons._require(sha256(page) == end.child, reasons.OTHER_PAGE)
             kind: uint256 = pages._page(concat(page, pages._padding()), 0, len(page)).kind
@@ -325,6 +338,8 @@ def _fault(
         reasons._require(order != keys.EQUAL or len(entry) < pages.STUB, reasons.NO_FAULT)
         hashed: bytes32 = keccak256(bound)
         below: bool = order == keys.LESS or order == keys.EQUAL and end.kind == pages.INNER
-        reasons._require(hashed == end.lower and below or hashed == end.upper and order != keys.LESS, reasons.NO_FAULT)
+        reasons._require(
+            hashed == end.lower and below or hashed == end.upper and order != keys.LESS, reasons.NO_FAULT
+        )
     else:
         reasons._require(fault == DEPTH and end.segments == SEGMENTS_MAX, reasons.NO_FAULT)

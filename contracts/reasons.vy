@@ -52,7 +52,7 @@ LATER_COUNTS: constant(uint256) = 36
 NOT_THE_LATEST: constant(uint256) = 37
 MANY_RECORDS: constant(uint256) = 38
 NOT_FAR_ENOUGH: constant(uint256) = 39
-MANY_DEMANDS: constant(uint256) = 40
+DEMANDS_OVER: constant(uint256) = 40
 SHOWN_ALREADY: constant(uint256) = 41
 NO_SUCH_DEMAND: constant(uint256) = 42
 NOT_SHOWN: constant(uint256) = 43
@@ -63,7 +63,7 @@ TOO_EARLY: constant(uint256) = 45
 # @dev Bytes of the words of a reason; behind the last one is room for a word to
 #      be read.
 _SIZE: constant(uint256) = 20
-_TEXT: constant(Bytes[932]) = b"bond                zero root           marks               position            tip                 not above the final too many pending    pending already     too many            not pending         window              open demands        nothing owed        block               not long            no child            cut off             other page          malformed           segment             kind of page        too many segments   tree                not a member        not short           not absent          before              after               no fault            other entry         not the publisher's nothing counts      not in the log      marked              records             not consecutive     a later one counts  not the latest      too many records    not far enough back too many demands    shown already       no such demand      not shown           too late            too early                       "
+_TEXT: constant(Bytes[932]) = b"bond                zero root           marks               position            tip                 not above the final too many pending    pending already     too many            not pending         window              open demands        nothing owed        block               not long            no child            cut off             other page          malformed           segment             kind of page        too many segments   tree                not a member        not short           not absent          before              after               no fault            other entry         not the publisher's nothing counts      not in the log      marked              records             not consecutive     a later one counts  not the latest      too many records    not far enough back demands are over    shown already       no such demand      not shown           too late            too early                       "
 
 
 @internal

@@ -1,0 +1,181 @@
+"""Holes that a reader of the design found, each by what somebody would have done with it, on the real contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dkg.build import build_tree
+from dkg.chain.checkpoints import Status
+from dkg.checkpoints.owners import prefix_of
+from dkg.checkpoints.paths import path
+from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Leaf, cid_of
+from dkg.pages import MemoryPageStore, PageSink, StoredPages
+from tests.contracts.checkpoints.fuzz_chain import BOND, DEMAND_BOND, DEMAND_WINDOW, WINDOW, Contracts
+from tests.contracts.onchain import KEYS, RevertedError, Sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PROPOSER, WATCHER, PUBLISHER = (KEYS[number].address for number in (5, 6, 0))
+OWNER = bytes.fromhex(PUBLISHER[2:])
+LEAF = Leaf([b"k"]).encode()
+ROOT = DatasetRoot([cid_of(LEAF)] * 4, 1).encode()
+"""A dataset nobody's key is in; nobody looks at what is in it here."""
+LAST = WINDOW + 72 * DEMAND_WINDOW
+"""Seconds from a proposal to its last demand."""
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Contracts:
+    made = Contracts()
+    made.fund(PROPOSER, WATCHER)
+    return made
+
+
+@pytest.fixture
+def contracts(deployed: Contracts) -> Iterator[Contracts]:
+    with deployed.env.anchor():
+        yield deployed
+
+
+def propose(contracts: Contracts, raw: bytes) -> int:
+    """Propose a root for an empty log."""
+    position = contracts.registry.view("log_length")
+    tip = contracts.registry.view("entries", position - 1) if position else bytes(32)
+    digest = cid_of(raw).removeprefix(CID_PREFIX)
+    contracts.call(PROPOSER, "propose", position, 0, digest, tip, value=BOND)
+    return contracts.state.last
+
+
+def demand(contracts: Contracts, who: str, number: int, path: bytes = b"") -> int:
+    """Demand a page of a checkpoint."""
+    contracts.call(who, "demand_checkpoint", number, path, value=DEMAND_BOND)
+    return contracts.state.demands
+
+
+def below_root(raw: bytes) -> bytes:
+    """The path that names the top page of spog."""
+    return bytes([0, 0]) + len(raw).to_bytes(2) + raw
+
+
+def test_a_proposer_cannot_use_up_the_demands_that_others_would_make(contracts: Contracts) -> None:
+    number = propose(contracts, ROOT)
+    own = [demand(contracts, PROPOSER, number) for _ in range(70)]
+    for one in own:
+        contracts.call(PROPOSER, "answer", one, ROOT)
+    demand(contracts, WATCHER, number, below_root(ROOT))
+    contracts.wait(DEMAND_WINDOW + 1)
+    contracts.call(WATCHER, "expire", contracts.state.demands)
+    assert contracts.checkpoint(number).status is Status.REFUTED
+    assert contracts.view("credit", WATCHER) == BOND // 2 + DEMAND_BOND
+
+
+def test_a_page_that_was_shown_is_demanded_still_and_answered_by_its_bytes_alone(contracts: Contracts) -> None:
+    number = propose(contracts, ROOT)
+    contracts.call(PROPOSER, "show", ROOT)  # out of another contract's memory it would be in no data and no log
+    one = demand(contracts, WATCHER, number)
+    with pytest.raises(RevertedError, match="not shown"):
+        contracts.call(PROPOSER, "answer", one, b"")
+    sent = contracts.call(PROPOSER, "answer", one, ROOT)
+    assert any(ROOT in body for _, body in sent.logs)
+
+
+def test_a_page_that_is_malformed_needs_no_bytes(contracts: Contracts) -> None:
+    number = propose(contracts, b"no page")
+    one = demand(contracts, WATCHER, number)
+    contracts.call(WATCHER, "show", b"no page")
+    with pytest.raises(RevertedError, match="shown already"):
+        demand(contracts, WATCHER, number)
+    contracts.call(PROPOSER, "answer", one, b"")
+    contracts.call(WATCHER, "challenge_page", number, 1, b"", b"", b"", b"")
+    assert contracts.checkpoint(number).status is Status.REFUTED
+
+
+def test_demands_put_an_end_off_until_72_demand_windows_after_it(contracts: Contracts) -> None:
+    number = propose(contracts, ROOT)
+    begun = contracts.registry.block[1]
+    contracts.wait(LAST)
+    one = demand(contracts, PROPOSER, number)
+    contracts.call(PROPOSER, "answer", one, ROOT)
+    assert contracts.checkpoint(number).ends == begun + LAST + 2 * DEMAND_WINDOW
+    contracts.wait(1)
+    with pytest.raises(RevertedError, match="demands are over"):
+        demand(contracts, PROPOSER, number)
+    contracts.wait(2 * DEMAND_WINDOW)
+    contracts.call(WATCHER, "finalise", number)
+    assert contracts.checkpoint(number).status is Status.FINAL
+
+
+# --- what a publisher may commit -----------------------------------------------------------------------------------
+
+
+def key(contracts: Contracts, subject: bytes) -> bytes:
+    """A key of spog in the publisher's graph."""
+    return b"\0".join([subject, b"p", b"o", prefix_of(contracts.domain, OWNER) + b"g>", b""])
+
+
+def dataset(store: MemoryPageStore, keys: Iterable[bytes]) -> bytes:
+    """A dataset whose four trees are one, which is all that a commit needs."""
+    sink = PageSink(store)
+    top, count = build_tree([sorted(keys)], sink)
+    root = sink.add(DatasetRoot([top] * len(ORDERS), count))
+    sink.flush()
+    return root
+
+
+def committed(contracts: Contracts, root: bytes) -> tuple[bytes, int, int, int]:
+    """The publisher commits a dataset; the record."""
+    Sequence(contracts.registry, PUBLISHER).send(root=root.removeprefix(CID_PREFIX))
+    ((_, data),) = contracts.registry.logs
+    number, time = contracts.registry.block
+    return data[:32], int.from_bytes(data[64:96]), number, time
+
+
+@pytest.mark.parametrize("first", [b"", b"\x01", b"\x12", b"\xff"])
+@pytest.mark.parametrize("place", range(3))
+def test_a_key_that_an_index_has_no_place_for_is_missed_by_nobody(
+    contracts: Contracts, first: bytes, place: int
+) -> None:
+    parts = key(contracts, b"s").split(b"\0")
+    parts[place] = first and first + b"x"
+    odd = b"\0".join(parts)
+    if odd >= b"\xff":
+        return  # no leaf can hold it
+    refused(contracts, odd, "not the publisher's")
+    accepted = key(contracts, b"s")
+    refused(contracts, accepted, None)
+
+
+def refused(contracts: Contracts, one: bytes, reason: str | None) -> None:
+    """Whether an empty union is refuted because it lacks a key of the publisher's."""
+    with contracts.env.anchor():
+        store = MemoryPageStore()
+        root = dataset(store, [one])
+        record = committed(contracts, root)
+        empty = dataset(store, [])
+        number = propose(contracts, store.pages[empty])
+        pages = StoredPages(store)
+        ours, theirs = path(pages, root, 0, one).encode(), path(pages, empty, 0, one).encode()
+        given = number, PUBLISHER, [record], ours, theirs, one, b"", b""
+        if reason is None:
+            contracts.call(WATCHER, "challenge_missing", *given)
+            assert contracts.checkpoint(number).status is Status.REFUTED
+            return
+        with pytest.raises(RevertedError, match=reason):
+            contracts.call(WATCHER, "challenge_missing", *given)
+
+
+def test_the_empty_key_is_not_above_every_key(contracts: Contracts) -> None:
+    store = MemoryPageStore()
+    keys = [key(contracts, b"s%03d" % number) for number in range(300)]
+    root = dataset(store, [b"", *keys])
+    record = committed(contracts, root)
+    union = dataset(store, keys)
+    number = propose(contracts, store.pages[union])
+    pages = StoredPages(store)
+    member = path(pages, union, 0, keys[200]).encode()
+    before_all = path(pages, root, 0, b"").encode()
+    with pytest.raises(RevertedError, match="not absent"):
+        contracts.call(WATCHER, "challenge_extra", number, keys[200], member, PUBLISHER, [record], before_all, b"", b"")

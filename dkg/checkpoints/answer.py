@@ -52,6 +52,24 @@ class TooManyError(InputError):
     """More publishers beside a checkpoint than an answer is computed from."""
 
 
+class OriginsError(ProofError):
+    """Quads of some publishers were looked at that only the checkpoint shows, and their origins were asked for."""
+
+    def __init__(self, publishers: frozenset[bytes]) -> None:
+        who = ", ".join("0x" + publisher.hex() for publisher in sorted(publishers))
+        super().__init__(f"only the checkpoint shows what is said by {who}: ask for their datasets beside it")
+        self.publishers = publishers
+
+
+class OriginsError(ProofError):
+    """Quads of `publishers` (20 bytes each) that only the checkpoint shows: ask for their datasets beside it."""
+
+    def __init__(self, publishers: frozenset[bytes]) -> None:
+        who = ", ".join("0x" + publisher.hex() for publisher in sorted(publishers))
+        super().__init__(f"only the checkpoint shows what is said by {who}: ask for their datasets beside it")
+        self.publishers = publishers
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The datasets that an answer is computed from.
@@ -206,8 +224,9 @@ def verify_joint(  # noqa: PLR0913 - what is accepted, and the arguments of `dkg
 ) -> VerifiedJointAnswer:
     """The answer that `proof` proves for `query` over the union that `parts` says; the steps are above.
 
-    `parts`: what the caller trusts. `origins`: nothing is taken from the checkpoint's root but that there is no more.
-    The others as for `dkg.verify`. Raises what that raises.
+    `parts`: what the caller trusts. `origins`: nothing is taken from the checkpoint's root but that there is no more;
+    it must be as it was when the proof was made. The others as for `dkg.verify`. Raises what that raises, and
+    `OriginsError` with `origins`.
     """
     blocks = blocks_of(proof, parts.union, limits, parts.roots[1:])  # steps 1 and 2
     parsed: Query = parse(query, now=now, base_iri=base_iri)  # step 3
@@ -217,8 +236,7 @@ def verify_joint(  # noqa: PLR0913 - what is accepted, and the arguments of `dkg
     )
     check_all_read(pages, blocks)  # step 5
     if origins and shown:  # step 6
-        who = ", ".join("0x" + publisher.hex() for publisher in sorted(shown))
-        raise ProofError(f"only the checkpoint shows what is said by {who}: ask for their datasets beside it")
+        raise OriginsError(shown)
     return VerifiedJointAnswer(answer, parts, query, len(blocks), len(proof), shown)
 
 

@@ -145,8 +145,9 @@ class CheckpointClient:
     ) -> UnionAnswer:
         """Check a proof (a CAR file with several roots) against a head of this client's.
 
-        `origins`: take no quad from the checkpoint alone. `final`, `max_age`: as for `head`. Raises `ProofError` if the
-        answer is not proved, or the proof is of other roots than the head's; the others as for `dkg.verify`.
+        `origins`: take no quad from the checkpoint alone; where that is not enough, it is an `OriginsError`, with whom
+        to ask `beside` it. `final`, `max_age`: as for `head`. Raises `ProofError` if the answer is not proved, or the
+        proof is of other roots than the head's; the others as for `dkg.verify`.
         """
         if (head.domain, head.contract) != (self._domain, self._contract):
             raise InputError("this head is of another registry, contract or chain than this client's")

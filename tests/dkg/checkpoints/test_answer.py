@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 import dkg
 from dkg.car import read_car, write_car
 from dkg.chain.commit import Domain
-from dkg.checkpoints.answer import BESIDE_MAX, Parts, TooManyError, prove_joint, prove_origins, verify_joint
+from dkg.checkpoints.answer import (
+    BESIDE_MAX,
+    OriginsError,
+    Parts,
+    TooManyError,
+    prove_joint,
+    prove_origins,
+    verify_joint,
+)
 from dkg.checkpoints.owners import prefix_of
 from dkg.errors import InputError, MissingPageError, ProofError
 from dkg.limits import KEY_MAX
@@ -283,8 +291,9 @@ def test_with_origins_a_quad_that_nobody_signed_is_not_believed_of_a_wrong_check
     forged = World(OLD[C] | said(C, [7], "forged"), {})
     assert names(forged.car(ONE), ONE, forged.parts) == ["forged 7"]  # what a checkpoint alone is worth
     proof = prove_joint(forged.pages, forged.parts, ONE, origins=True)
-    with pytest.raises(ProofError, match="only the checkpoint shows what is said by 0x0303"):
+    with pytest.raises(OriginsError, match="only the checkpoint shows what is said by 0x0303") as caught:
         verify_joint(proof.car, ONE, forged.parts, origins=True)
+    assert caught.value.publishers == {C}
     root = forged._kept(OLD[C])
     proof = prove_origins(forged.pages, forged.parts, ONE, {C: root}.get)
     assert proof.parts.beside == {C: root}

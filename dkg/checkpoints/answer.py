@@ -61,15 +61,6 @@ class OriginsError(ProofError):
         self.publishers = publishers
 
 
-class OriginsError(ProofError):
-    """Quads of `publishers` (20 bytes each) that only the checkpoint shows: ask for their datasets beside it."""
-
-    def __init__(self, publishers: frozenset[bytes]) -> None:
-        who = ", ".join("0x" + publisher.hex() for publisher in sorted(publishers))
-        super().__init__(f"only the checkpoint shows what is said by {who}: ask for their datasets beside it")
-        self.publishers = publishers
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The datasets that an answer is computed from.

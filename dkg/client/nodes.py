@@ -76,6 +76,7 @@ class Node:
         query: str,
         parts: Parts,
         *,
+        origins: bool = False,
         dataset: Dataset = ALL_GRAPHS,
         budget: Budget = DEFAULT_BUDGET,
         base_iri: str | None = None,
@@ -83,10 +84,13 @@ class Node:
     ) -> bytes:
         """A proof (a CAR file) over a checkpoint and the datasets beside it, as the node gives it.
 
+        Arguments as for `dkg.checkpoints.answer.prove_joint`.
         Raises `NodeLacksError`, `InputError` for a query that it refuses, `ProofError` for what is no proof by its
         length or form, and `StoreError`.
         """
         fields = [("query", query), ("min_claim", "L2"), ("at", f"root:{cid_text(parts.union)}")]
+        if origins:
+            fields.append(("origins", "true"))
         for publisher, root in sorted(parts.beside.items()):
             fields.append(("beside", f"0x{publisher.hex()}:{'' if root is None else cid_text(root)}"))
         for name, graphs in (

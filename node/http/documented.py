@@ -88,6 +88,7 @@ BESIDE_TEXT: Final = (
     "With min_claim=L2 and at=root:CID of a checkpoint, final or pending: the publisher that is answered from the "
     "dataset of its own that follows the colon (nothing: it has none), and not from the checkpoint. Again for several."
 )
+ORIGINS_TEXT: Final = "With min_claim=L2, of a proof: whether it shows quads where counts in pages would do."
 BESIDE_PATTERN: Final = "^0x[0-9a-fA-F]{40}:(b[a-z2-7]{58})?$"
 
 MOMENT: Final[list[Json]] = [
@@ -95,6 +96,7 @@ MOMENT: Final[list[Json]] = [
     parameter("at", AT_TEXT, {"type": "string", "pattern": AT_PATTERN}),
     parameter("min_claim", MIN_CLAIM_TEXT, {"type": "string", "enum": ["L1", "L2"]}),
     parameter("max_age", MAX_AGE_TEXT, {"type": "integer", "minimum": 0, "maximum": NUMBER_MAX}),
+    parameter("origins", ORIGINS_TEXT, {"type": "boolean"}),
     parameter("beside", BESIDE_TEXT, {"type": "string", "pattern": BESIDE_PATTERN}, many=PUBLISHERS_MAX),
 ]
 

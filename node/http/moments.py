@@ -67,6 +67,8 @@ class Moment:
     max_age_s: int | None = None
     beside: Datasets = ()
     """Which datasets are asked beside the checkpoint whose root `at` names: see `Checkpointed`."""
+    origins: bool = False
+    """Whether the proof shall show quads, and not only counts: see `dkg.checkpoints.answer.verify_joint`."""
 
     @classmethod
     def of(
@@ -76,9 +78,10 @@ class Moment:
         min_claim: str | None = None,
         max_age: str | None = None,
         beside: Sequence[str] = (),
+        origins: str | None = None,
     ) -> Moment:
-        """From the parameters `publisher`, `at`, `min_claim`, `max_age` and `beside`. Raises `Problem`."""
-        if not (publishers or beside) and at is None and min_claim is None and max_age is None:
+        """From the parameters `publisher`, `at`, `min_claim`, `max_age`, `beside` and `origins`. Raises `Problem`."""
+        if not (publishers or beside or origins) and at is None and min_claim is None and max_age is None:
             return _NOW
         made = cls(
             parse_publishers(publishers),
@@ -86,7 +89,10 @@ class Moment:
             None if min_claim is None else _claim(min_claim),
             None if max_age is None else _number("max_age", max_age),
             parse_beside(beside),
+            origins == "true",
         )
+        if origins not in {None, "true", "false"} or (made.origins and not made.by_checkpoint):
+            raise wrong("origins", "it is true or false, and goes with min_claim=L2")
         if beside and not (made.by_checkpoint and made.at.root is not None):
             raise wrong("beside", "it goes with min_claim=L2 and the root of a checkpoint, at=root:bafyrei...")
         return made

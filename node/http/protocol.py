@@ -150,6 +150,7 @@ def _asked(text: str, fields: Fields) -> Asked:
         fields.one("min_claim"),
         fields.one("max_age"),
         fields.all("beside"),
+        fields.one("origins"),
     )
     now, base = _now(fields.one("now")), _base(fields.one("base"))
     private = _private(fields.all("private"), fields.one("scope"))

@@ -199,7 +199,8 @@ def _job(root: bytes, asked: Asked, wanted: Wanted, view: str | None, parts: Par
         "base_iri": asked.base,
     }
     if wanted.proof is not None:
-        return Prove(**question, compressed=wanted.proof.name == "car.zst", parts=parts)
+        compressed = wanted.proof.name == "car.zst"
+        return Prove(**question, compressed=compressed, parts=parts, origins=asked.moment.origins)
     if view is None or parts is not None:
         return Query(**question, table=table, graph=graph, parts=parts)
     return Plain(**question, table=table, graph=graph, allowed=EVERY_GRAPH, view=view)
@@ -220,10 +221,10 @@ def content_type(result: Result, wanted: Wanted) -> str:
     return f"{chosen.media_type}; charset=utf-8" if chosen.media_type.startswith("text/") else chosen.media_type
 
 
-def _beside(standing: Standing) -> list[bytes]:
+def _beside(standing: Standing, asked: Asked) -> list[bytes]:
     """The datasets that are asked beside a checkpoint, for validators."""
-    checkpoint = standing.checkpoint
-    return [] if checkpoint is None else [b"L2", *(who + (root or b"") for who, root in checkpoint.beside)]
+    checkpoint, kind = standing.checkpoint, b"origins" if asked.moment.origins else b"L2"
+    return [] if checkpoint is None else [kind, *(who + (root or b"") for who, root in checkpoint.beside)]
 
 
 def _validator(standing: Standing, asked: Asked, wanted: Wanted) -> str:
@@ -236,7 +237,7 @@ def _validator(standing: Standing, asked: Asked, wanted: Wanted) -> str:
         (asked.now or "-").encode(),
         (asked.base or "-").encode("utf-8", "surrogatepass"),
         wanted.key,
-        *_beside(standing),
+        *_beside(standing, asked),
     )
     lengths = b"%d " * (1 + len(parts)) % (len(parts), *map(len, parts))
     digest = sha256(b"".join((_ANSWER_VERSION, lengths, *parts))).hexdigest()

@@ -146,7 +146,7 @@ class Executor:
         asked = _asked(job)
         proof: Proof | JointProof
         if job.parts is not None:
-            proof = prove_joint(pages, job.parts, job.text, **asked)
+            proof = prove_joint(pages, job.parts, job.text, origins=job.origins, **asked)
         else:
             proof = prove(pages, job.root, job.text, **asked)
         form, rows = proof.answer.form.value, len(proof.answer)

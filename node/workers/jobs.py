@@ -71,12 +71,13 @@ class Query(_Asked):
 class Prove(_Asked):
     """Answer a query and prove the answer; the formats play no part.
 
-    `overlay`: as for `Plain`. `parts`: as for `Query`.
+    `overlay`: as for `Plain`. `parts`: as for `Query`; `origins`: as for `dkg.checkpoints.answer.prove_joint`.
     """
 
     compressed: bool = False
     overlay: bytes = b""
     parts: Parts | None = None
+    origins: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

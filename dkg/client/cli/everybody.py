@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg.chain.secp import address_from_text
+from dkg.checkpoints.answer import OriginsError
 from dkg.client.checkpointed import CheckpointClient
 from dkg.client.cli.ask import cost_of, found_in, options_of, rendered, text_of
 from dkg.client.cli.chain import settings_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from dkg.client.cli.console import Console
     from dkg.client.settings import ChainSettings
-    from dkg.client.unionhead import UnionAnswer
+    from dkg.client.unionhead import UnionAnswer, UnionHead
 
 PATIENCE_S: Final = 10.0
 """How long a node may lack what the chain has already, in seconds."""
@@ -89,10 +90,21 @@ def asked(client: CheckpointClient, node: Node, text: str, args: argparse.Namesp
     while True:
         head = client.head(pending=args.pending, behind=behind, **common)
         try:
-            car = node.prove(text, head.parts, **options)
+            return _proved(client, node, text, head, {**common, **options}, origins=args.origins)
         except NodeLacksError:  # it has not read that far yet, or is about to bring it over
             if time.monotonic() > until:
                 raise
             time.sleep(LOOK_S)
-            continue
-        return client.verify(car, text, head, **common, **options)
+
+
+def _proved(
+    client: CheckpointClient, node: Node, text: str, head: UnionHead, options: dict[str, Any], *, origins: bool
+) -> UnionAnswer:
+    """The answer as of a head. `origins`: with all those beside the checkpoint whose quads are looked at."""
+    asked_for = {name: value for name, value in options.items() if name not in {"final", "max_age"}}
+    while True:
+        car = node.prove(text, head.parts, origins=origins, **asked_for)
+        try:
+            return client.verify(car, text, head, origins=origins, **options)
+        except OriginsError as error:
+            head = client.beside(head, error.publishers)

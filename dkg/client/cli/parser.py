@@ -83,7 +83,7 @@ def _check_query(args: argparse.Namespace, command: Parser) -> None:
         command.error("give either the --store that you trust, or a --node")
     if args.node is not None and (args.min_claim is None or args.root is not None or args.proof is not None):
         command.error("--node goes with --min-claim L2, and without --root and --proof")
-    if args.node is None and any((args.min_claim, args.pending, args.final, args.max_age, args.behind)):
+    if args.node is None and any((args.min_claim, args.pending, args.final, args.max_age, args.origins, args.behind)):
         command.error("a claim, a state and an age are of a --node's answer")
     if args.pending and args.final:
         command.error("what is pending is not final: give --pending or --final")
@@ -227,6 +227,7 @@ def _query(add: Callable[..., Parser]) -> None:
     everybody.add_argument("--pending", action="store_true", help="take the newest checkpoint that is pending, if any")
     everybody.add_argument("--final", action="store_true", help="take only what is final, checkpoint and commits since")
     everybody.add_argument("--max-age", metavar="S", type=_seconds, help="refuse an answer that is older, in seconds")
+    everybody.add_argument("--origins", action="store_true", help="take no quad from the checkpoint's word alone")
     everybody.add_argument(
         "--behind", metavar="ADDRESS", action="append", help="a publisher to take as the checkpoint has it (repeatable)"
     )

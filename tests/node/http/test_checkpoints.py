@@ -8,7 +8,7 @@ import pytest
 
 import dkg
 from dkg.chain.checkpoint_events import Demanded, Finalised, Refuted, Target
-from dkg.checkpoints.answer import BESIDE_MAX, Parts, verify_joint
+from dkg.checkpoints.answer import BESIDE_MAX, OriginsError, Parts, verify_joint
 from dkg.page import cid_bytes, cid_text
 from node.http.moments import PUBLISHERS_MAX
 from node.storage import NodeStore
@@ -93,6 +93,20 @@ def test_what_a_client_names_is_asked_and_nothing_else(checked: Site) -> None:
     parts = Parts(DOMAIN, union, {FIRST: root_of(checked, FIRST), SECOND: None})
     found = verify_joint(asked(checked, CAR, **fields).content, NAMES, parts)
     assert [str(name) for (name,) in found.rows] == ['"North"']
+
+
+def test_origins_are_shown_where_counts_would_do(checked: Site) -> None:
+    union, text = checked.node.standing(None).root, "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
+    parts = Parts(DOMAIN, union, {})
+    for origins in ("false", "true"):
+        proof = checked.query(text, CAR, min_claim="L2", origins=origins, **named(union)).content
+        if origins == "false":
+            assert str(verify_joint(proof, text, parts).rows[0][0].value) > "1"
+        else:
+            with pytest.raises(OriginsError) as caught:
+                verify_joint(proof, text, parts, origins=True)
+            assert caught.value.publishers == {FIRST, SECOND}
+    assert code(checked.query(text, origins="true")) == (400, "parameter-invalid")
 
 
 def test_a_proof_over_fewer_datasets_than_are_due_is_refused(checked: Site) -> None:

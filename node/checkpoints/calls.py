@@ -73,16 +73,6 @@ def withdraw(contract: bytes) -> Call:
     return _call(contract, "withdraw")
 
 
-def bond(contract: bytes) -> Call:
-    """Ask for the bond of a checkpoint, in wei."""
-    return _call(contract, "bond")
-
-
-def demand_bond(contract: bytes) -> Call:
-    """Ask for the bond of a demand, in wei."""
-    return _call(contract, "demand_bond")
-
-
 def _call(contract: bytes, function: str, *values: Any, value: int = 0) -> Call:  # noqa: ANN401 - as the ABI has them
     return Call(contract, encoded(_functions()[function], values), value)
 

@@ -11,7 +11,8 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from dkg.chain.checkpoints import Status
+from contracts import checkpoints
+from dkg.chain.checkpoints import Status, Terms
 from dkg.checkpoints.evidence import shows_needed, summarised
 from dkg.checkpoints.judge import Invalid
 from dkg.checkpoints.records import Record
@@ -23,6 +24,7 @@ from node.checkpoints.sending import Errand, has_status, is_marked, is_settled, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dkg.chain.commit import Domain
     from dkg.chain.registry import Committed
     from dkg.checkpoints.paths import Way
     from dkg.client.chainread import ChainReader
@@ -44,8 +46,12 @@ class Step:
 class Hand:
     """See the module. Everything raises what `CheckpointSender.send` raises; `note` is told of each step."""
 
-    def __init__(self, sender: CheckpointSender, reader: ChainReader, writer: ChainWriter, contract: bytes) -> None:
+    def __init__(
+        self, sender: CheckpointSender, reader: ChainReader, writer: ChainWriter, contract: bytes, domain: Domain
+    ) -> None:
+        """`contract`: its address. `domain`: of the registry."""
         self._sender = sender
+        self._domain = domain
         self._reader = reader
         self._writer = writer
         self.contract = contract
@@ -56,14 +62,10 @@ class Hand:
         return self._sender.address
 
     @cached_property
-    def bond(self) -> int:
-        """The bond of a checkpoint, in wei."""
-        return int.from_bytes(self._writer.ask(calls.bond(self.contract)))
-
-    @cached_property
-    def demand_bond(self) -> int:
-        """The bond of a demand, in wei."""
-        return int.from_bytes(self._writer.ask(calls.demand_bond(self.contract)))
+    def terms(self) -> Terms:
+        """What the contract was made with. Raises `ProofError` if it is another contract."""
+        runtime = bytes.fromhex(checkpoints().runtime[2:])
+        return Terms.of_code(self._writer.code(self.contract), runtime, self._domain)
 
     def _do(self, what: str, call: Call, reached: Reached, note: Callable[[Step], None], *, once: bool = False) -> None:
         note(Step(what, call, self._sender.send(Errand(call, reached, once))))
@@ -90,7 +92,7 @@ class Hand:
 
     def demand(self, of: int | Committed, way: Way, note: Callable[[Step], None]) -> None:
         """Demand the page of a checkpoint (its id) or of a commit that a way names."""
-        contract, bond, path = self.contract, self.demand_bond, way.encode()
+        contract, bond, path = self.contract, self.terms.demand_bond, way.encode()
         if isinstance(of, int):
             call = calls.demand_checkpoint(contract, of, path, bond)
         else:
@@ -116,5 +118,5 @@ class Hand:
 
     def propose(self, position: int, marks: int, root: bytes, tip: bytes, note: Callable[[Step], None]) -> None:
         """Propose a checkpoint. `root`: a digest; `tip`: the log's entry before `position`."""
-        call = calls.propose(self.contract, position, marks, root, tip, self.bond)
+        call = calls.propose(self.contract, position, marks, root, tip, self.terms.bond)
         self._do("propose", call, never, note, once=True)

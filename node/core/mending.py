@@ -99,7 +99,7 @@ class Mending:
             try:
                 while wanted:
                     part = await self._asker.pages(peer, wanted[:ASKED_MAX])
-                    found |= _held(peer, part)
+                    found |= held(peer, part)
                     wanted = wanted[len(part) :]
             except PeerError as error:
                 self._parts.transport.penalise(peer, LIE, str(error))
@@ -108,7 +108,7 @@ class Mending:
         return found
 
 
-def _held(peer: str, part: list[tuple[bytes, bytes | None]]) -> dict[bytes, bytes]:
+def held(peer: str, part: list[tuple[bytes, bytes | None]]) -> dict[bytes, bytes]:
     """The pages that a peer has, of those that it was asked for. Raises `PeerError` if it sent others."""
     found = {cid: raw for cid, raw in part if raw is not None}
     if any(cid_of(raw) != cid for cid, raw in found.items()):

@@ -71,9 +71,6 @@ class ChainWriter(Protocol):
     def try_call(self, sender: bytes, call: Call, block: Header) -> None:
         """Run a call on top of a block, and send nothing. Raises `RevertedError` if the contract reverts it."""
 
-    def ask(self, call: Call) -> bytes:
-        """What a contract answers to a call after the latest block, on the endpoint's word."""
-
     def estimate_gas(self, sender: bytes, call: Call) -> int:
         """Units of gas that a call needs. Raises `RevertedError` if the contract reverts it."""
 
@@ -136,11 +133,6 @@ class RpcWriter:
         where = {"blockHash": _hex(block.hash)}
         with _reverting():
             self._first(lambda rpc: octets(rpc.call("eth_call", [_question(sender, call), where]), "eth_call"))
-
-    def ask(self, call: Call) -> bytes:
-        """See `ChainWriter`."""
-        question = [_question(bytes(20), call), "latest"]
-        return self._first(lambda rpc: octets(rpc.call("eth_call", question), "eth_call"))
 
     def estimate_gas(self, sender: bytes, call: Call) -> int:
         """See `ChainWriter`."""

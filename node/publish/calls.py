@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eth_abi.abi import encode
 
-from contracts import registry
+from contracts import checkpoints, registry
 from dkg.chain.secp import keccak256
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ class Call:
 def deployment() -> Call:
     """Put a registry on a chain."""
     return Call(None, bytes.fromhex(registry().bytecode[2:]))
+
+
+def checkpoints_deployment(arguments: bytes) -> Call:
+    """Put a checkpoint contract on a chain. `arguments`: those of its constructor, encoded."""
+    return Call(None, bytes.fromhex(checkpoints().bytecode[2:]) + arguments)
 
 
 def commit(domain: Domain, commit: Commit, prior: bytes) -> Call:

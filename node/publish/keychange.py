@@ -1,4 +1,4 @@
-"""Changes of keys, and the registry's deployment: single transactions, which are not in the journal of commits.
+"""Changes of keys, and deployments of the two contracts: single transactions, which are not in the journal of commits.
 
 Each looks first, and sends nothing if the chain is already as it should be: a change of keys that was interrupted may
 be done again. So may a deployment, if its transactions are kept (`node.publish.deployment`).
@@ -6,10 +6,10 @@ be done again. So may a deployment, if its transactions are kept (`node.publish.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from contracts import registry
+from contracts import checkpoints, registry
 from dkg.chain.commit import Retire, Revoke, Rotate
 from dkg.chain.registry import LOG_STATE_SLOT, NONCES_SLOT, RETIRED, LogState
 from dkg.chain.rlp import encode, number
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dkg.chain.anchor import AnchoredHead
+    from dkg.chain.checkpoints import Terms
+    from dkg.chain.commit import Domain
     from dkg.chain.header import Header
     from dkg.chain.registry import Head
     from dkg.client.anchored import Client
@@ -59,7 +61,7 @@ class KeyChange:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A registry on a chain, its code checked. `block`: that of its deployment, as its storage says.
+    """A contract on a chain, its code checked. `block`: of a registry that of its deployment, as its storage says.
 
     `transaction`, `gas_used`: as endpoints tell.
     """
@@ -152,12 +154,46 @@ def deploy(
     `kept`: where its transactions survive. If it is interrupted and done again, it goes on with them, and there is one
     registry; without, there are two, of which one is nothing but gas spent.
     """
+    runtime = bytes.fromhex(registry().runtime[2:])
+    done, block = _deployed(wallet, reader, tools, calls.deployment(), runtime, progress=progress, kept=kept)
+    word = _slot(reader, done.address, LOG_STATE_SLOT.to_bytes(32), block)
+    return replace(done, block=LogState.unpack(word).first_block)
+
+
+def deploy_checkpoints(
+    wallet: Wallet,
+    reader: ChainReader,
+    tools: Tools,
+    domain: Domain,
+    terms: Terms,
+    *,
+    progress: Progress = silent,
+    kept: KeptAttempts | None = None,
+) -> Deployed:
+    """Put a checkpoint contract on the chain, for the registry of a domain. See `deploy`."""
+    code = bytes.fromhex(checkpoints().runtime[2:]) + terms.immutables(domain)
+    call = calls.checkpoints_deployment(terms.arguments(domain.registry))
+    return _deployed(wallet, reader, tools, call, code, progress=progress, kept=kept)[0]
+
+
+def _deployed(
+    wallet: Wallet,
+    reader: ChainReader,
+    tools: Tools,
+    call: Call,
+    code: bytes,
+    *,
+    progress: Progress,
+    kept: KeptAttempts | None,
+) -> tuple[Deployed, Header]:
+    """A contract, and a block in which it is there. `code`: what it has on the chain."""
     chain_id = reader.chain_id()
-    goal = _DeployGoal(reader, tools.writer, wallet.address, kept)
+    goal = _DeployGoal(reader, tools.writer, wallet.address, call, code, kept)
     goal.made = kept.load(chain_id, wallet.address) if kept else []
     address, block = Sender(wallet, chain_id, tools).drive(goal, progress)
     done = _receipt(goal.made, tools.writer)
-    return Deployed(chain_id, address, block, done[0] if done else None, done[1].gas if done else None)
+    number = done[1].block if done else block.number
+    return Deployed(chain_id, address, number, done[0] if done else None, done[1].gas if done else None), block
 
 
 # --- goals -------------------------------------------------------------------------------------------------------
@@ -219,11 +255,14 @@ class _KeyGoal(_Unjournalled):
 
 @dataclass(slots=True)
 class _DeployGoal(_Unjournalled):
-    """Reached when a contract is where the transaction puts it; gives its address and the block of its deployment."""
+    """Reached when a contract is where the transaction puts it; gives its address, and a block in which it is."""
 
     reader: ChainReader
     writer: ChainWriter
     payer: bytes
+    call: Call
+    code: bytes
+    """What the contract has on the chain, byte for byte."""
     kept: KeptAttempts | None
 
     def keep(self, attempt: Attempt) -> None:
@@ -240,23 +279,24 @@ class _DeployGoal(_Unjournalled):
         if self.kept is not None:
             self.kept.save(self.made)
 
-    def look(self) -> View[tuple[bytes, int]]:
+    def look(self) -> View[tuple[bytes, Header]]:
         """See `Goal`. Raises `RejectedError` if another contract is there."""
         block = self.reader.header("latest")
         for nonce in {attempt.nonce for attempt in self.made}:
             address = keccak256(encode([self.payer, number(nonce)]))[-ADDRESS_BYTES:]
             if self._is_there(address, block):
-                word = _slot(self.reader, address, LOG_STATE_SLOT.to_bytes(32), block)
-                return View(block, done=(address, LogState.unpack(word).first_block))
-        return View(block, call=calls.deployment())
+                return View(block, done=(address, block))
+        return View(block, call=self.call)
 
     def _is_there(self, address: bytes, block: Header) -> bool:
         code_hash = self.writer.account(address, block).code_hash
         if code_hash == EMPTY_CODE:
             return False
-        code, expected = self.writer.code(address), bytes.fromhex(registry().runtime[2:])
-        if keccak256(code) != code_hash or not code.startswith(expected):
-            raise RejectedError(f"the contract at {checksum(address)} does not have the registry's code")
+        if code_hash != keccak256(self.code):
+            raise RejectedError(
+                f"the contract at {checksum(address)} does not have the code that was to be there: was the deployment "
+                "begun by another release, or with other terms? Go on with those"
+            )
         return True
 
 

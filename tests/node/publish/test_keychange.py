@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from contracts import checkpoints
 from contracts import registry as artefact
+from dkg.chain.checkpoints import Terms
+from dkg.chain.commit import Domain
 from dkg.chain.secp import keccak256
 from dkg.client.chainread import UnprovableError
 from dkg.client.rpc import Waiting
@@ -18,7 +21,7 @@ from node.home import Home
 from node.publish.deployment import KeptAttempts
 from node.publish.errors import RejectedError, SignerError, StuckError
 from node.publish.fees import FeePolicy
-from node.publish.keychange import Keys, deploy
+from node.publish.keychange import Keys, deploy, deploy_checkpoints
 from node.publish.publisher import connected
 from node.publish.sender import Tools
 from node.publish.wallet import Wallet, Wallets
@@ -30,6 +33,8 @@ from tests.node.publish.world import KEY, KEYS, OTHER_KEY, PAYER_KEY, QUICK, Fak
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.chain.proxy import Request, Response
 
 COLD, HOT = Wallet(KEY), Wallet(OTHER_KEY)
 RELAYED = Wallets(COLD.address, COLD, Wallet(PAYER_KEY))
@@ -204,8 +209,29 @@ def test_a_deployment_is_kept_before_it_is_sent_and_counts_for_its_chain_and_acc
 
 
 def test_code_that_is_not_the_registrys_is_refused() -> None:
-    other = edited(("eth_getCode",), lambda code: code[:-2] + "00")
-    with devnet() as chain, proxy(chain.url, other) as between, connected([between.url], 1) as (reader, writer):
+    other = edited(("eth_getCode",), lambda code: code[:-2] + "00" if code[2:] else code)
+    unproved = only(("eth_getProof",), refused(-32601, "no such method"))
+
+    def rule(request: Request, response: Response) -> Response:
+        return other(request, unproved(request, response))
+
+    with devnet() as chain, proxy(chain.url, rule) as between, connected([between.url], 1) as (reader, writer):
         tools = Tools(writer, hasty(), time.time, FeePolicy(), QUICK)
-        with pytest.raises(RejectedError, match="does not have the registry's code"):
+        with pytest.raises(RejectedError, match="does not have the code that was to be there"):
             deploy(Wallet(KEY), reader, tools)
+
+
+def test_a_checkpoint_contract_is_deployed_once_and_with_these_terms_or_not_at_all(tmp_path: Path) -> None:
+    kept, terms = KeptAttempts(Home(tmp_path), "checkpoints-deployment"), Terms(7, 60, 3, 20)
+    with devnet() as chain, connected([chain.url], 1) as (reader, writer):
+        tools = Tools(writer, hasty(), time.time, FeePolicy(), QUICK)
+        wallet = Wallet(KEYS[3])
+        domain = Domain(31337, deploy(wallet, reader, tools).address)
+        done = deploy_checkpoints(wallet, reader, tools, domain, terms, kept=kept)
+        assert deploy_checkpoints(wallet, reader, tools, domain, terms, kept=kept) == done
+        code = bytes.fromhex(Rpc(chain.url)("eth_getCode", "0x" + done.address.hex(), "latest")[2:])
+        assert Terms.of_code(code, bytes.fromhex(checkpoints().runtime[2:]), domain) == terms
+        with pytest.raises(RejectedError, match="with other terms"):
+            deploy_checkpoints(wallet, reader, tools, domain, replace(terms, bond=8), kept=kept)
+        with pytest.raises(RejectedError, match=r"would refuse this: .*bond"):
+            deploy_checkpoints(wallet, reader, tools, domain, replace(terms, bond=0))

@@ -173,7 +173,7 @@ class CheckpointClient:
         Raises what `head` raises; an endpoint may have forgotten the state of the block.
         """
         place = Place(self._reader, self._domain, self._contract, head.block)
-        found = counting(place, sorted(publishers), list(shown))
+        found = counting(place, sorted(publishers), shown=list(shown))
         behind = {one: first for one, first in head.behind.items() if one not in found}
         more = replace(head, beside={**head.beside, **found}, behind=behind)
         more.parts  # noqa: B018 - raises if they are too many
@@ -201,7 +201,7 @@ class CheckpointClient:
             changes.length,
             found.state.marks,
             frozenset(changes.first),
-            counting(place, asked, [*changes.commits, *shown]),
+            counting(place, asked, changes.commits, shown),
             left,
             State.PENDING,
             0,

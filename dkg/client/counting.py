@@ -58,7 +58,7 @@ class Changes:
     first: Mapping[bytes, Committed | None]
     """Of whom something else may count than the checkpoint has, and its first commit since; None: only marks."""
     commits: Sequence[Committed]
-    """All commits since, and those that were marked since."""
+    """All commits since, in the order of the log."""
     length: int
     """Commits in the registry's log as of the block."""
 
@@ -77,25 +77,32 @@ def changes_since(
         first.setdefault(committed.publisher, committed)
     marks = marks_since(place.reader, place.contract, place.block, checkpoint.marks, state.marks)
     positions = [position for position in marks if position < checkpoint.position]
-    older = commits_at(place.reader, place.domain, place.block, positions, shown).values()
-    for committed in older:
+    for committed in commits_at(place.reader, place.domain, place.block, positions, shown).values():
         first.setdefault(committed.publisher, None)
-    return Changes(first, [*since, *older], checkpoint.position + len(since))
+    return Changes(first, since, checkpoint.position + len(since))
 
 
-def counting(place: Place, publishers: Collection[bytes], shown: Iterable[Committed] = ()) -> dict[bytes, Counting]:
-    """What counts of each of some publishers. `shown` as above. Raises what reading raises."""
-    heads = _heads(place, list(publishers))
+def counting(
+    place: Place, publishers: Collection[bytes], since: Sequence[Committed] = (), shown: Iterable[Committed] = ()
+) -> dict[bytes, Counting]:
+    """What counts of each of some publishers.
+
+    `since`: the end of the log as of the block, proved (`Changes.commits`). `shown` as above. Raises what reading does.
+    """
+    latest = {one.publisher: (one.commit.seq, one.position) for one in since}
+    heads = _heads(place, [publisher for publisher in publishers if publisher not in latest])
+    proved = {one.position: one for one in since}
     marks: dict[bytes, list[Mark]] = {publisher: [] for publisher in publishers}
     found: dict[bytes, Counting] = {}
-    asked = {publisher: (head.seq, head.position) for publisher, head in heads.items()}
+    asked = {publisher: latest.get(publisher) or heads[publisher] for publisher in publishers}
     for _ in range(COMMITS_MAX):
         asked = {publisher: at for publisher, at in asked.items() if at[0] and publisher not in found}
         positions = [position for _, position in asked.values()]
-        commits = commits_at(place.reader, place.domain, place.block, positions, shown)
+        older = [position for position in positions if position not in proved]
+        proved |= commits_at(place.reader, place.domain, place.block, older, shown)
         marked = read_checkpoints(place.reader, place.contract, place.block, positions).marked if positions else {}
         for publisher, (seq, position) in asked.items():
-            committed, mark = commits[position], marked[position]
+            committed, mark = proved[position], marked[position]
             if (committed.publisher, committed.commit.seq) != (publisher, seq):
                 raise ProofError(f"commit {position} of the log is not number {seq} of {checksum(publisher)}")
             if mark is None:
@@ -106,9 +113,11 @@ def counting(place: Place, publishers: Collection[bytes], shown: Iterable[Commit
     return {publisher: found.get(publisher, Counting(None, tuple(marks[publisher]))) for publisher in publishers}
 
 
-def _heads(place: Place, publishers: list[bytes]) -> dict[bytes, Head]:
+def _heads(place: Place, publishers: list[bytes]) -> dict[bytes, tuple[int, int]]:
+    """Number and position of the latest commit of each; number 0: it has none."""
     words: list[int] = []
     for at in range(0, len(publishers), SLOTS_PER_PROOF):
         slots = list(map(head_slot, publishers[at : at + SLOTS_PER_PROOF]))
         words += place.reader.slots(place.domain.registry, slots, place.block)
-    return {one: Head.unpack(one, word) for one, word in zip(publishers, words, strict=True)}
+    heads = [Head.unpack(one, word) for one, word in zip(publishers, words, strict=True)]
+    return {head.publisher: (head.seq, head.position) for head in heads}

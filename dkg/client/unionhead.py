@@ -16,7 +16,7 @@ from dkg.chain.secp import checksum
 from dkg.checkpoints.answer import Parts
 from dkg.client.anchored import Anchor, Claim, State
 from dkg.errors import ProofError
-from dkg.limits import KEY_MAX
+from dkg.limits import KEY_MAX, SHOW_MAX
 from dkg.page import CID_PREFIX
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class UnionHead:
             "beside": [_beside(publisher, counting) for publisher, counting in sorted(self.beside.items())],
             "behind": [checksum(publisher) for publisher in sorted(self.behind)],
             "key_bytes_max": KEY_MAX,
+            "page_bytes_max": SHOW_MAX,
         }
 
     def sentence(self) -> str:
@@ -122,7 +123,7 @@ class UnionHead:
         skipped = [publisher for publisher, counting in self.beside.items() if counting.skipped]
         if skipped:
             parts.append(f"newer commits are malformed or unavailable and do not count of {_names(skipped)}")
-        parts.append(f"quads of more than {KEY_MAX} bytes are not covered")
+        parts.append(f"quads of more than {KEY_MAX} bytes, or kept on pages of more than {SHOW_MAX}, are not covered")
         return "; ".join(parts)
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from contracts import checkpoints
 from dkg.chain.checkpoints import Status, Terms
 from dkg.checkpoints.evidence import shows_needed, summarised
-from dkg.checkpoints.judge import Invalid
+from dkg.checkpoints.judge import Fault, Invalid
 from dkg.checkpoints.records import Record
 from dkg.checkpoints.shown import last_block
+from dkg.checkpoints.walk import FaultKind
 from dkg.limits import SHOW_MAX
 from node.checkpoints import calls
 from node.checkpoints.sending import Errand, has_status, is_marked, is_settled, is_shown, never
@@ -41,6 +42,16 @@ class Step:
     what: str
     call: Call
     sent: Sent
+
+
+def short_path(way: Way) -> tuple[list[bytes], bytes]:
+    """A path that a transaction can hold, and the pages that are shown before.
+
+    Who withholds a page has made those above it too, as large as it likes: separators may be longer than the keys.
+    """
+    whole = Fault(0, FaultKind.PAGE, way.encode(), b"", b"", b"")  # whose only large field is a path
+    first = shows_needed(whole)
+    return first, summarised(whole, {sha256(raw).digest() for raw in first}).path
 
 
 class Hand:
@@ -92,7 +103,10 @@ class Hand:
 
     def demand(self, of: int | Committed, way: Way, note: Callable[[Step], None]) -> None:
         """Demand the page of a checkpoint (its id) or of a commit that a way names."""
-        contract, bond, path = self.contract, self.terms.demand_bond, way.encode()
+        contract, bond = self.contract, self.terms.demand_bond
+        first, path = short_path(way)
+        for raw in first:
+            self.show(raw, note)
         if isinstance(of, int):
             call = calls.demand_checkpoint(contract, of, path, bond)
         else:

@@ -15,7 +15,7 @@ from dkg.checkpoints.evidence import Case, extra, fault, index, invalid, missing
 from dkg.checkpoints.judge import NOBODY, Extra, Index
 from dkg.checkpoints.owners import has_shape, owner_of, permute
 from dkg.checkpoints.paths import follow
-from dkg.checkpoints.shown import Kind, classify, stub
+from dkg.checkpoints.shown import Kind, children_of, classify, stub
 from dkg.checkpoints.walk import FaultKind
 from dkg.errors import MissingPageError, PageError
 from dkg.limits import SHOW_MAX
@@ -63,6 +63,12 @@ class Demand:
     """A page that nobody gives: what the last step of a way names, or the dataset root if it has none."""
 
     way: Way
+
+    @property
+    def named(self) -> bytes:
+        """The CID of the page; empty for the dataset root."""
+        last = self.way.steps[-1] if self.way.steps else None
+        return b"" if last is None else children_of(last.page)[last.at]
 
 
 @dataclass(frozen=True, slots=True)

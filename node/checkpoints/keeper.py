@@ -72,6 +72,8 @@ class CheckpointKeeper:
         self._covers: dict[bytes, bytes] = {}  # by dataset of a commit
         self._last: dict[bytes, tuple[bytes, bytes]] = {}  # by publisher: a checked dataset, and its cover
         self._union: Union | None = None
+        self._made_of: tuple[RegistryLog | None, int, Container[int]] = (None, 0, ())
+        self._made_last = Made({})
 
     def close(self) -> None:
         """Close what is open."""
@@ -83,6 +85,8 @@ class CheckpointKeeper:
 
     def make(self, log: RegistryLog, position: int, marked: Container[int]) -> Made:
         """The union at a position, without the commits at these positions. Raises `StoreError`."""
+        if self._made_of[0] is log and self._made_of[1:] == (position, marked):
+            return self._made_last
         commits = counting(log, position, marked)
         missing = [one for one in commits.values() if not self.has(one)]
         if missing:
@@ -91,8 +95,8 @@ class CheckpointKeeper:
         union = self._made(covers)
         time = log.entries[position - 1].time if position else 0
         self.keep(OWN, union.root, position, time)
-        self._union = union
-        return Made(commits, [], union)
+        self._union, self._made_of, self._made_last = union, (log, position, marked), Made(commits, [], union)
+        return self._made_last
 
     def has(self, one: Committed) -> bool:
         """Whether all pages of a commit's spog are here that checkpoints need."""

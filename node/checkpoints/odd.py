@@ -37,6 +37,8 @@ class OddCommits:
         self._open: dict[bytes, CarStore] = {}
         for path in self.directory.glob(f"*{_PART}"):
             path.unlink(missing_ok=True)
+        self.roots = {cid_bytes(path.stem) for path in self.directory.glob(f"*{_END}")}
+        """The datasets of which the pages are here."""
 
     def close(self) -> None:
         """Close the files that are open."""
@@ -46,7 +48,7 @@ class OddCommits:
 
     def has(self, root: bytes) -> bool:
         """Whether the pages of a dataset's spog are here, all that it has."""
-        return root in self._open or self._path(root).exists()
+        return root in self.roots
 
     def get(self, root: bytes, cid: bytes) -> bytes | None:
         """A page of a dataset's spog. Raises `StoreError`."""
@@ -54,9 +56,8 @@ class OddCommits:
 
     def page(self, cid: bytes) -> bytes | None:
         """A page, of whichever dataset. Raises `StoreError`."""
-        for path in sorted(self.directory.glob(f"*{_END}")):
-            store = self._open.get(_root_of(path)) or self._opened(_root_of(path))
-            raw = store.get(cid)
+        for root in self.roots:
+            raw = self._opened(root).get(cid)
             if raw is not None:
                 return raw
         return None
@@ -74,6 +75,7 @@ class OddCommits:
                 os.fsync(file.fileno())
             part.rename(path)
             sync_directory(self.directory)
+            self.roots.add(root)
         except OSError as error:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -81,14 +83,13 @@ class OddCommits:
 
     def drop_all_but(self, wanted: Iterable[bytes]) -> None:
         """Forget the datasets that cannot count any more."""
-        kept = {self._path(root) for root in wanted}
-        for path in self.directory.glob(f"*{_END}"):
-            if path not in kept:
-                store = self._open.pop(_root_of(path), None)
-                if store is not None:
-                    store.close()
-                with suppress(OSError):  # it is tried again the next time
-                    path.unlink(missing_ok=True)
+        for root in self.roots - {*wanted}:
+            store = self._open.pop(root, None)
+            if store is not None:
+                store.close()
+            with suppress(OSError):  # it is found again when the node starts next
+                self._path(root).unlink(missing_ok=True)
+            self.roots.discard(root)
 
     def _path(self, root: bytes) -> Path:
         return self.directory / f"{cid_text(root)}{_END}"
@@ -98,7 +99,3 @@ class OddCommits:
         if store is None:
             store = self._open[root] = CarStore(self._path(root))
         return store
-
-
-def _root_of(path: Path) -> bytes:
-    return cid_bytes(path.stem)

@@ -112,9 +112,12 @@ class Source:
         return look.go_on(came)
 
     def here(self, cid: bytes) -> bytes | None:
-        """A page that is on this disk. In the lane."""
-        raw = self._parts.store.pages.get(cid)
-        return self._keeper.odd.page(cid) if raw is None else raw
+        """A page that is on this disk, undamaged. In the lane."""
+        for get in (self._parts.store.pages.get, self._keeper.odd.page):
+            raw = get(cid)
+            if raw is not None and cid_of(raw) == cid:
+                return raw
+        return None
 
     async def _brought(self, missing: list[bytes]) -> dict[bytes, bytes]:
         """What somebody else has of pages that are not here."""

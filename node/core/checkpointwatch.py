@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from dkg.chain.checkpoints import ContractState
 from dkg.chain.log import Block
 from dkg.client.checkpointfollow import CheckpointFollower
 from dkg.client.follower import kept_blocks
@@ -35,6 +36,8 @@ class CheckpointView:
     """Whether all of it is proved from the head's state root."""
     settled: int = 0
     """Id of the latest checkpoint that was final already in the newest block that is final; 0: none was."""
+    settled_marks: int = 0
+    """How many marks there were in that block."""
 
 
 class CheckpointWatch:
@@ -80,10 +83,11 @@ class CheckpointWatch:
         self._wrong, self._anew_after, self.trouble = 0, ANEW_AFTER, ""
         if is_news or self.view is None:
             before, proved = self.view, self._follower.proved
-            settled = 0 if final is None else self._log.state_at(final[0]).final
-            is_same = before is not None and (before.proved, before.settled) == (proved, settled)
+            state = ContractState(0, 0, 0, 0) if final is None else self._log.state_at(final[0])
+            told = proved, state.final, state.marks
+            is_same = before is not None and (before.proved, before.settled, before.settled_marks) == told
             if before is None or self._log.records or self._is_anew or not is_same:
-                self.view = CheckpointView(self._log.copy(), proved, settled)
+                self.view = CheckpointView(self._log.copy(), *told)
             self._write(Block(head.number, head.hash, head.parent, head.timestamp), final)
         return self.view
 

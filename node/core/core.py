@@ -26,6 +26,7 @@ from dkg.chain.secp import checksum
 from dkg.errors import DkgError
 from dkg.evaluate import Dataset
 from dkg.page import cid_text
+from node.checkpoints.watcher import Watcher
 from node.core.answers import Answers
 from node.core.chainfile import CHAIN_FILE, CHECKPOINTS_FILE, ChainFile
 from node.core.checkpointed import ByCheckpoint
@@ -121,6 +122,7 @@ class NodeCore(Answers):
         self._looked_at = -settings.news_s
         self._running: Nursery | None = None
         self.replicator, self.server = self._replication()
+        self.watcher = Watcher(parts, self.chain, self.shelf, self.mending.asker, self._chain_trouble)
         self.housekeeping = Housekeeping(
             parts, self.shelf, self.desk, self.uploads, self.leases, lambda: bool(self.replicator.running)
         )
@@ -200,6 +202,7 @@ class NodeCore(Answers):
         try:
             self.watch.flush()
         finally:
+            self.watcher.close()
             self._files.close()
             self._spills.close()
 
@@ -220,6 +223,7 @@ class NodeCore(Answers):
                 ("views", self.housekeeping.make_views),
                 ("peers", self._look_at_peers),
                 ("directory", self.providing.run),
+                ("checkpoints", self.watcher.run),
             ):
                 nursery.start_soon(self._supervise, name, task)
 
@@ -296,6 +300,11 @@ class NodeCore(Answers):
                 await runtime.sleep(min(wait_s, settings.news_s))
                 await runtime.wait(self._news, wait_s)
 
+    def _chain_trouble(self) -> str:
+        """What is wrong with the last look at the chain; empty if nothing is."""
+        watch = self.watch
+        return watch.trouble or (watch.checkpoints.trouble if watch.checkpoints is not None else "")
+
     async def _see(self, view: LogView) -> None:
         """Let everybody have a new view. Where the log is another one, what is kept is put right before."""
         before, runtime, is_first = self.chain.view, self.parts.runtime, not self._is_compared
@@ -314,6 +323,7 @@ class NodeCore(Answers):
         self._tell(told)
         self.replicator.wake()
         self._wake_unions()
+        self.watcher.wake()
 
     def _concerns(self, view: LogView) -> bool:
         """Whether an operation, or a dataset that waits for its commit, may have something new in this view."""

@@ -48,7 +48,7 @@ class Mending:
 
     def __init__(self, parts: Parts, asker: Asker) -> None:
         self._parts = parts
-        self._asker = asker
+        self.asker = asker
         self._news = parts.runtime.event()
 
     def soon(self) -> None:
@@ -98,7 +98,7 @@ class Mending:
             wanted = [cid for cid in missing if cid not in found]
             try:
                 while wanted:
-                    part = await self._asker.pages(peer, wanted[:ASKED_MAX])
+                    part = await self.asker.pages(peer, wanted[:ASKED_MAX])
                     found |= held(peer, part)
                     wanted = wanted[len(part) :]
             except PeerError as error:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dkg.chain.commit import Domain, SignedCommit
     from dkg.client.chainread import ChainReader
     from dkg.pages import PageStore
+    from node.checkpoints.hand import Hand
     from node.publish.jobs import Attempt
     from node.publish.published import Published, Request
     from node.replication.runtime import Runtime
@@ -95,6 +96,8 @@ class Parts:
     directory: Directory | None = None
     payer: Payer | None = None
     own: OwnPublisher | None = None
+    hand: Hand | None = None
+    """What sends to the checkpoint contract; used in one lane."""
     make_view: Callable[[bytes], object] | None = None
     """Makes the view of a root, in a process of its own if it can; None: no views are made."""
     views: Path | None = None

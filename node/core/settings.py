@@ -23,6 +23,10 @@ class CoreSettings:
     """Blocks that bury what is final."""
     checkpoints: bytes | None = None
     """Address of the checkpoint contract that is followed too; None: none is."""
+    watch: bool = True
+    """Whether checkpoints are judged, and wrong ones refuted where there is a key."""
+    propose_s: float = 0.0
+    """Least time between two checkpoints that are proposed, where there is a key; 0: none are."""
     poll_s: float = 2.0
     """Time between two looks at the chain."""
     poll_max_s: float = 60.0

@@ -27,6 +27,7 @@ def status_of(core: NodeCore) -> dict[str, Any]:
         "storage": _storage(core),
         "operations": {"unfinished": len(core.desk.unfinished())},
         "peers": {"connected": len(core.peers())},
+        "checkpoints": core.watcher.status() if core.parts.settings.checkpoints is not None else None,
     }
 
 

@@ -1,0 +1,384 @@
+"""The watcher: every pending checkpoint compared with this node's own union, and what is wrong with it told the chain.
+
+It looks whenever the chain has news. It judges only what it has a whole view of: the chain followed without trouble,
+the log as far as a checkpoint goes, and all pages that count; where something is missing it says so, and does nothing.
+Nothing it says is believed by anybody: a challenge is tried before it is sent, and a wrong one is refused.
+
+What it finds is the same whenever it is looked for, and what it does is not done twice: it is written down in a case
+(`node.checkpoints.cases`), and each transaction is kept until the chain shows what it was for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from dkg.chain.secp import checksum
+from dkg.checkpoints.records import marked_among
+from dkg.errors import DkgError
+from dkg.limits import COMMITS_MAX
+from dkg.page import CID_PREFIX, cid_text
+from node.checkpoints.cases import Cases, told
+from node.checkpoints.find import Demand, Right, Subject, Wrong, find, find_invalid
+from node.checkpoints.keeper import DIRECTORY, CheckpointKeeper
+from node.checkpoints.source import Source
+from node.checkpoints.union import coverage
+from node.core.checkpointed import CHECKPOINT
+from node.core.retries import Retries
+from node.core.view import dataset_root
+from node.publish.errors import RejectedError
+from node.replication.fetch import LANE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dkg.chain.checkpoint_log import CheckpointLog
+    from dkg.chain.checkpoints import Checkpoint
+    from dkg.chain.registry import Committed
+    from node.checkpoints.find import Found
+    from node.checkpoints.hand import Hand, Step
+    from node.checkpoints.keeper import Made
+    from node.core.checkpointwatch import CheckpointView
+    from node.core.heads import CoreChain
+    from node.core.parts import Parts
+    from node.core.shelf import Shelf
+    from node.core.view import LogView
+    from node.replication.ask import Asker
+
+    Act = Callable[[Hand, Callable[[Step], None]], None]
+
+HAND_LANE: Final = "checkpoints"
+"""Where transactions are sent, and cases are written."""
+
+LOOK_S: Final = 15.0
+"""Longest time between two looks, in seconds."""
+
+BRING_S: Final = 60.0
+"""How long replication may take for a dataset before its spog is fetched alone, in seconds."""
+
+DEMAND_S: Final = 120.0
+"""How long a page may be given by nobody before it is demanded, in seconds; sooner where a window is short."""
+
+WINDOW_SHARE: Final = 8
+"""A page is waited for at most this part of what is left of a checkpoint's window."""
+
+SHOWN_MAX: Final = 100
+"""Most publishers of which the status tells how much is covered."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is known of a checkpoint. `key`: what it is about; of another one after a reorganisation nothing is."""
+
+    key: tuple[object, ...]
+    state: str
+    """right, wrong, withheld or waits"""
+    why: str = ""
+    found: Found | None = None
+
+
+class Watcher:
+    """See the module."""
+
+    def __init__(self, parts: Parts, chain: CoreChain, shelf: Shelf, asker: Asker, trouble: Callable[[], str]) -> None:
+        """`trouble`: what is wrong with the last look at the chain; empty if nothing is."""
+        self._parts = parts
+        self._chain = chain
+        self._shelf = shelf
+        self._trouble = trouble
+        self._hand = parts.hand
+        self._keeper = CheckpointKeeper(shelf, parts.store.directory)
+        self._source = Source(parts, asker, self._keeper)
+        self._cases = Cases(parts.store.directory / DIRECTORY, parts.clock)
+        self._retries = Retries(parts.runtime, parts.settings)
+        self._news = parts.runtime.event()
+        self._verdicts: dict[int, Verdict] = {}
+        self._bad: dict[int, tuple[Committed, Found]] = {}  # by position: what is wrong with what counts
+        self._since: dict[object, float] = {}  # when something was missed first
+        self._coverage: tuple[bytes, dict[str, Any]] = (b"", {})
+        self.waits = "nothing was looked at yet"
+        """Why nothing is judged; empty if checkpoints are."""
+
+    def wake(self) -> None:
+        """The chain has news. From where the runtime runs."""
+        self._news.set()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._keeper.close()
+
+    async def run(self) -> None:
+        """Watch, for ever."""
+        settings, runtime = self._parts.settings, self._parts.runtime
+        while settings.checkpoints is not None and settings.watch:
+            self._news = runtime.event()
+            try:
+                await self.look()
+            except DkgError as error:
+                self.waits = str(error)
+                self._parts.log("checkpoints_wait", why=str(error))
+            await runtime.wait(self._news, LOOK_S)
+
+    async def look(self) -> None:
+        """Look once at everything. Raises what the store raises."""
+        view = self._chain.view
+        seen, self.waits = view.checkpoints, self._unsure(view)
+        if seen is None or self.waits or view.head is None:
+            return
+        self._source.seen(seen.log.demands, view.head.number)
+        for one in seen.log.pending:
+            await self._look_at(view, seen.log, one)
+        made = await self._commits(view, seen.log)
+        await self._demands(view, seen.log)
+        await self._own(view, seen)
+        await self._parts.runtime.blocking(LANE, lambda: self._tidy(view, seen.log, made))
+
+    def _unsure(self, view: LogView) -> str:
+        """Why this node's view of the chain is not whole."""
+        if view.head is None:
+            return "the chain was not read yet"
+        if view.frozen:
+            return f"a chain that was final is gone: {view.frozen}"
+        if self._trouble():
+            return f"the chain is not followed: {self._trouble()}"
+        return "" if view.checkpoints is not None else "the checkpoint contract was not read yet"
+
+    # --- checkpoints -------------------------------------------------------------------------------------------------
+
+    async def _look_at(self, view: LogView, log: CheckpointLog, one: Checkpoint) -> None:
+        """Judge a pending checkpoint, if that was not done, and do what follows from it."""
+        if one.position > view.length:
+            return
+        tip = view.log.entries[one.position - 1].entry() if one.position else b""
+        key = (one.root, one.position, one.marks, tip)
+        known = self._verdicts.get(one.id)
+        if known is None or known.key != key or known.state in {"waits", "withheld"}:
+            before = "" if known is None else known.state
+            try:
+                known = await self._judged(view, log, one, key)
+            except DkgError as error:
+                known = Verdict(key, "waits", str(error))
+            self._verdicts[one.id] = known
+            if known.state != before:
+                level = "warning" if known.state in {"wrong", "withheld"} else "info"
+                self._parts.log("checkpoint", id=one.id, state=known.state, why=known.why, level=level)
+        await self._follow_up(view, log, one, known)
+
+    async def _judged(self, view: LogView, log: CheckpointLog, one: Checkpoint, key: tuple[object, ...]) -> Verdict:
+        made = await self._union(view, log, one.position, one.marks)
+        if made.union is None:
+            return Verdict(key, "waits", self._lacks(made))
+        ours, root = made.union.root, CID_PREFIX + one.root
+        subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown)
+        found = await self._source.found(find(subject, self._keeper.pages(), ours))
+        if isinstance(found, Right):
+            at = view.log.entries[one.position - 1].time if one.position else 0
+            await self._parts.runtime.blocking(
+                LANE, lambda: self._keeper.keep(f"{CHECKPOINT}{one.id}", root, one.position, at)
+            )
+            return Verdict(key, "right")
+        if isinstance(found, Wrong):
+            return Verdict(key, "wrong", type(found.evidence).__name__.lower(), found)
+        return Verdict(key, "withheld", f"nobody gives page {cid_text(_named(found, root))}", found)
+
+    async def _follow_up(self, view: LogView, log: CheckpointLog, one: Checkpoint, known: Verdict) -> None:
+        """Refute what is wrong; demand what is withheld."""
+        name, found = f"checkpoint-{one.id}", known.found
+        if isinstance(found, Wrong):
+            facts = {"checkpoint": one.id, "root": cid_text(CID_PREFIX + one.root), "evidence": told(found.evidence)}
+            await self._act(name, facts, lambda hand, note: hand.refute(found, note))
+        elif isinstance(found, Demand) and view.head is not None:
+            page = _named(found, CID_PREFIX + one.root)
+            left_s = max(0.0, one.ends - view.head.time) / WINDOW_SHARE
+            if self._is_missed((name, page), min(DEMAND_S, left_s)) and not _is_demanded(log, page):
+                facts = {"checkpoint": one.id, "withheld": cid_text(page)}
+                await self._act(name, facts, lambda hand, note: hand.demand(one.id, found.way, note))
+
+    # --- what counts -------------------------------------------------------------------------------------------------
+
+    async def _union(self, view: LogView, log: CheckpointLog, position: int, marks: int) -> Made:
+        """The union, after an attempt to bring over what is missing of it."""
+        marked = marked_among(log.marked, marks)
+        make = lambda: self._keeper.make(view.log, position, marked)  # noqa: E731 - it is called twice
+        made = await self._parts.runtime.blocking(LANE, make)
+        if made.union is None:
+            for one in made.missing:
+                await self._bring(view, log, one)
+            made = await self._parts.runtime.blocking(LANE, make)
+        return made
+
+    async def _bring(self, view: LogView, log: CheckpointLog, one: Committed) -> None:
+        """Fetch the spog of a commit that counts and is none of the datasets that this node keeps."""
+        is_awaited = self._shelf.wanted(one.publisher, view) == one and self._chain.follows(one.publisher)
+        if is_awaited and not self._is_missed(one, BRING_S):
+            return
+        known = self._bad.get(one.position)
+        if known is not None and known[0] == one and isinstance(known[1], Wrong):
+            return
+        root, record = dataset_root(one), dict[bytes, None]()
+        found = await self._source.found(find_invalid(one, log.shown), record)
+        if not isinstance(found, Right):
+            self._bad[one.position] = one, found
+            return
+        self._bad.pop(one.position, None)
+        here = self._source.here
+        await self._parts.runtime.blocking(
+            LANE,
+            lambda: self._keeper.odd.keep(root, ((cid, raw) for cid in record if (raw := here(cid)) is not None)),
+        )
+
+    async def _commits(self, view: LogView, log: CheckpointLog) -> Made:
+        """Mark what is malformed of what counts now; demand what is withheld of it. Gives the union as of now."""
+        made = await self._union(view, log, view.length, log.state.marks)
+        for position, (one, found) in list(self._bad.items()):
+            if not view.has(one) or position in log.marked:
+                del self._bad[position]
+                continue
+            name, who = f"commit-{position}", checksum(one.publisher)
+            if isinstance(found, Wrong):
+                facts: dict[str, Any] = {"commit": position, "publisher": who, "evidence": told(found.evidence)}
+                await self._act(name, facts, lambda hand, note, found=found: hand.refute(found, note))  # type: ignore[misc]
+            elif isinstance(found, Demand):
+                page = _named(found, dataset_root(one))
+                if self._is_missed((name, page), DEMAND_S) and not _is_demanded(log, page):
+                    facts = {"commit": position, "publisher": who, "withheld": cid_text(page)}
+                    await self._act(name, facts, lambda hand, note, one=one, way=found.way: hand.demand(one, way, note))  # type: ignore[misc]
+        return made
+
+    def _lacks(self, made: Made) -> str:
+        one = made.missing[0]
+        return (
+            f"{len(made.missing)} datasets that count are not here or malformed: commit {one.commit.seq} of "
+            f"{checksum(one.publisher)} is the first"
+        )
+
+    def _is_missed(self, what: object, seconds: float) -> bool:
+        """Whether something has been missing for so long."""
+        now = self._parts.monotonic()
+        return now - self._since.setdefault(what, now) >= seconds
+
+    # --- demands, and this node's own checkpoints --------------------------------------------------------------------
+
+    async def _demands(self, view: LogView, log: CheckpointLog) -> None:
+        """Answer what is demanded and is here; end what nobody has answered in time."""
+        blocking = self._parts.runtime.blocking
+        for number, demand in list(log.demands.items()):
+            name, page = f"demand-{number}", CID_PREFIX + demand.digest
+            if view.head is not None and view.head.time > demand.deadline:
+                await self._act(name, {"demand": number}, lambda hand, note, n=number: hand.expire(n, note))  # type: ignore[misc]
+                continue
+            raw = await blocking(LANE, lambda page=page: self._source.here(page))  # type: ignore[misc]
+            if raw is not None:
+                facts = {"demand": number, "page": cid_text(page)}
+                await self._act(name, facts, lambda hand, note, n=number, raw=raw: hand.answer(n, raw, note))  # type: ignore[misc]
+
+    async def _own(self, view: LogView, seen: CheckpointView) -> None:
+        """Finalise this node's own checkpoints, and propose the next one when it is time."""
+        hand, head = self._hand, view.head
+        if hand is None or head is None:
+            return
+        mine = [one for one in seen.log.pending if one.proposer == hand.address]
+        for one in mine:
+            if one.ends <= head.time and not one.open_demands:
+                facts = {"checkpoint": one.id}
+                await self._act(f"checkpoint-{one.id}", facts, lambda hand, note, n=one.id: hand.finalise(n, note))  # type: ignore[misc]
+        every = self._parts.settings.propose_s
+        proposed = [one.proposed for one in seen.log.checkpoints.values() if one.proposer == hand.address]
+        if every and not mine and head.time - max(proposed, default=0) >= every:
+            await self._propose(view, seen)
+
+    async def _propose(self, view: LogView, seen: CheckpointView) -> None:
+        """Propose what is final, if it is another union than the latest final checkpoint's, and all of it is here."""
+        position, marks, final = view.final_position, seen.settled_marks, seen.log.final
+        made = await self._union(view, seen.log, position, marks)
+        if made.union is None or not position:
+            return
+        root = made.union.root
+        if final is not None and (position < final.position or marks < final.marks or root == CID_PREFIX + final.root):
+            return
+        if any((one.position, one.marks, CID_PREFIX + one.root) == (position, marks, root) for one in seen.log.pending):
+            return
+        tip, digest = view.log.entries[position - 1].entry(), root.removeprefix(CID_PREFIX)
+        facts = {"position": position, "marks": marks, "root": cid_text(root)}
+        await self._act(
+            f"proposal-{position}-{marks}",
+            facts,
+            lambda hand, note: hand.propose(position, marks, digest, tip, note),
+            due="proposal",
+        )
+
+    # --- doing -------------------------------------------------------------------------------------------------------
+
+    async def _act(self, name: str, facts: dict[str, Any], act: Act, due: str = "") -> None:
+        """Write a case down, and do what it calls for, if there is a key for it. What fails is tried again later.
+
+        `due`: what else is not to be done twice in a while.
+        """
+        hand, cases, due = self._hand, self._cases, due or name
+
+        def work() -> None:
+            cases.put(name, **facts, outcome="found" if hand is None else "under way")
+            if hand is not None:
+                act(hand, lambda step: cases.step(name, step))
+                cases.put(name, outcome="done")
+
+        if not self._retries.is_due(due):
+            return
+        blocking = self._parts.runtime.blocking
+        try:
+            await blocking(HAND_LANE, work)
+        except DkgError as error:
+            why = f"{'refused' if isinstance(error, RejectedError) else 'waits'}: {error}"
+            await blocking(HAND_LANE, lambda: cases.put(name, outcome=why))
+            self._parts.log("checkpoint_waits", case=name, why=str(error))
+            self._retries.failed(due)
+        else:
+            if hand is not None:
+                self._parts.log("checkpoint_done", case=name)
+            self._retries.sent(due)
+
+    def _tidy(self, view: LogView, log: CheckpointLog, made: Made) -> None:
+        """Forget what cannot matter any more. In the lane."""
+        self._verdicts = {one: verdict for one, verdict in self._verdicts.items() if one in log.opened}
+        self._keeper.keep_only([*log.opened, log.state.final])
+        if self._keeper.odd.roots:
+            least = min((one.position for one in log.pending), default=view.length)
+            wanted = (one for one in view.log.entries if one.position >= least or _is_recent(view, one))
+            self._keeper.odd.drop_all_but(map(dataset_root, wanted))
+        if made.union is not None and made.union.root != self._coverage[0]:
+            self._coverage = made.union.root, self._covered(made, made.union.root)
+
+    def _covered(self, made: Made, root: bytes) -> dict[str, Any]:
+        """By publisher, how many quads of what counts are in the union, and how many are not."""
+        found, pages = dict[str, Any](), self._keeper.pages()
+        for who, one in list(made.commits.items())[:SHOWN_MAX]:
+            publisher = self._shelf.keeper.publisher(who)
+            found[checksum(who)] = coverage(pages, root, publisher, one.commit.count)._asdict()
+        return found
+
+    def status(self) -> dict[str, Any]:
+        """How it is, as JSON. In any thread."""
+        return {
+            "watching": self._parts.settings.watch,
+            "proposing_s": self._parts.settings.propose_s or None,
+            "account": checksum(self._hand.address) if self._hand is not None else None,
+            "waits": self.waits or None,
+            "pending": {one: {"state": it.state, "why": it.why or None} for one, it in list(self._verdicts.items())},
+            "bad_commits": sorted(list(self._bad)[:SHOWN_MAX]),
+            "coverage": self._coverage[1],
+        }
+
+
+def _is_recent(view: LogView, one: Committed) -> bool:
+    """Whether a commit is among its publisher's last ones, of which any may count."""
+    latest = view.latest(one.publisher)
+    return latest is not None and latest.commit.seq - one.commit.seq < COMMITS_MAX
+
+
+def _named(found: Demand, root: bytes) -> bytes:
+    """The CID of the page that a demand is for."""
+    return found.named or root
+
+
+def _is_demanded(log: CheckpointLog, page: bytes) -> bool:
+    return any(CID_PREFIX + one.digest == page for one in log.demands.values())

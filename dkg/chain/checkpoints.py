@@ -44,6 +44,10 @@ _ID_BITS: Final = 32
 _IMMUTABLES: Final = 7
 
 
+class UnknownCodeError(ProofError):
+    """There is another contract at an address, or none."""
+
+
 class Status(IntEnum):
     """How far a checkpoint is."""
 
@@ -249,13 +253,13 @@ class Terms:
     def of_code(cls, code: bytes, runtime: bytes, domain: Domain) -> Terms:
         """The terms of a contract, by its code on the chain. `runtime`: what the compiler made.
 
-        Raises `ProofError` unless it is byte for byte this code, for the registry of this domain.
+        Raises `UnknownCodeError` unless it is byte for byte this code, for the registry of this domain.
         """
         tail = code.removeprefix(runtime)
         words = [int.from_bytes(tail[at : at + _WORD]) for at in range(0, len(tail), _WORD)]
         if len(words) == _IMMUTABLES and code == runtime + cls(*words[1:5]).immutables(domain):
             return cls(*words[1:5])
-        raise ProofError("the contract is not the checkpoint contract of this release, for this registry and chain")
+        raise UnknownCodeError("this is not the checkpoint contract of this release, for this registry and chain")
 
 
 def _no_word(where: str, word: int) -> ProofError:

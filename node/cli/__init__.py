@@ -25,6 +25,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
 from dkg.client.cli.parser import RDF_FORMATS, between
@@ -44,6 +45,10 @@ PORT: Final = 8545
 
 BLOCK_TIME_MAX: Final = 3_600
 """Longest time between two blocks of a development chain, in seconds."""
+
+
+ETHER_MAX: Final = 10**9
+"""Largest bond, in ether."""
 
 
 def define(add: Add) -> None:
@@ -89,13 +94,21 @@ def _keys(add: Add) -> None:
 
 
 def _chains(add: Add) -> None:
-    command = add("chain deploy", "node.cli.chains:deploy", "put a registry on a chain, and use it")
+    command = add("chain deploy", "node.cli.chains:deploy", "put a registry and checkpoints on a chain, and use them")
     command.add_argument("--rpc", metavar="URL", action="append", required=True, help="endpoint (repeatable)")
+    terms, seconds = command.add_argument_group("terms of checkpoints, for ever"), between(1, 2**32 - 1)
+    for name, amount, of in (("bond", "0.5", "a checkpoint"), ("demand-bond", "0.05", "a demand")):
+        what = f"bond of {of} (default: {amount})"
+        terms.add_argument(f"--{name}", metavar="ETHER", type=_wei, default=amount, help=what)
+    for name, default, of in (("window", 86_400, "to refute one"), ("demand-window", 14_400, "to answer a demand")):
+        what = f"time {of}, in seconds (default: {default})"
+        terms.add_argument(f"--{name}", metavar="S", type=seconds, default=default, help=what)
     _chain_settings(command)
     _signs(command)
     command = add("chain use", "node.cli.chains:use", "use a registry that is on a chain")
     command.add_argument("--rpc", metavar="URL", action="append", required=True, help="endpoint (repeatable)")
     command.add_argument("--registry", metavar="ADDRESS", required=True, help="the registry on that chain")
+    command.add_argument("--checkpoints", metavar="ADDRESS", help="its checkpoint contract, if there is one")
     command.add_argument("--publisher", metavar="ADDRESS", help="whose datasets you publish (default: your key's own)")
     command.add_argument("--any-code", action="store_true", help="accept a contract that is not the one we know")
     _chain_settings(command)
@@ -142,6 +155,17 @@ def _devnet(add: Add) -> None:
     command.add_argument("--rpc", metavar="URL", default=f"http://127.0.0.1:{PORT}", help="the development chain")
     command.add_argument("--ether", metavar="N", type=float, default=10.0, help="how much (default: 10)")
     _home(command)
+
+
+def _wei(text: str) -> int:
+    """An amount of ether, in wei."""
+    try:
+        value = Decimal(text) * 10**18
+    except InvalidOperation:
+        value = Decimal("nan")
+    if not (value.is_finite() and 0 < value <= ETHER_MAX * 10**18 and value == value.to_integral_value()):
+        raise ArgumentTypeError(f"{text} is no amount of ether above 0 and up to {ETHER_MAX}, with 18 decimals at most")
+    return int(value)
 
 
 def _block_time(text: str) -> float:

@@ -23,15 +23,17 @@ from dkg.client.progress import duration, size
 from dkg.client.rpc import HttpRpc, RpcRefusedError, Waiting
 from dkg.client.store import SqliteStore
 from dkg.client.trusted import TrustedHeads
-from dkg.errors import DkgError
-from node.cli.chains import code_at, is_ours, publisher_of
+from dkg.errors import DkgError, InputError
+from node.cli.chains import code_at, is_ours, publisher_of, terms_at
 from node.home import Home
 from node.keys import address_in
+from node.publish.fees import ether
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from dkg.chain.commit import Domain
     from dkg.chain.header import Header
     from dkg.client.cli.console import Console
     from dkg.client.settings import ChainSettings
@@ -194,6 +196,8 @@ def _registry(rpc: HttpRpc, url: str, header: Header, settings: ChainSettings, h
         return
     if not is_ours(code):
         yield Finding(Level.WARNING, f"the contract at {settings.registry} is not the registry of this release")
+    if settings.checkpoints is not None:
+        yield _checkpoints(url, settings.checkpoints, settings.domain)
     publisher = publisher_of(home, settings)
     slots = [head_slot(publisher)] if publisher else []
     block = {"blockHash": "0x" + header.hash.hex()}
@@ -208,6 +212,15 @@ def _registry(rpc: HttpRpc, url: str, header: Header, settings: ChainSettings, h
     if publisher:
         yield _signer(Head.unpack(publisher, words[0]), home)
         yield _wallet(rpc, home)
+
+
+def _checkpoints(url: str, address: str, domain: Domain) -> Finding:
+    try:
+        terms = terms_at(url, address_from_text(address), domain)
+    except InputError as error:
+        return Finding(Level.PROBLEM, str(error), "`dkg chain use` without --checkpoints, or with another")
+    bond, window = ether(terms.bond), duration(terms.window)
+    return Finding(Level.OK, f"checkpoints at {address}: a bond of {bond}, and {window} to refute one")
 
 
 def _signer(head: Head, home: Home) -> Finding:

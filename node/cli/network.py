@@ -17,6 +17,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from dkg.chain.checkpoints import Terms
+from dkg.chain.commit import Domain
 from dkg.chain.secp import checksum
 from dkg.client.rpc import HttpRpc, Waiting
 from dkg.client.settings import ChainSettings
@@ -28,7 +30,7 @@ from node.home import Home
 from node.http.tokens import Scope, new_token, write_tokens
 from node.keys import address_in, create, unlock
 from node.publish.fees import FeePolicy
-from node.publish.keychange import deploy
+from node.publish.keychange import deploy, deploy_checkpoints
 from node.publish.publisher import connected
 from node.publish.sender import Tools
 from node.publish.waits import Waits
@@ -55,17 +57,21 @@ FUNDS_WEI: Final = 100 * ETHER
 KEY_WORK: Final = 4096
 """scrypt's N for the keys of publishers: they are worth nothing, and are to open fast."""
 
+TERMS: Final = Terms(bond=ETHER // 2, window=60, demand_bond=ETHER // 20, demand_window=20)
+"""Of the checkpoint contract: windows are short, to be waited out."""
+
 CHAIN_POLL_S: Final = 0.5
 """Time between two looks of a peer at the chain, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The chain and its registry."""
+    """The chain and its contracts."""
 
     url: str
     chain_id: int
     registry: str
+    checkpoints: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,7 @@ class Builder:
         url = self._chain(block_time)
         homes = [self._home(number) for number in range(1, publishers + 1)]
         self._fund(url, homes)
-        settings = self._registry(url, homes[0])
+        settings = self._contracts(url, homes[0])
         for home in homes:
             home.keep_chain(settings)
         running: list[Peer] = []
@@ -153,7 +159,7 @@ class Builder:
             running.append(self._peer(number, settings, [peer.address for peer in running]))
         network = Network(
             self._directory,
-            Chain(url, settings.chain_id, settings.registry),
+            Chain(url, settings.chain_id, settings.registry, str(settings.checkpoints)),
             [_publisher(home) for home in homes],
             running,
             self._processes,
@@ -192,12 +198,15 @@ class Builder:
         finally:
             rpc.close()
 
-    def _registry(self, url: str, home: Home) -> ChainSettings:
-        self._tell("deploying the registry")
+    def _contracts(self, url: str, home: Home) -> ChainSettings:
+        self._tell("deploying the registry and the checkpoint contract")
         wallet = Wallet(unlock(home.key_file, (home.path / "password").read_text(encoding="ascii").strip()))
         with connected([url], 1, self._waiting) as (reader, writer):
-            done = deploy(wallet, reader, Tools(writer, self._waiting, time.time, FeePolicy(), Waits()))
-        return ChainSettings(done.chain_id, checksum(done.address), [url], 1, done.block, FINALITY_DEPTH)
+            tools = Tools(writer, self._waiting, time.time, FeePolicy(), Waits())
+            done = deploy(wallet, reader, tools)
+            other = deploy_checkpoints(wallet, reader, tools, Domain(done.chain_id, done.address), TERMS)
+        registry, checkpoints = checksum(done.address), checksum(other.address)
+        return ChainSettings(done.chain_id, registry, [url], 1, done.block, FINALITY_DEPTH, checkpoints=checkpoints)
 
     # --- peers -----------------------------------------------------------------------------------------------------
 
@@ -232,6 +241,7 @@ def _settings(directory: Path, chain: ChainSettings, others: list[str]) -> dict[
         "node.log_file": str(directory / "node.log"),
         "chain.id": chain.chain_id,
         "chain.registry": chain.registry,
+        "chain.checkpoints": chain.checkpoints,
         "chain.endpoints": chain.endpoints,
         "chain.first_block": chain.first_block,
         "chain.finality_depth": chain.finality_depth,

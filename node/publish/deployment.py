@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DEPLOYMENT: Final = "deployment"
 """The file of a registry's deployment."""
+CHECKPOINTS_DEPLOYMENT: Final = "checkpoints-deployment"
+"""The file of its checkpoint contract's."""
 
 
 class KeptAttempts:

@@ -44,10 +44,55 @@ def test_a_deployment_that_was_interrupted_goes_on_and_makes_one_registry(desk: 
     argv = ["chain", "deploy", "--rpc", desk.chain.url, "--home", home]
     interrupted(desk, rpc, argv)
     made = desk.signed(home, *argv[:-2])
-    assert int(rpc("eth_getTransactionCount", desk.address(), "latest"), 16) == 1
+    assert int(rpc("eth_getTransactionCount", desk.address(), "latest"), 16) == 2
     assert made["registry"] == desk.ok("chain", "status", "--home", home)["registry"]
     assert not (Path(home) / "deployment").exists()
     assert desk.signed(home, *argv[:-2])["registry"] != made["registry"]  # asked for anew, and not resumed
+
+
+def test_a_deployment_that_ended_between_the_two_contracts_goes_on_with_the_second(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, rpc = desk.home(), Rpc(desk.chain.url)
+    argv = ("chain", "deploy", "--rpc", desk.chain.url)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("node.publish.keychange.deploy_checkpoints", killed)
+        assert desk.refused(home, *argv).code == 130
+    assert not (Path(home) / "chain.json").exists()
+    made = desk.signed(home, *argv)
+    assert int(rpc("eth_getTransactionCount", desk.address(), "latest"), 16) == 2
+    assert made["checkpoints"] == desk.ok("chain", "status", "--home", home)["checkpoints"]
+    assert not list(Path(home).glob("*deployment"))
+
+
+def test_checkpoints_have_the_terms_that_were_asked_for_and_are_used_if_they_are_of_the_registry(desk: Desk) -> None:
+    home = desk.home()
+    terms = ("--bond", "0.25", "--window", "60", "--demand-bond", "0.000000000000000001", "--demand-window", "20")
+    made = desk.signed(home, "chain", "deploy", "--rpc", desk.chain.url, *terms)
+    status = desk.ok("chain", "status", "--home", home)
+    assert (status["bond_wei"], status["window_seconds"]) == (10**18 // 4, 60)
+    assert (status["demand_bond_wei"], status["demand_window_seconds"]) == (1, 20)
+    assert (status["final_checkpoint"], status["pending_checkpoints"], status["marks"]) == (None, 0, 0)
+    assert "checkpoints at " in desk.run("doctor", "--home", home).out
+    other = desk.home("other", 1)
+    another = desk.signed(other, "chain", "deploy", "--rpc", desk.chain.url)["checkpoints"]
+    argv = ("chain", "use", "--rpc", desk.chain.url, "--registry", made["registry"], "--home", other, "--checkpoints")
+    ran = desk.run(*argv, another)
+    assert (ran.code, "not the checkpoint contract of this release, for this registry" in ran.err) == (1, True)
+    assert desk.ok(*argv, made["checkpoints"])["checkpoints"] == made["checkpoints"]
+    assert desk.run(*argv, another, "--any-code").code == 0
+    ran = desk.run("doctor", "--home", other)
+    assert (ran.code, "`dkg chain use` without --checkpoints" in ran.out) == (3, True)
+
+
+def test_a_bond_is_an_amount_of_ether(desk: Desk) -> None:
+    for amount in ("0", "-1", "nan", "inf", "x", "1000000001", "0.0000000000000000001"):
+        ran = desk.run("chain", "deploy", "--rpc", desk.chain.url, f"--bond={amount}")
+        assert (ran.code, "is no amount of ether" in ran.err) == (64, True), amount
 
 
 def test_a_contract_that_is_not_ours_is_not_used(desk: Desk) -> None:

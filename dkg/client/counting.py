@@ -1,6 +1,7 @@
 """Which commit counts of each publisher as of one block (docs/formats.md, section 12), proved from the block's hash.
 
-What counts of a publisher changes after a checkpoint for two reasons only: it commits, or one of its commits is marked.
+What counts of a publisher changes after a checkpoint for two reasons only: it commits, or the commit that counts, or
+one after it, is marked.
 The list of those of whom it may have changed is complete: the lengths of the registry's log and of the contract's list
 of marks are proved, and so is every entry of both.
 """
@@ -77,8 +78,15 @@ def changes_since(
         first.setdefault(committed.publisher, committed)
     marks = marks_since(place.reader, place.contract, place.block, checkpoint.marks, state.marks)
     positions = [position for position in marks if position < checkpoint.position]
-    for committed in commits_at(place.reader, place.domain, place.block, positions, shown).values():
-        first.setdefault(committed.publisher, None)
+    marked: dict[bytes, int] = {}
+    older = commits_at(place.reader, place.domain, place.block, positions, shown).values()
+    for committed in older:
+        if committed.publisher not in first:
+            marked[committed.publisher] = max(committed.position, marked.get(committed.publisher, 0))
+    # A mark of a commit before the one that counts changes nothing. Anybody makes such marks, as nobody keeps old data.
+    for publisher, counts in counting(place, sorted(marked), shown=[*older, *shown]).items():
+        if counts.committed is None or counts.committed.position < marked[publisher]:
+            first[publisher] = None
     return Changes(first, since, checkpoint.position + len(since))
 
 

@@ -43,12 +43,19 @@ CHECKPOINT: Final = "checkpoint:"
 
 
 def changed_since(log: RegistryLog, contract: CheckpointLog, checkpoint: Checkpoint) -> set[bytes]:
-    """Publishers of whom something else may count than the checkpoint has: they committed, or commits were marked."""
+    """Publishers of whom something else may count than the checkpoint has: they committed, or what counted was marked.
+
+    A mark of a commit before the one that counts changes nothing (`dkg.client.counting.changes_since`).
+    """
     found = {one.publisher for one in log.entries[checkpoint.position :]}
+    marked = marked_among(contract.marked, contract.state.marks)
     for number in range(checkpoint.marks + 1, contract.state.marks + 1):
         position = contract.marks[number].position
         if position < checkpoint.position:
-            found.add(log.entries[position].publisher)
+            publisher = log.entries[position].publisher
+            counts = counting_commit(log, publisher, checkpoint.position, marked)
+            if counts is None or counts.position < position:
+                found.add(publisher)
     return found
 
 

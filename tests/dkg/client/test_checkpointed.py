@@ -258,6 +258,21 @@ def test_a_commit_that_the_checkpoint_counts_and_that_is_marked_since_is_gone(sc
     assert scene.names(client, client.head()) == ["first 0", "first 2", "first 3"]
 
 
+def test_marks_of_commits_before_the_one_that_counts_change_nothing(scene: Scene) -> None:
+    older = [scene.here.registry.latest[scene.publisher(who)] for who in EVERYBODY]
+    for who in EVERYBODY:
+        scene.say(who, f"second {who}")
+    scene.checkpoint()
+    for committed in older:
+        scene.mark(committed)
+    client = scene.client()
+    assert client.head().since == frozenset()
+    scene.say(3, "third 3")
+    head = client.head()
+    assert head.since == {scene.publisher(3)}
+    assert scene.names(client, head) == ["second 0", "second 1", "second 2", "third 3"]
+
+
 def test_marks_that_the_checkpoint_knows_change_nothing(scene: Scene) -> None:
     later = scene.say(1, "withheld")
     scene.mark(later)

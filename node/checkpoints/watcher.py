@@ -11,11 +11,11 @@ What it finds is the same whenever it is looked for, and what it does is not don
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dkg.chain.secp import checksum
 from dkg.checkpoints.records import marked_among
-from dkg.errors import DkgError
+from dkg.errors import DkgError, InputError
 from dkg.limits import COMMITS_MAX
 from dkg.page import CID_PREFIX, cid_text
 from node.checkpoints.cases import Cases, told
@@ -30,7 +30,7 @@ from node.publish.errors import RejectedError
 from node.replication.fetch import LANE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from dkg.chain.checkpoint_log import CheckpointLog
     from dkg.chain.checkpoints import Checkpoint
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from node.replication.ask import Asker
 
     Act = Callable[[Hand, Callable[[Step], None]], None]
+
+T = TypeVar("T")
 
 HAND_LANE: Final = "checkpoints"
 """Where transactions are sent, and cases are written."""
@@ -86,14 +88,16 @@ class Watcher:
         self._chain = chain
         self._shelf = shelf
         self._trouble = trouble
-        self._hand = parts.hand
+        self.hand = parts.hand
         self._keeper = CheckpointKeeper(shelf, parts.store.directory)
         self._source = Source(parts, asker, self._keeper)
-        self._cases = Cases(parts.store.directory / DIRECTORY, parts.clock)
+        self.cases = Cases(parts.store.directory / DIRECTORY, parts.clock)
         self._retries = Retries(parts.runtime, parts.settings)
         self._news = parts.runtime.event()
         self._verdicts: dict[int, Verdict] = {}
+        self._final: Verdict | None = None  # of the latest final one, if it was final before it was judged
         self._bad: dict[int, tuple[Committed, Found]] = {}  # by position: what is wrong with what counts
+        self._asked: list[Callable[[], Awaitable[None]]] = []
         self._since: dict[object, float] = {}  # when something was missed first
         self._coverage: tuple[bytes, dict[str, Any]] = (b"", {})
         self.waits = "nothing was looked at yet"
@@ -103,15 +107,47 @@ class Watcher:
         """The chain has news. From where the runtime runs."""
         self._news.set()
 
+    async def ask(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What somebody asks for, done between two looks. Raises what that raises, and `InputError` if nobody looks."""
+        if not self.is_watching:
+            raise InputError(
+                "this node does not watch checkpoints: checkpoints.watch is false, or it knows no contract"
+            )
+        done, found = self._parts.runtime.event(), list[T]()
+        failed: list[DkgError] = []
+
+        async def run() -> None:
+            try:
+                found.append(await work())
+            except DkgError as error:
+                failed.append(error)
+            finally:
+                done.set()
+
+        self._asked.append(run)
+        self._news.set()
+        await done.wait()
+        if failed:
+            raise failed[0]
+        return found[0]
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether it looks."""
+        settings = self._parts.settings
+        return settings.checkpoints is not None and settings.watch
+
     def close(self) -> None:
         """Close the files."""
         self._keeper.close()
 
     async def run(self) -> None:
         """Watch, for ever."""
-        settings, runtime = self._parts.settings, self._parts.runtime
-        while settings.checkpoints is not None and settings.watch:
+        runtime = self._parts.runtime
+        while self.is_watching:
             self._news = runtime.event()
+            while self._asked:
+                await self._asked.pop(0)()
             try:
                 await self.look()
             except DkgError as error:
@@ -122,18 +158,19 @@ class Watcher:
     async def look(self) -> None:
         """Look once at everything. Raises what the store raises."""
         view = self._chain.view
-        seen, self.waits = view.checkpoints, self._unsure(view)
+        seen, self.waits = view.checkpoints, self.unsure(view)
         if seen is None or self.waits or view.head is None:
             return
         self._source.seen(seen.log.demands, view.head.number)
         for one in seen.log.pending:
             await self._look_at(view, seen.log, one)
+        await self._have_final(view, seen.log)
         made = await self._commits(view, seen.log)
         await self._demands(view, seen.log)
         await self._own(view, seen)
         await self._parts.runtime.blocking(LANE, lambda: self._tidy(view, seen.log, made))
 
-    def _unsure(self, view: LogView) -> str:
+    def unsure(self, view: LogView) -> str:
         """Why this node's view of the chain is not whole."""
         if view.head is None:
             return "the chain was not read yet"
@@ -155,7 +192,7 @@ class Watcher:
         if known is None or known.key != key or known.state in {"waits", "withheld"}:
             before = "" if known is None else known.state
             try:
-                known = await self._judged(view, log, one, key)
+                known = await self.judged(view, log, one, key)
             except DkgError as error:
                 known = Verdict(key, "waits", str(error))
             self._verdicts[one.id] = known
@@ -164,10 +201,25 @@ class Watcher:
                 self._parts.log("checkpoint", id=one.id, state=known.state, why=known.why, level=level)
         await self._follow_up(view, log, one, known)
 
-    async def _judged(self, view: LogView, log: CheckpointLog, one: Checkpoint, key: tuple[object, ...]) -> Verdict:
-        made = await self._union(view, log, one.position, one.marks)
+    async def _have_final(self, view: LogView, log: CheckpointLog) -> None:
+        """Have the union of the latest final checkpoint here, where it became final before this node looked at it."""
+        final = log.final
+        if final is None or final.position > view.length or self._shelf.rows(f"{CHECKPOINT}{final.id}"):
+            return
+        known = self._final
+        if known is not None and known.key == (final.id, final.root) and known.state == "wrong":
+            return
+        made = await self.judged(view, log, final, (final.id, final.root))
+        if known is None or (known.key, known.state) != (made.key, made.state):
+            level = "info" if made.state == "right" else "warning"
+            self._parts.log("checkpoint_final", id=final.id, state=made.state, why=made.why, level=level)
+        self._final = made
+
+    async def judged(self, view: LogView, log: CheckpointLog, one: Checkpoint, key: tuple[object, ...]) -> Verdict:
+        """What is found of a checkpoint now; what is right is kept. Raises `StoreError` and what looking raises."""
+        made = await self.union_at(view, log, one.position, one.marks)
         if made.union is None:
-            return Verdict(key, "waits", self._lacks(made))
+            return Verdict(key, "waits", self.lacks(made))
         ours, root = made.union.root, CID_PREFIX + one.root
         subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown)
         found = await self._source.found(find(subject, self._keeper.pages(), ours))
@@ -196,7 +248,7 @@ class Watcher:
 
     # --- what counts -------------------------------------------------------------------------------------------------
 
-    async def _union(self, view: LogView, log: CheckpointLog, position: int, marks: int) -> Made:
+    async def union_at(self, view: LogView, log: CheckpointLog, position: int, marks: int) -> Made:
         """The union, after an attempt to bring over what is missing of it."""
         marked = marked_among(log.marked, marks)
         make = lambda: self._keeper.make(view.log, position, marked)  # noqa: E731 - it is called twice
@@ -229,7 +281,7 @@ class Watcher:
 
     async def _commits(self, view: LogView, log: CheckpointLog) -> Made:
         """Mark what is malformed of what counts now; demand what is withheld of it. Gives the union as of now."""
-        made = await self._union(view, log, view.length, log.state.marks)
+        made = await self.union_at(view, log, view.length, log.state.marks)
         for position, (one, found) in list(self._bad.items()):
             if not view.has(one) or position in log.marked:
                 del self._bad[position]
@@ -245,7 +297,8 @@ class Watcher:
                     await self._act(name, facts, lambda hand, note, one=one, way=found.way: hand.demand(one, way, note))  # type: ignore[misc]
         return made
 
-    def _lacks(self, made: Made) -> str:
+    def lacks(self, made: Made) -> str:
+        """Why there is no union, as a sentence."""
         one = made.missing[0]
         return (
             f"{len(made.missing)} datasets that count are not here or malformed: commit {one.commit.seq} of "
@@ -274,7 +327,7 @@ class Watcher:
 
     async def _own(self, view: LogView, seen: CheckpointView) -> None:
         """Finalise this node's own checkpoints, and propose the next one when it is time."""
-        hand, head = self._hand, view.head
+        hand, head = self.hand, view.head
         if hand is None or head is None:
             return
         mine = [one for one in seen.log.pending if one.proposer == hand.address]
@@ -290,7 +343,7 @@ class Watcher:
     async def _propose(self, view: LogView, seen: CheckpointView) -> None:
         """Propose what is final, if it is another union than the latest final checkpoint's, and all of it is here."""
         position, marks, final = view.final_position, seen.settled_marks, seen.log.final
-        made = await self._union(view, seen.log, position, marks)
+        made = await self.union_at(view, seen.log, position, marks)
         if made.union is None or not position:
             return
         root = made.union.root
@@ -314,7 +367,7 @@ class Watcher:
 
         `due`: what else is not to be done twice in a while.
         """
-        hand, cases, due = self._hand, self._cases, due or name
+        hand, cases, due = self.hand, self.cases, due or name
 
         def work() -> None:
             cases.put(name, **facts, outcome="found" if hand is None else "under way")
@@ -361,7 +414,7 @@ class Watcher:
         return {
             "watching": self._parts.settings.watch,
             "proposing_s": self._parts.settings.propose_s or None,
-            "account": checksum(self._hand.address) if self._hand is not None else None,
+            "account": checksum(self.hand.address) if self.hand is not None else None,
             "waits": self.waits or None,
             "pending": {one: {"state": it.state, "why": it.why or None} for one, it in list(self._verdicts.items())},
             "bad_commits": sorted(list(self._bad)[:SHOWN_MAX]),

@@ -1,6 +1,6 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
-# pragma optimize gas
+# pragma optimize codesize
 """
 @title DKG Checkpoints
 @custom:contract-name checkpoints
@@ -233,23 +233,23 @@ open: uint256
 
 
 # @notice The digest of a checkpoint's dataset root.
-roots: public(HashMap[uint256, bytes32])
+roots: HashMap[uint256, bytes32]
 
 
 # @notice A checkpoint's proposer, position and marks, packed.
-checkpoints: public(HashMap[uint256, uint256])
+checkpoints: HashMap[uint256, uint256]
 
 
 # @notice A checkpoint's status, times and demands, packed.
-times: public(HashMap[uint256, uint256])
+times: HashMap[uint256, uint256]
 
 
 # @notice Why the commit at a position counts no more, and the mark's number.
-marked: public(HashMap[uint256, uint256])
+marked: HashMap[uint256, uint256]
 
 
 # @notice The marks in their order: the position of each number from 1.
-mark_log: public(HashMap[uint256, uint256])
+mark_log: HashMap[uint256, uint256]
 
 
 # @dev `shown` is the variable of `paths`; here, because of its slot.
@@ -266,7 +266,7 @@ burnt: public(uint256)
 
 
 # @notice The demands, by their numbers from 1.
-demands: public(HashMap[uint256, Demand])
+demands: HashMap[uint256, Demand]
 
 
 @deploy

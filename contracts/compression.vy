@@ -1,6 +1,6 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
-# pragma optimize gas
+# pragma optimize codesize
 """
 @title The compression function of SHA-256 (FIPS 180-4)
 @license Apache-2.0
@@ -79,11 +79,8 @@ def _compress(state: bytes32, first: bytes32, second: bytes32) -> bytes32:
         b = a
         a = unsafe_add(t, s) & _WORD
 
-    made: uint256 = unsafe_add(start >> 224, a) & _WORD
-    made = made << 32 | unsafe_add(start >> 192, b) & _WORD
-    made = made << 32 | unsafe_add(start >> 160, c) & _WORD
-    made = made << 32 | unsafe_add(start >> 128, d) & _WORD
-    made = made << 32 | unsafe_add(start >> 96, e) & _WORD
-    made = made << 32 | unsafe_add(start >> 64, f) & _WORD
-    made = made << 32 | unsafe_add(start >> 32, g) & _WORD
-    return convert(made << 32 | unsafe_add(start, h) & _WORD, bytes32)
+    ends: uint256[8] = [a, b, c, d, e, f, g, h]
+    made: uint256 = 0
+    for i: uint256 in range(8):
+        made = made << 32 | unsafe_add(start >> unsafe_sub(224, unsafe_mul(32, i)), ends[i]) & _WORD
+    return convert(made, bytes32)

@@ -35,7 +35,7 @@ QUADS_PER_ASSET: Final = 20
 
 _CREATED: Final = 0x6A_11_22_33
 _ZERO: Final = bytes(32)
-_GAS_LIMIT: Final = 5_000_000
+_GAS_LIMIT: Final = 8_000_000
 _START: Final = 4_000_000_000
 """Time of the first block, in Unix seconds: later than any clock says, because a chain's time never goes back."""
 
@@ -53,14 +53,15 @@ def root(seed: int) -> bytes:
 
 
 class Chain:
-    """A registry on a development chain of its own. `relayer`: an account with coins."""
+    """A registry on a development chain of its own. `relayer`: an account with coins; `backend`: other rules."""
 
-    def __init__(self) -> None:
-        self._backend = PyEVMBackend()
+    def __init__(self, backend: PyEVMBackend | None = None) -> None:
+        self._backend = backend or PyEVMBackend()
         self._tester = EthereumTester(self._backend)
+        self.chain_id: int = self._backend.chain.chain_id
         self._time = _START
         self.relayer: str = self._tester.get_accounts()[0]
-        receipt = self._send(self.relayer, {"data": registry().bytecode})
+        receipt = self.send(self.relayer, {"data": registry().bytecode})
         self.registry: str = receipt["contract_address"]
         self.deployment: int = receipt["gas_used"]
         self.log_length = 0
@@ -68,7 +69,7 @@ class Chain:
     def fund(self, who: LocalAccount) -> str:
         """Let an account send transactions; its address."""
         self._tester.add_account("0x" + bytes(who.key).hex())
-        self._send(self.relayer, {"to": who.address, "value": 10**18})
+        self.send(self.relayer, {"to": who.address, "value": 10**18})
         return str(who.address)
 
     def gas(self, sender: str, name: str, *values: Any) -> int:  # noqa: ANN401 - values of an ABI
@@ -76,11 +77,11 @@ class Chain:
         abi = next(part for part in registry().abi if part.get("name") == name)
         types = [given["type"] for given in abi["inputs"]]
         data = keccak(text=f"{name}({','.join(types)})")[:4] + encode(types, values)
-        return int(self._send(sender, {"to": self.registry, "data": "0x" + data.hex()})["gas_used"])
+        return int(self.send(sender, {"to": self.registry, "data": "0x" + data.hex()})["gas_used"])
 
     def sign(self, key: LocalAccount, kind: str, **values: Any) -> bytes:  # noqa: ANN401 - values of a statement
         """A statement's signature."""
-        statement = typed_data(self._backend.chain.chain_id, self.registry, kind, values)
+        statement = typed_data(self.chain_id, self.registry, kind, values)
         return bytes(key.sign_message(encode_typed_data(full_message=statement)).signature)
 
     def block(self) -> tuple[int, int]:
@@ -88,9 +89,14 @@ class Chain:
         latest = self._tester.get_block_by_number("latest")
         return latest["number"], latest["timestamp"]
 
-    def _send(self, sender: str, transaction: dict[str, Any]) -> dict[str, Any]:
-        self._time += 12
+    def wait(self, seconds: int) -> None:
+        """The next block is so much later."""
+        self._time += seconds
         self._tester.time_travel(self._time)
+
+    def send(self, sender: str, transaction: dict[str, Any]) -> dict[str, Any]:
+        """Send a transaction, in a block of its own 12 seconds later: its receipt. `RuntimeError` if it reverts."""
+        self.wait(12)
         sent = self._tester.send_transaction({"from": sender, "gas": _GAS_LIMIT, **transaction})
         receipt: dict[str, Any] = self._tester.get_transaction_receipt(sent)
         if receipt["status"] != 1:

@@ -1,6 +1,6 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
-# pragma optimize gas
+# pragma optimize codesize
 """
 @title Keys of quads, as bytes
 @license Apache-2.0

@@ -1,6 +1,6 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
-# pragma optimize gas
+# pragma optimize codesize
 """
 @title Pages: DAG-CBOR of the shapes that trees are made of, and nothing else
 @license Apache-2.0
@@ -14,11 +14,12 @@
 
 # @dev Most bytes of a page that is read, and of a path.
 SHOW_MAX: constant(uint256) = 30_976
-PATH_MAX: constant(uint256) = 40_960
+PATH_MAX: constant(uint256) = 36_864
 
 
-# @dev A path or a page, and eleven words 0x00 that can be read beyond its end.
-PADDING: constant(uint256) = 11 * 32
+# @dev A path or a page, and bytes 0x00 that can be read beyond its end: as many
+#      as the largest thing that is copied from it at once, a summary.
+PADDING: constant(uint256) = 42 * 32
 BUFFER: constant(uint256) = PATH_MAX + PADDING
 
 
@@ -60,6 +61,10 @@ _LINK: constant(uint256) = 3_987_547_949_350_761_075_232
 _LINK_BYTES: constant(uint256) = 41
 
 
+# @dev Bytes of keys that are compared at once, by their hashes.
+_CHUNK: constant(uint256) = 256
+
+
 # @dev Major types of CBOR.
 _UINT: constant(uint256) = 0
 _BYTES: constant(uint256) = 2
@@ -85,7 +90,7 @@ def _padding() -> Bytes[PADDING]:
     """
     @dev What a path or a page is followed by in a buffer.
     """
-    return abi_encode(empty(uint256[11]))
+    return abi_encode(empty(uint256[42]))
 
 
 @internal
@@ -100,24 +105,13 @@ def _head(word: uint256, major: uint256) -> (uint256, uint256):
     info: uint256 = (word >> 248) & 31
     if info < 24:
         return 1, info
-    number: uint256 = 0
-    if info == 24:
-        number = (word >> 240) & (2**8 - 1)
-        if number >= 24:
-            return 2, number
-    elif info == 25:
-        number = (word >> 232) & (2**16 - 1)
-        if number >= 2**8:
-            return 3, number
-    elif info == 26:
-        number = (word >> 216) & (2**32 - 1)
-        if number >= 2**16:
-            return 5, number
-    elif info == 27:
-        number = (word >> 184) & (2**64 - 1)
-        if number >= 2**32:
-            return 9, number
-    return 0, 0
+    if info > 27:
+        return 0, 0
+    size: uint256 = 1 << unsafe_sub(info, 24)
+    number: uint256 = (word << 8) >> unsafe_sub(256, unsafe_mul(8, size))
+    if number < 24 or number >> unsafe_mul(4, size) == 0 and size != 1:
+        return 0, 0
+    return unsafe_add(size, 1), number
 
 
 @internal
@@ -197,11 +191,19 @@ def _page(b: Bytes[BUFFER], start: uint256, size: uint256) -> Page:
             return empty(Page)
         if i != 0:
             # The first word that differs decides; none does: the shorter is
-            # the lesser.
+            # the lesser. It is in the first chunk that differs.
             least: uint256 = min(before_size, number)
             decided: bool = False
-            for j: uint256 in range(SHOW_MAX // 32):
-                offset: uint256 = unsafe_mul(j, 32)
+            offset: uint256 = 0
+            for j: uint256 in range(SHOW_MAX // _CHUNK):
+                if unsafe_add(offset, _CHUNK) > least:
+                    break
+                if keccak256(slice(b, unsafe_add(before, offset), _CHUNK)) != keccak256(
+                    slice(b, unsafe_add(at, offset), _CHUNK)
+                ):
+                    break
+                offset = unsafe_add(offset, _CHUNK)
+            for j: uint256 in range(_CHUNK // 32):
                 if offset >= least:
                     break
                 x: uint256 = extract32(b, unsafe_add(before, offset), output_type=uint256)
@@ -217,9 +219,10 @@ def _page(b: Bytes[BUFFER], start: uint256, size: uint256) -> Page:
                     if x < y:
                         decided = True
                         break
+                offset = unsafe_add(offset, 32)
             if not decided and before_size >= number:
                 return empty(Page)
-        page.hashes[i] = keccak256(slice(b, at, min(number, STUB)))
+        page.hashes[i] = keccak256(slice(slice(b, at, STUB), 0, min(number, STUB)))
         before = at
         before_size = number
         at = unsafe_add(at, number)

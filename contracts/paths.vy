@@ -1,6 +1,6 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
-# pragma optimize gas
+# pragma optimize codesize
 """
 @title Shown pages, and paths through them
 @license Apache-2.0

@@ -131,8 +131,8 @@ SHOW_MAX: Final = 30_976
 SEGMENTS_MAX: Final = 34
 """Most segments of a path: a dataset root, the 32 levels of a tree, and the page that is one too deep."""
 
-PATH_BYTES_MAX: Final = 40_960
-"""Longest path in a transaction, in bytes: those bytes alone would cost more than the 1,500,000 gas of a challenge."""
+PATH_BYTES_MAX: Final = 36_864
+"""Longest path in a transaction, in bytes: whoever sends more of them has spent the 1,500,000 gas of a challenge."""
 
 COMMITS_MAX: Final = 8
 """How many of a publisher's commits before a position are looked at for the one that counts."""

@@ -358,6 +358,23 @@ PUBLISH: Final = (
     Setting("publish.upload_quads_max", INTEGER, _CORE.upload_quads_max, "Largest dataset of an upload", "quads", 1),
 )
 
+CHECKPOINTS: Final = (
+    Setting(
+        "checkpoints.watch",
+        TRUTH,
+        _CORE.watch,
+        "Whether to judge checkpoints, and to refute wrong ones if there is a home",
+    ),
+    Setting(
+        "checkpoints.propose_every",
+        NUMBER,
+        _CORE.propose_s,
+        "If there is a home: least time between two checkpoints that are proposed; 0: none are",
+        "seconds",
+        0,
+    ),
+)
+
 RETRIEVAL: Final = (
     Setting("retrieval.enabled", TRUTH, False, "Whether to answer questions in words; needs dkg[retrieval]"),  # noqa: FBT003
     Setting("retrieval.policy", TEXT, "", "File with a trust policy, read again when it changes; empty: none"),
@@ -371,7 +388,7 @@ RETRIEVAL: Final = (
     ),
 )
 
-SETTINGS: Final = (*NODE, *CHAIN, *FOLLOW, *STORAGE, *HTTP, *WORKERS, *PEERS, *PUBLISH, *RETRIEVAL)
+SETTINGS: Final = (*NODE, *CHAIN, *FOLLOW, *STORAGE, *HTTP, *WORKERS, *PEERS, *PUBLISH, *CHECKPOINTS, *RETRIEVAL)
 """All of them, in the order in which they are shown."""
 
 

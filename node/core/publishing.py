@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from dkg.chain.secp import address_from_text
 from dkg.errors import InputError
+from node.checkpoints.hand import Hand
+from node.checkpoints.sending import CheckpointSender
 from node.cli.password import password
 from node.core.paying import ChainPayer, HomePublisher
 from node.keys import unlock
@@ -30,6 +32,7 @@ class Publishing:
 
     own: HomePublisher | None
     payer: ChainPayer | None
+    hand: Hand | None
     closing: ExitStack
 
 
@@ -40,7 +43,7 @@ def open_publishing(home: Home, chain: ChainSettings, config: Config, waiting: W
     wallet = Wallet(unlock(home.key_file, password(config["publish.password_file"], str(home.key_file))))
     who = wallet.address if chain.publisher is None else address_from_text(chain.publisher)
     with ExitStack() as stack:
-        own = payer = None
+        own = payer = hand = None
         if config["publish.own"]:
             reader, writer = stack.enter_context(connected(chain.endpoints, chain.need, waiting))
             tools = Tools(writer, waiting, time.time, config.fees(), Waits())
@@ -52,4 +55,9 @@ def open_publishing(home: Home, chain: ChainSettings, config: Config, waiting: W
             reader, writer = stack.enter_context(connected(chain.endpoints, chain.need, waiting))
             tools = Tools(writer, waiting, time.time, config.fees(), Waits())
             payer = ChainPayer(wallet, reader, chain.domain, tools, chain.finality_depth)
-        return Publishing(own, payer, stack.pop_all())
+        if chain.checkpoints and config["checkpoints.watch"]:
+            reader, writer = stack.enter_context(connected(chain.endpoints, chain.need, waiting))
+            tools = Tools(writer, waiting, time.time, config.fees(), Waits())
+            sender = CheckpointSender(home, wallet, chain.domain, reader, tools)
+            hand = Hand(sender, reader, writer, address_from_text(chain.checkpoints), chain.domain)
+        return Publishing(own, payer, hand, stack.pop_all())

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from dkg.client.settings import ChainSettings
     from node.config import Config
-    from node.core.parts import OwnPublisher, Payer
+    from node.core.publishing import Publishing
     from node.http import Server
     from node.http.knowing import NodeKnowledge
     from node.private.assets import PrivateAssets
@@ -211,7 +211,7 @@ class Process:
     ) -> tuple[NodeCore, PeerThread]:
         config, directory = self._config, self._config.directory
         served, browsed, public = (stack.enter_context(SqliteStore(directory, read_only=True)) for _ in range(3))
-        own, payer = self._open_publishing(stack, chain)
+        key = self._open_publishing(stack, chain)
         thread = PeerThread()
         stack.enter_context(thread)
         reader = reader_of(chain.endpoints, chain.need)
@@ -235,8 +235,9 @@ class Process:
                     runner=workers,
                     log=self._log,
                     settings=config.core(chain),
-                    payer=payer,
-                    own=own,
+                    payer=key.payer if key is not None else None,
+                    own=key.own if key is not None else None,
+                    hand=key.hand if key is not None else None,
                     make_view=(lambda root: make_view(directory, root, store.quota_bytes)) if config.views else None,
                     views=directory / VIEWS if config.views else None,
                     soon=lambda call: thread.submit(_later, call),
@@ -270,17 +271,18 @@ class Process:
         self._transport = Libp2pTransport(settings)
         return self._transport
 
-    def _open_publishing(self, stack: ExitStack, chain: ChainSettings) -> tuple[OwnPublisher | None, Payer | None]:
+    def _open_publishing(self, stack: ExitStack, chain: ChainSettings) -> Publishing | None:
         """The key of the home, and what it is for."""
         config = self._config
-        if not config["publish.home"] or not (config["publish.own"] or config["publish.relay"]):
-            return None, None
+        is_for = config["publish.own"] or config["publish.relay"] or (chain.checkpoints and config["checkpoints.watch"])
+        if not config["publish.home"] or not is_for:
+            return None
         from node.core.publishing import open_publishing  # noqa: PLC0415 - most nodes hold no key
 
         waiting = Waiting(sleep=self._sleep)
         made = open_publishing(Home.find(config["publish.home"]), chain, config, waiting)
         stack.enter_context(made.closing)
-        return made.own, made.payer
+        return made
 
     def _sleep(self, seconds: float) -> None:
         """How transactions wait: not while the node stops."""

@@ -309,5 +309,5 @@ def test_an_example_is_read_back_as_what_it_was_made_of(tmp_path: Path) -> None:
     text = example(given)
     config = read(tmp_path, text)
     assert {name: config[name] for name in given} == given
-    names = "node chain follow storage http workers peers publish retrieval"
+    names = "node chain follow storage http workers peers publish checkpoints retrieval"
     assert [*tomllib.loads(text)] == names.split()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dkg.checkpoints.evidence import Case, extra, fault, index, invalid, missing
 from dkg.checkpoints.judge import NOBODY, Extra, Index
-from dkg.checkpoints.owners import has_shape, owner_of, permute
+from dkg.checkpoints.owners import has_shape, owner_of, owner_of_graph, permute
 from dkg.checkpoints.paths import follow
 from dkg.checkpoints.shown import Kind, children_of, classify, stub
 from dkg.checkpoints.walk import FaultKind
@@ -48,6 +48,8 @@ class Subject:
     checkpoint: Checkpoint
     shown: Mapping[bytes, int] = field(default_factory=dict)
     """What the contract was shown of pages, by digest."""
+    unknown: frozenset[bytes] = frozenset()
+    """Publishers of whom it is not known here what counts. Of their keys in the checkpoint nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +147,23 @@ def find(subject: Subject, ours: Pages, ours_root: bytes) -> Asking[Found]:
         return (yield from _shown(subject, page))
     for tree, (their_top, our_top) in enumerate(zip(page.trees, ours.root(ours_root).trees, strict=True)):
         walk = Walk(their_top, page.count, (tree,), long_is_fault=True, shown=subject.shown, ours=(ours, our_top))
+        walk.is_unknown = _unknown(subject, tree) if subject.unknown else None
         found = yield from walk.run()
         if isinstance(found, Differs):
             return (yield from (_too_long if found.trail else _different)(subject, tree, found))
         if found is not None or walk.withheld is not None:
             return (yield from _shown(subject, found or walk.withheld))
     return Right()
+
+
+def _unknown(subject: Subject, tree: int) -> Callable[[bytes], bool]:
+    """Whether a key of a tree is of a publisher of whom it is not known what counts."""
+    place = ORDERS[tree].index("g")
+
+    def is_unknown(key: bytes) -> bool:
+        return has_shape(key) and owner_of_graph(key.split(b"\0")[place], subject.domain) in subject.unknown
+
+    return is_unknown
 
 
 def _shown(subject: Subject, found: Broken | Withheld | None) -> Asking[Found]:

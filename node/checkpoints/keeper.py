@@ -83,19 +83,27 @@ class CheckpointKeeper:
         """The store's pages, for one look."""
         return StoredPages(self._store.pages, _CACHED_PAGES)
 
-    def make(self, log: RegistryLog, position: int, marked: Container[int]) -> Made:
-        """The union at a position, without the commits at these positions. Raises `StoreError`."""
+    def make(self, log: RegistryLog, position: int, marked: Container[int], *, partly: bool = False) -> Made:
+        """The union at a position, without the commits at these positions. Raises `StoreError`.
+
+        `partly`: where something is missing, the union of the rest.
+        """
         if self._made_of[0] is log and self._made_of[1:] == (position, marked):
             return self._made_last
         commits = counting(log, position, marked)
         missing = [one for one in commits.values() if not self.has(one)]
-        if missing:
+        if missing and not partly:
             return Made(commits, missing)
-        covers = {self._shelf.keeper.publisher(who): self._cover(one) for who, one in commits.items()}
+        covers = {
+            self._shelf.keeper.publisher(who): self._cover(one) for who, one in commits.items() if one not in missing
+        }
         union = self._made(covers)
         time = log.entries[position - 1].time if position else 0
         self.keep(OWN, union.root, position, time)
-        self._union, self._made_of, self._made_last = union, (log, position, marked), Made(commits, [], union)
+        self._union = union
+        if missing:
+            return Made(commits, missing, union)
+        self._made_of, self._made_last = (log, position, marked), Made(commits, [], union)
         return self._made_last
 
     def has(self, one: Committed) -> bool:

@@ -142,6 +142,8 @@ class Walk:
     """Keys seen that are short, where nothing was skipped."""
     uncovered: int = 0
     """Keys that are long or behind long pages."""
+    is_unknown: Callable[[bytes], bool] | None = None
+    """Of which keys, that only the proposed tree has, nobody here knows whether they count; these do not differ."""
     _theirs: list[_Part] = field(default_factory=list)
     _ours: list[_Part] = field(default_factory=list)
     _ahead: dict[bytes, bytes] = field(default_factory=dict)
@@ -279,8 +281,9 @@ class Walk:
         come, gone = _taken(self._theirs, stop), _taken(self._ours, stop)
         if come == gone:
             return None
-        key = min({*come} ^ {*gone})
-        return Differs(key, is_ours=key in gone)
+        only = {*gone} - {*come}
+        only |= {key for key in {*come} - {*gone} if self.is_unknown is None or not self.is_unknown(key)}
+        return Differs(min(only), is_ours=min(only) in gone) if only else None
 
     def _skip(self, part: _Part) -> None:
         """Go past a page of the proposed tree that says nothing, and past what is there in ours."""

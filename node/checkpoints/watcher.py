@@ -218,11 +218,19 @@ class Watcher:
     async def judged(self, view: LogView, log: CheckpointLog, one: Checkpoint, key: tuple[object, ...]) -> Verdict:
         """What is found of a checkpoint now; what is right is kept. Raises `StoreError` and what looking raises."""
         made = await self.union_at(view, log, one.position, one.marks)
+        if made.union is None:  # what the others say is judged all the same: nobody can blind a watcher by withholding
+            marked = marked_among(log.marked, one.marks)
+            made = await self._parts.runtime.blocking(
+                LANE, lambda: self._keeper.make(view.log, one.position, marked, partly=True)
+            )
         if made.union is None:
             return Verdict(key, "waits", self.lacks(made))
         ours, root = made.union.root, CID_PREFIX + one.root
-        subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown)
+        unknown = frozenset(lacking.publisher for lacking in made.missing)
+        subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown)
         found = await self._source.found(find(subject, self._keeper.pages(), ours))
+        if isinstance(found, Right) and made.missing:
+            return Verdict(key, "waits", self.lacks(made))
         if isinstance(found, Right):
             at = view.log.entries[one.position - 1].time if one.position else 0
             await self._parts.runtime.blocking(

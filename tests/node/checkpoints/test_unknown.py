@@ -1,0 +1,46 @@
+"""A publisher withholds what it committed, and somebody proposes a checkpoint that is wrong about another one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dkg.checkpoints.judge import judge
+from dkg.page import ORDERS
+from node.checkpoints.find import Right, Wrong, find
+from node.checkpoints.walk import driven
+from tests.node.checkpoints.world import World, dataset, keys_of, moved, tree, whole
+from tests.node.storage.data import publisher
+
+from dkg.pages import MemoryPageStore, StoredPages  # isort: skip
+
+WITHHELD, OTHER = 1, 2
+
+
+@pytest.mark.parametrize("change", ["nothing", "the withheld", "omits", "invents", "omits in ospg"])
+def test_what_others_say_is_judged_where_one_withholds(change: str) -> None:
+    world, ours = World(), MemoryPageStore()
+    own = {who: keys_of(who, 120) for who in (WITHHELD, OTHER)}
+    for who, keys in own.items():
+        world.commit(who, whole(world.store, keys))
+    ours_root = whole(ours, own[OTHER])
+    said = own[OTHER] | own[WITHHELD]
+    if change == "the withheld":
+        said -= set(sorted(own[WITHHELD])[::2])
+    elif change == "omits":
+        said -= {max(own[OTHER])}
+    elif change == "invents":
+        said |= keys_of(OTHER, 200)
+    root = whole(world.store, said)
+    if change == "omits in ospg":
+        parts = [tree(world.store, {moved(key, order) for key in said}) for order in ORDERS]
+        parts[2] = tree(world.store, {moved(key, "ospg") for key in said - {max(own[OTHER])}} | {b"<x>\0a\0b\0c\0"})
+        root = dataset(world.store, parts, len(said))
+    subject = replace(world.subject(root), unknown=frozenset([publisher(WITHHELD).address]))
+    found = driven(find(subject, StoredPages(ours), ours_root), world.store.get)
+    if change in {"nothing", "the withheld"}:
+        assert found == Right()
+    else:
+        assert isinstance(found, Wrong)
+        assert judge(world.view(root), found.evidence)

@@ -307,6 +307,15 @@ class Service(Protocol):
     def commits(self, publisher: bytes | None, *, before: int | None, most: int) -> list[Committed]:
         """Commits of the log, newest first, below a position."""
 
+    async def propose(self, position: int | None) -> dict[str, Any]:
+        """Propose a checkpoint now, and pay its bond: see `node.checkpoints.requests`. It takes as long as blocks do.
+
+        Raises `InputError` with why not, and `NoKeyError`.
+        """
+
+    async def challenge(self, checkpoint: int, *, dry_run: bool) -> dict[str, Any]:
+        """Judge a pending checkpoint now, and refute it if it is wrong and `dry_run` is false. As `propose`."""
+
     async def publish_signed(self, ticket: Ticket, commit: SignedCommit, car: bytes, *, relay: bool) -> Operation:
         """Take a publisher's signed commit with the pages that are new: keep them, and relay the commit if asked to.
 

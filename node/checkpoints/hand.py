@@ -101,6 +101,13 @@ class Hand:
         else:
             self._do("challenge", call, has_status(self._reader, self.contract, evidence.id, Status.REFUTED), note)
 
+    def estimated(self, wrong: Wrong) -> tuple[int, int | None]:
+        """How many pages `refute` would show first, and the gas of what refutes; None: it is known when they are."""
+        first = [*wrong.first, *shows_needed(wrong.evidence)]
+        if first:
+            return len(first), None
+        return 0, self._writer.estimate_gas(self.address, calls.evidence(self.contract, wrong.evidence))
+
     def demand(self, of: int | Committed, way: Way, note: Callable[[Step], None]) -> None:
         """Demand the page of a checkpoint (its id) or of a commit that a way names."""
         contract, bond = self.contract, self.terms.demand_bond

@@ -78,6 +78,14 @@ class Bridge:
         """See `Service.commits`."""
         return self._core.commits(publisher, before=before, most=most)
 
+    async def propose(self, position: int | None) -> dict[str, Any]:
+        """See `Service.propose`."""
+        return await self._there(lambda: self._core.requests.propose(position))
+
+    async def challenge(self, checkpoint: int, *, dry_run: bool) -> dict[str, Any]:
+        """See `Service.challenge`."""
+        return await self._there(lambda: self._core.requests.challenge(checkpoint, dry_run=dry_run))
+
     async def publish_signed(self, ticket: Ticket, commit: SignedCommit, car: bytes, *, relay: bool) -> Operation:
         """See `Service.publish_signed`."""
         return await self._there(lambda: self._core.publish_signed(ticket, commit, car, relay=relay))

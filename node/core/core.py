@@ -26,6 +26,7 @@ from dkg.chain.secp import checksum
 from dkg.errors import DkgError
 from dkg.evaluate import Dataset
 from dkg.page import cid_text
+from node.checkpoints.requests import Requests
 from node.checkpoints.watcher import Watcher
 from node.core.answers import Answers
 from node.core.chainfile import CHAIN_FILE, CHECKPOINTS_FILE, ChainFile
@@ -123,6 +124,7 @@ class NodeCore(Answers):
         self._running: Nursery | None = None
         self.replicator, self.server = self._replication()
         self.watcher = Watcher(parts, self.chain, self.shelf, self.mending.asker, self._chain_trouble)
+        self.requests = Requests(parts, self.chain, self.watcher)
         self.housekeeping = Housekeeping(
             parts, self.shelf, self.desk, self.uploads, self.leases, lambda: bool(self.replicator.running)
         )

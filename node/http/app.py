@@ -14,6 +14,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads annotation
 from starlette.responses import JSONResponse, Response
 
 from node.http.asset_routes import AssetRoutes
+from node.http.checkpoint_routes import CheckpointRoutes
 from node.http.clients import Admission
 from node.http.context import Context, Log, silent
 from node.http.gate import Entrance, Gate
@@ -91,6 +92,7 @@ def make_app(
         sparql,
         AssetRoutes(context, sparql),
         NodeRoutes(context),
+        CheckpointRoutes(context),
         OperationRoutes(context),
         PrivateRoutes(context, sparql),
         SessionRoutes(context),

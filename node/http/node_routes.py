@@ -20,9 +20,8 @@ from node.http.listing import graphs_after
 from node.http.moments import Moment, parse_address, standing_for, state_headers
 from node.http.problems import Code, Problem
 from node.http.protocol import graph_name
-from node.http.shapes import CheckpointsShape, Commit, Dataset, Graph, Listed, PeerShape, PublisherShape
+from node.http.shapes import Commit, Dataset, Graph, Listed, PeerShape, PublisherShape
 from node.http.tokens import Scope
-from node.serving import NoCheckpointError
 
 if TYPE_CHECKING:
     from node.http.context import Context
@@ -58,7 +57,6 @@ class NodeRoutes:
         add("/publishers/{address}", self.publisher, methods=["GET"], operation_id="publisher")
         add("/commits", self.commits, methods=["GET"], operation_id="commits")
         add("/commits/{position}", self.commit, methods=["GET"], operation_id="commit")
-        add("/checkpoints", self.checkpoints, methods=["GET"], operation_id="checkpoints")
         add("/peers", self.peers, methods=["GET"], operation_id="peers")
         add("/status", self.status, methods=["GET"], operation_id="status")
         return router
@@ -146,15 +144,6 @@ class NodeRoutes:
         if not found or found[0].position != position:
             raise Problem(Code.COMMIT_UNKNOWN, f"the log has no commit at position {position}")
         return Commit.of(found[0])
-
-    # --- checkpoints -------------------------------------------------------------------------------------------
-
-    async def checkpoints(self) -> CheckpointsShape:
-        """The checkpoints of all publishers' data: the latest final one, those that are pending, open demands."""
-        try:
-            return CheckpointsShape.of(self._context.service.checkpoints())
-        except NoCheckpointError as error:
-            raise Problem(Code.NOT_FOUND, str(error)) from error
 
     # --- the node ----------------------------------------------------------------------------------------------
 

@@ -154,6 +154,41 @@ class DemandShape(Shape):
     deadline: str
 
 
+class StepShape(Shape):
+    """A transaction that was sent to the contract."""
+
+    what: str = Field(description="show, challenge or propose.", examples=["challenge"])
+    transaction: str = Field(pattern=_HASH)
+    block: int | None
+    gas: int | None
+    bytes: int = Field(description="Of its data.")
+
+
+class ProposalShape(Shape):
+    """A checkpoint that was proposed."""
+
+    position: int
+    marks: int
+    root: str = Field(examples=[ROOT_EXAMPLE])
+    bond_wei: int
+    window_seconds: int
+    steps: list[StepShape]
+
+
+class ChallengeResultShape(Shape):
+    """What was found of a checkpoint, and done about it."""
+
+    checkpoint: int
+    root: str = Field(examples=[ROOT_EXAMPLE])
+    found: str = Field(description="right, wrong, withheld (nobody gives a page), or waits (data is missing here).")
+    why: str | None
+    kind: str | None = Field(description="Of what is wrong: missing, extra, index or page.")
+    steps: list[StepShape]
+    reward_wei: int | None = Field(default=None, description="If it is wrong: half of the proposer's bond.")
+    shows: int | None = Field(default=None, description="With dry_run: pages that are shown before.")
+    estimated_gas: int | None = Field(default=None, description="With dry_run; null if pages are shown before.")
+
+
 class CheckpointsShape(Shape):
     """The checkpoint contract, as of the newest block that was read."""
 

@@ -10,11 +10,12 @@ import dkg
 from dkg.chain.checkpoint_events import Demanded, Finalised, Refuted, Target
 from dkg.checkpoints.answer import BESIDE_MAX, OriginsError, Parts, verify_joint
 from dkg.page import cid_bytes, cid_text
+from node.http import HttpSettings, Scope
 from node.http.moments import PUBLISHERS_MAX
 from node.storage import NodeStore
 from node.union_keeper import publisher_name
 from node.workers.inprocess import InProcess
-from tests.node.http.conftest import Site, site_of
+from tests.node.http.conftest import Site, all_tokens, bearer, site_of
 from tests.node.http.test_sparql import CAR, NAMES, code, names
 from tests.node.http.world import DOMAIN, Node, address
 
@@ -32,9 +33,9 @@ def checked(tmp_path: Path) -> Iterator[Site]:
         node = Node(store)
         node.publish(0, "air", ':north :name "North" .')
         node.publish(1, "water", ':lake :name "Lake" .')
-        node.happens(Finalised(node.propose()))
+        node.happens(Finalised(node.propose_now()))
         runner = InProcess(store.pages)
-        yield site_of(node, runner)
+        yield site_of(node, runner, HttpSettings(tokens=all_tokens()))
         runner.close()
 
 
@@ -120,7 +121,7 @@ def test_a_proof_over_fewer_datasets_than_are_due_is_refused(checked: Site) -> N
 def test_a_pending_checkpoint_is_asked_by_its_root_and_never_called_final(checked: Site) -> None:
     node = checked.node
     node.publish(2, "fire", ':kiln :name "Kiln" .')
-    pending, root = node.propose(), node.standing(None).root
+    pending, root = node.propose_now(), node.standing(None).root
     assert asked(checked).headers["dkg-checkpoint"] == "1"
     response = asked(checked, **named(root))
     assert (names(response), response.headers["dkg-checkpoint"]) == (["Kiln", "Lake", "North"], str(pending))
@@ -191,7 +192,7 @@ def test_without_a_final_checkpoint_nothing_is_complete_for_all(tmp_path: Path) 
     with NodeStore(tmp_path / "node") as store:
         node = Node(store)
         node.publish(0, "air", ':north :name "North" .')
-        node.propose()
+        node.propose_now()
         runner = InProcess(store.pages)
         site = site_of(node, runner)
         assert code(asked(site)) == (412, "claim-not-met")
@@ -206,7 +207,7 @@ def test_without_a_final_checkpoint_nothing_is_complete_for_all(tmp_path: Path) 
 def test_the_contract_is_told_with_what_is_pending_and_who_committed_since(checked: Site) -> None:
     node, union = checked.node, checked.node.standing(None).root
     node.publish(2, "fire", ':kiln :name "Kiln" .')
-    pending, root = node.propose(), node.standing(None).root
+    pending, root = node.propose_now(), node.standing(None).root
     node.happens(Demanded(1, root[4:], Target.CHECKPOINT, pending, node.block.time + 60))
     told = checked.get("/v1/checkpoints").json()
     assert (told["final"]["id"], told["final"]["state"], told["final"]["held"]) == (1, "final", True)
@@ -220,3 +221,35 @@ def test_the_contract_is_told_with_what_is_pending_and_who_committed_since(check
 
 def test_a_node_without_a_contract_says_so(site: Site) -> None:
     assert code(site.get("/v1/checkpoints")) == (404, "not-found")
+
+
+# --- what its owner has done -----------------------------------------------------------------------------------------
+
+
+def test_only_who_may_publish_proposes_and_challenges(checked: Site) -> None:
+    for path in ("/v1/checkpoints", "/v1/checkpoints/1/challenge"):
+        assert code(checked.post(path)) == (401, "unauthorized")
+        assert code(checked.post(path, headers=bearer(Scope.METRICS))) == (403, "forbidden")
+
+
+def test_a_proposal_says_what_it_is_of_and_one_that_says_nothing_new_why_not(checked: Site) -> None:
+    headers = bearer(Scope.PUBLISH)
+    refused = checked.post("/v1/checkpoints", headers=headers)
+    assert (code(refused), "says as much" in refused.json()["detail"]) == ((400, "input-invalid"), True)
+    checked.node.publish(2, "fire", ':kiln :name "Kiln" .')
+    made = checked.post("/v1/checkpoints", headers=headers).json()
+    assert (made["position"], [step["what"] for step in made["steps"]]) == (3, ["propose"])
+    assert code(checked.post("/v1/checkpoints?position=-1", headers=headers)) == (400, "parameter-invalid")
+
+
+def test_a_challenge_says_what_was_found_and_what_it_cost(checked: Site) -> None:
+    node, headers = checked.node, bearer(Scope.PUBLISH)
+    node.publish(2, "fire", ':kiln :name "Kiln" .')
+    right, wrong = node.propose_now(), node.propose_now(root_of(checked, FIRST))
+    asked_of = "/v1/checkpoints/{}/challenge"
+    assert checked.post(asked_of.format(right), headers=headers).json()["found"] == "right"
+    dry = checked.post(f"{asked_of.format(wrong)}?dry_run=true", headers=headers).json()
+    assert (dry["found"], dry["steps"], dry["estimated_gas"]) == ("wrong", [], 700_000)
+    done = checked.post(asked_of.format(wrong), headers=headers).json()
+    assert (done["kind"], [step["what"] for step in done["steps"]]) == ("missing", ["challenge"])
+    assert code(checked.post(asked_of.format(wrong), headers=headers)) == (400, "input-invalid")

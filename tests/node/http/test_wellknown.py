@@ -172,7 +172,7 @@ def test_what_needs_a_token_says_so(site: Site) -> None:
         if "security" in operation
     }
     for method, path in sorted(secured):
-        made = re.sub(r"/\{authority\}/\{publisher\}/\{name\}", f"/{ual(0, 'air')}", path).replace("{id}", "x")
+        made = re.sub(r"/\{authority\}/\{publisher\}/\{name\}", f"/{ual(0, 'air')}", path).replace("{id}", "1")
         given = {"name": "x", "reader": f"0x{address(0).hex()}"}
         response = site.ask(method, made, params=given, headers={"DKG-Commit": "x"})
         assert response.status_code == 401, (method, path)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dkg.car import read_car
-from dkg.chain.checkpoint_events import Proposed
+from dkg.chain.checkpoint_events import Proposed, Refuted
 from dkg.chain.checkpoint_log import CheckpointLog
 from dkg.chain.checkpoints import Status
 from dkg.chain.commit import ZERO_HASH, Commit, Domain, SignedCommit, verify_commit
@@ -21,7 +21,7 @@ from dkg.chain.ual import Publisher, Ual
 from dkg.checkpoints.answer import Parts
 from dkg.client.store import SqliteStore
 from dkg.dataset import build_dataset, update_dataset
-from dkg.errors import ProofError
+from dkg.errors import InputError, ProofError
 from dkg.page import CID_PREFIX, cid_of, cid_text
 from dkg.pages import StoredPages
 from dkg.rdf import parse_quads
@@ -248,10 +248,37 @@ class Node:
             changed=changed,
         )
 
+    async def propose(self, position: int | None) -> dict[str, Any]:
+        final = self.contract.final
+        root = self.standing(None).root
+        if final is not None and CID_PREFIX + final.root == root:
+            raise InputError(f"checkpoint {final.id} is final, and says as much: nothing is proposed")
+        self.propose_now()
+        at = len(self.log.entries) if position is None else position
+        facts = {"position": at, "marks": 0, "root": cid_text(root), "bond_wei": 1, "window_seconds": 1}
+        return facts | {"steps": [self._step("propose")]}
+
+    async def challenge(self, checkpoint: int, *, dry_run: bool) -> dict[str, Any]:
+        found = next((one for one in self.contract.pending if one.id == checkpoint), None)
+        if found is None:
+            raise InputError(f"checkpoint {checkpoint} is not pending: nothing can be challenged of it")
+        root, right = CID_PREFIX + found.root, CID_PREFIX + found.root == self.standing(None).root
+        facts: dict[str, Any] = {"checkpoint": checkpoint, "root": cid_text(root), "why": None}
+        if right:
+            return facts | {"found": "right", "kind": None, "steps": []}
+        facts |= {"found": "wrong", "kind": "missing", "reward_wei": 1}
+        if dry_run:
+            return facts | {"steps": [], "shows": 0, "estimated_gas": 700_000}
+        self.happens(Refuted(checkpoint, address(3), 1))
+        return facts | {"steps": [self._step("challenge")]}
+
+    def _step(self, what: str) -> dict[str, Any]:
+        return {"what": what, "transaction": f"0x{self.block.hash.hex()}", "block": 1, "gas": 700_000, "bytes": 9}
+
     def _has(self, who: bytes, root: bytes) -> bool:
         return any(one.root == root for one in self.store.kept(publisher_name(who)))
 
-    def propose(self, root: bytes | None = None) -> int:
+    def propose_now(self, root: bytes | None = None) -> int:
         """Have the union as it is, or another root, proposed as a checkpoint; its id."""
         position, number = len(self.log.entries), self.contract.state.last + 1
         union = self.standing(None).root

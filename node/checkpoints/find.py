@@ -50,6 +50,8 @@ class Subject:
     """What the contract was shown of pages, by digest."""
     unknown: frozenset[bytes] = frozenset()
     """Publishers of whom it is not known here what counts. Of their keys in the checkpoint nothing is said."""
+    demanded: frozenset[bytes] = frozenset()
+    """Digests of pages that are demanded already: another one is named where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ def find(subject: Subject, ours: Pages, ours_root: bytes) -> Asking[Found]:
         return (yield from _shown(subject, page))
     for tree, (their_top, our_top) in enumerate(zip(page.trees, ours.root(ours_root).trees, strict=True)):
         walk = Walk(their_top, page.count, (tree,), long_is_fault=True, shown=subject.shown, ours=(ours, our_top))
+        walk.demanded = subject.demanded
         walk.is_unknown = _unknown(subject, tree) if subject.unknown else None
         found = yield from walk.run()
         if isinstance(found, Differs):

@@ -24,7 +24,7 @@ from dkg.page import CID_PREFIX, DatasetRoot, Inner, Leaf, cid_text, decode
 from dkg.scan import LAST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from dkg.page import Page
     from dkg.pages import Pages
@@ -137,13 +137,16 @@ class Walk:
     ours: tuple[Pages, bytes] | None = None
     """Pages, and the top page of a tree that is well-formed, cut by the rules, and whole there."""
     withheld: Withheld | None = None
-    """The first page that nobody gave. What is below it is not looked at."""
+    """The first page that nobody gave, of those not demanded if there is one. Below such pages nothing is looked at."""
+    demanded: Container[bytes] = frozenset()
+    """Digests of pages that somebody has demanded already."""
     covered: int = 0
     """Keys seen that are short, where nothing was skipped."""
     uncovered: int = 0
     """Keys that are long or behind long pages."""
     is_unknown: Callable[[bytes], bool] | None = None
     """Of which keys, that only the proposed tree has, nobody here knows whether they count; these do not differ."""
+    _is_new: bool = False
     _theirs: list[_Part] = field(default_factory=list)
     _ours: list[_Part] = field(default_factory=list)
     _ahead: dict[bytes, bytes] = field(default_factory=dict)
@@ -223,7 +226,9 @@ class Walk:
         raw = yield from self._page(part)
         told = shown_as(self.shown, part.cid) if raw is None else None
         if raw is None and told is None:
-            self.withheld = self.withheld or Withheld(part.trail)
+            is_new = part.cid.removeprefix(CID_PREFIX) not in self.demanded
+            if self.withheld is None or (is_new and not self._is_new):
+                self.withheld, self._is_new = Withheld(part.trail), is_new
             self._skip(part)
             return None
         kind = told if raw is None else classify(raw).kind

@@ -227,7 +227,8 @@ class Watcher:
             return Verdict(key, "waits", self.lacks(made))
         ours, root = made.union.root, CID_PREFIX + one.root
         unknown = frozenset(lacking.publisher for lacking in made.missing)
-        subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown)
+        demanded = frozenset(demand.digest for demand in log.demands.values())
+        subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown, demanded)
         found = await self._source.found(find(subject, self._keeper.pages(), ours))
         if isinstance(found, Right) and made.missing:
             return Verdict(key, "waits", self.lacks(made))

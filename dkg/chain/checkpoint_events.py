@@ -19,6 +19,7 @@ RAW_MAX: Final = 30_976
 
 _WORD: Final = 32
 _KIND_MAX: Final = 255
+_ANSWERED_WORDS: Final = 4
 
 _DEADLINE_MAX: Final = 2**40 - 1
 _KIND_AT: Final = 88
@@ -187,10 +188,10 @@ def _demanded(word: list[bytes]) -> Demanded:
 
 
 def _answered(word: list[bytes]) -> Answered:
-    demand, digest, offset, by, *tail = word
-    if _number(offset) != 2 * _WORD or not tail:
+    if len(word) <= _ANSWERED_WORDS or _number(word[2]) != 2 * _WORD:
         raise ProofError("an answer of the checkpoint contract does not have its page where it belongs")
-    length, raw = _number(tail[0]), b"".join(tail[1:])
+    demand, digest, _, by, size, *rest = word
+    length, raw = _number(size), b"".join(rest)
     if length > RAW_MAX or len(raw) != -(-length // _WORD) * _WORD or any(raw[length:]):
         raise ProofError("an answer of the checkpoint contract has a page of another length than it says")
     return Answered(_number(demand), digest, raw[:length], _address(by))

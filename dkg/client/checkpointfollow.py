@@ -159,7 +159,9 @@ class CheckpointFollower:
                 found[mark_log_slot(mark.number)] = _Word(mark.position)
         for demand in log.demands.values():
             digest, terms = demand_slots(demand.demand)
-            found |= {digest: _Word(int.from_bytes(demand.digest)), terms: _Word(demand.pack(), TERMS_MASK)}
+            found[terms] = _Word(demand.pack(), TERMS_MASK)
+            if demand.demand not in demands:
+                found[digest] = _Word(int.from_bytes(demand.digest))
         for number in {*demands, *range(before.state.demands + 1, log.state.demands + 1)} - log.demands.keys():
             found[demand_slots(number)[1]] = _Word(0)
         for page, kind in log.shown.items():

@@ -15,10 +15,11 @@ from dkg.checkpoints.judge import NOBODY, Evidence, Extra, Fault, Index, Invalid
 from dkg.checkpoints.owners import has_shape, is_short, owner_of, permute
 from dkg.checkpoints.paths import SEGMENT_RAW, Step, Way, path
 from dkg.checkpoints.records import Record, claim, counting_commit, marked_among
-from dkg.checkpoints.shown import Kind, classify, entries_of, stub, summary_of
+from dkg.checkpoints.shown import Kind, children_of, classify, entries_of, stub, summary_of
 from dkg.checkpoints.walk import FaultKind
 from dkg.errors import InputError
-from dkg.page import CID_PREFIX, ORDERS, cid_of, decode
+from dkg.limits import LEAF_KEYS_MAX
+from dkg.page import CID_PREFIX, ORDERS, Leaf, cid_of, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,10 +29,25 @@ if TYPE_CHECKING:
     from dkg.chain.commit import Domain
     from dkg.chain.log import RegistryLog
     from dkg.chain.registry import Committed
+    from dkg.page import Page
     from dkg.pages import Pages
 
 CALLDATA_BYTES: Final = 36_000
 """Bytes of a transaction's data up to which no page is shown before: 1,500,000 gas are 37,000 (ADR 12)."""
+
+GAS_MAX: Final = 1_500_000
+"""Gas of a transaction, by `gas_most`, up to which no page is shown before."""
+
+_GAS_BASE: Final = 270_000
+"""More than all takes but data, records and paths' segments: memory for two paths, three stubs, storage."""
+_GAS_RECORD: Final = 8_000
+_GAS_BYTE: Final = 16
+_GAS_RAW: Final = 9_000
+_GAS_ENTRY: Final = 2_800
+_GAS_READ: Final = 5
+_GAS_SUMMARY: Final = 7_500
+"""Gas for a record; a byte of data; a page by its bytes, each of its keys or children, and each byte; one by its
+summary (tests/contracts/checkpoints/test_gas_checkpoints.py compares with the contract)."""
 
 _HEADER: Final = 4
 _PATHS: Final = frozenset({"ours", "theirs", "member", "absent", "path"})
@@ -192,21 +208,40 @@ def summarised(evidence: E, digests: AbstractSet[bytes]) -> E:
     return replace(evidence, **changed)  # type: ignore[arg-type]  # only fields of bytes are changed
 
 
-def shows_needed(evidence: Evidence, budget: int = CALLDATA_BYTES) -> list[bytes]:
-    """The pages to show first, so that the transaction with their summaries has at most `budget` bytes of data.
+def _segment_gas(page: Page, raw: bytes) -> int:
+    """At most what it takes to read a page by its bytes, without their price as data."""
+    entries = len(page.keys) if isinstance(page, Leaf) else len(children_of(page))
+    return _GAS_RAW + _GAS_ENTRY * entries + _GAS_READ * len(raw)
 
-    The largest are shown first, and no more than needed. All of them, if the budget is less than that takes.
+
+def gas_most(evidence: Evidence, digests: AbstractSet[bytes] = frozenset()) -> int:
+    """More gas than the transaction takes when pages with these digests were shown, but for EIP-7623."""
+    records = len(getattr(evidence, "records", (None,)))
+    gas = _GAS_BASE + _GAS_RECORD * records + _GAS_BYTE * calldata_bytes(summarised(evidence, digests))
+    for way in _paths(evidence).values():
+        gas += sum(_GAS_SUMMARY if step.digest in digests else _segment_gas(step.page, step.raw) for step in way.steps)
+    page = getattr(evidence, "page", b"")
+    return gas + _GAS_RAW + _GAS_ENTRY * LEAF_KEYS_MAX + _GAS_READ * len(page) if page else gas
+
+
+def shows_needed(evidence: Evidence, budget: int = CALLDATA_BYTES) -> list[bytes]:
+    """The pages to show first, so that the transaction has at most `budget` bytes of data and takes at most `GAS_MAX`.
+
+    Those that save most are shown first, and no more than needed. All of them, if the budget is less than that takes.
     """
     steps = [step for way in _paths(evidence).values() for step in way.steps]
-    saved = {step.raw: len(step.raw) - len(summary_of(step.page)) for step in steps}
+    saved = {
+        step.raw: _GAS_BYTE * (len(step.raw) - len(summary_of(step.page))) + _segment_gas(step.page, step.raw)
+        for step in steps
+    }
     page = _malformed_page(evidence)
     if page:
-        saved[page] = len(page)
+        saved[page] = _GAS_BYTE * len(page)
     shown: list[bytes] = []
-    left = evidence
+    digests: set[bytes] = set()
     for raw in sorted(saved, key=lambda raw: (-saved[raw], raw)):
-        if calldata_bytes(left) <= budget:
+        if calldata_bytes(summarised(evidence, digests)) <= budget and gas_most(evidence, digests) <= GAS_MAX:
             break
         shown.append(raw)
-        left = summarised(evidence, {sha256(one).digest() for one in shown})
+        digests.add(sha256(raw).digest())
     return shown

@@ -1,23 +1,24 @@
 """The commands of `dkg` for those who publish: keys, chains, assets. They come with the extra `publish`.
 
-| module     | what it has                                                             |
-|------------|-------------------------------------------------------------------------|
-| `password` | where the password of a key file comes from                             |
-| `keys`     | `key new`, `key show`, `key rotate`, `key revoke`, `key retire`         |
-| `chains`   | `chain deploy`, `chain use`, `chain status`                             |
-| `devnet`   | `devnet chain`, `devnet fund`, `devnet up`                              |
-| `network`  | what `devnet up` starts, and where it is                                |
-| `children` | the processes of one command, which end with it; `child`: one of them   |
-| `assets`   | `publish`, `retract`, `history`                                         |
-| `doctor`   | `doctor`                                                                |
-| `nodes`    | `init`, `start`, `status`, `backup`, `restore`: a peer node             |
-| `peers`    | `peers`                                                                 |
-| `logs`     | `logs`                                                                  |
-| `push`     | `push`: handing commits to nodes                                        |
-| `tokens`   | `token new`, `token list`, `token revoke`                               |
-| `private`  | `private grant`, `private revoke`, `private list`, `private check`      |
-| `sign_in`  | `private sign-in`                                                       |
-| `asking`   | one request to a node, and its answer                                   |
+| module        | what it has                                                           |
+|---------------|-----------------------------------------------------------------------|
+| `password`    | where the password of a key file comes from                           |
+| `keys`        | `key new`, `key show`, `key rotate`, `key revoke`, `key retire`       |
+| `chains`      | `chain deploy`, `chain use`, `chain status`                           |
+| `devnet`      | `devnet chain`, `devnet fund`, `devnet up`                            |
+| `network`     | what `devnet up` starts, and where it is                              |
+| `children`    | the processes of one command, which end with it; `child`: one of them |
+| `assets`      | `publish`, `retract`, `history`                                       |
+| `doctor`      | `doctor`                                                              |
+| `checkpoints` | `checkpoint propose`, `checkpoint challenge`, `checkpoint watch`      |
+| `nodes`       | `init`, `start`, `status`, `backup`, `restore`: a peer node           |
+| `peers`       | `peers`                                                               |
+| `logs`        | `logs`                                                                |
+| `push`        | `push`: handing commits to nodes                                      |
+| `tokens`      | `token new`, `token list`, `token revoke`                             |
+| `private`     | `private grant`, `private revoke`, `private list`, `private check`    |
+| `sign_in`     | `private sign-in`                                                     |
+| `asking`      | one request to a node, and its answer                                 |
 
 `define` is called by `dkg.client.cli.parser` whenever a command is not one of its own, so it imports nothing heavy.
 """
@@ -53,7 +54,7 @@ ETHER_MAX: Final = 10**9
 
 def define(add: Add) -> None:
     """Define the commands."""
-    for one in (_keys, _chains, _devnet, _publish, _retract, _history, _doctor, _nodes):
+    for one in (_keys, _chains, _devnet, _publish, _retract, _history, _doctor, _nodes, _checkpoints):
         one(add)
 
 
@@ -268,6 +269,41 @@ def _nodes(add: Add) -> None:
     command.add_argument("names", metavar="NAME", nargs="+", help="whose")
     _config(command)
     _private(add)
+
+
+def _checkpoints(add: Add) -> None:
+    command = add(
+        "checkpoint propose",
+        "node.cli.checkpoints:propose",
+        "have your node propose a checkpoint of all publishers' data, and pay its bond",
+        "It refuses while anything that counts is missing, or malformed and not marked: the bond would be lost.",
+    )
+    command.add_argument(
+        "--position", metavar="N", type=between(1, 2**48 - 1), help="commits (default: all final ones)"
+    )
+    _with_token(command)
+    command = add(
+        "checkpoint challenge",
+        "node.cli.checkpoints:challenge",
+        "have your node judge a pending checkpoint now, and refute it if it is wrong",
+        "Exit code 0: it is right, or wrong and refuted. 2: nothing can be said of it now.",
+    )
+    command.add_argument("id", metavar="ID", type=between(1, 2**32 - 1), help="the checkpoint's number")
+    command.add_argument("--dry-run", action="store_true", help="only look, and say what it would cost")
+    _with_token(command)
+    command = add(
+        "checkpoint watch",
+        "node.cli.checkpoints:watch",
+        "run the peer node, and tell what its watcher does, until it is interrupted",
+        "A node that is started by `dkg start` watches too; `dkg logs --event 'checkpoint*'` shows it.",
+    )
+    command.add_argument("--propose-every", metavar="S", type=float, help="propose, this many seconds apart at least")
+    _config(command)
+
+
+def _with_token(command: ArgumentParser) -> None:
+    command.add_argument("--token-file", metavar="FILE", required=True, help="file with a token of scope publish")
+    _config(command)
 
 
 def _private(add: Add) -> None:

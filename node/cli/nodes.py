@@ -16,7 +16,7 @@ from dkg.errors import DkgError, InputError, StoreError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dkg.client.cli.console import Console
     from node.config import Config
@@ -36,12 +36,12 @@ def config_path(option: str | None) -> Path:
     return Path(option or os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG).expanduser()
 
 
-def configured(args: argparse.Namespace) -> Config:
-    """The configuration of the node, checked; `DKG_NODE_CONFIG` is no setting of it."""
+def configured(args: argparse.Namespace, more: Mapping[str, str] | None = None) -> Config:
+    """The configuration of the node, checked; `DKG_NODE_CONFIG` is no setting of it. `more`: as in the environment."""
     from node.config import read_config  # noqa: PLC0415 - `--help` needs no node
 
     environment = {name: value for name, value in os.environ.items() if name != CONFIG_VARIABLE}
-    return read_config(config_path(args.config), environment)
+    return read_config(config_path(args.config), {**environment, **(more or {})})
 
 
 def init(args: argparse.Namespace, console: Console) -> int:

@@ -51,11 +51,15 @@ class EventLog:
         """`file`: None writes to `descriptor`. `clock`: Unix seconds. Raises `StoreError`."""
         self._least = LEVELS[level]
         self._clock = clock
+        self.listener: Callable[[str, dict[str, object]], None] | None = None
+        """Told each event with its facts, in the thread where it happens."""
         sink = _descriptor(descriptor) if file is None else FileSink(file, bytes_max, files)
         self._outlet = Outlet(sink, self._dropped)
 
     def __call__(self, event: str, /, **facts: object) -> None:
         """Take an event."""
+        if self.listener is not None:
+            self.listener(event, facts)
         level = "error" if event in ERRORS else "warning" if event in WARNINGS else "info"
         self.write(str(facts.pop("level", level)), event, facts)
 

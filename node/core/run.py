@@ -69,13 +69,20 @@ class StoppingError(PublishError):
     """The node stops; what was under way goes on when it starts again."""
 
 
-def run(config: Config, *, ready: Callable[[dict[str, Any]], None] | None = None) -> int:
+def run(
+    config: Config,
+    *,
+    ready: Callable[[dict[str, Any]], None] | None = None,
+    event: Callable[[str, dict[str, object]], None] | None = None,
+) -> int:
     """Run a node until SIGINT or SIGTERM; the exit status. A second signal does not wait for requests under way.
 
-    `ready`: told where it answers, once it does. Raises `InputError` and `StoreError` if it cannot start.
+    `ready`: told where it answers, once it does. `event`: told each event that is logged, in any thread. Raises
+    `InputError` and `StoreError` if it cannot start.
     """
     few_pools()  # before there is a second thread, which would have one of its own
     with _logging(config) as log:
+        log.listener = event
         log("starting", version=release(), pid=os.getpid(), directory=str(config.directory))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             process = Process(config, log, ready)

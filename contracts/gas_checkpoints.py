@@ -1,11 +1,11 @@
-"""What checkpoints cost: gas of real transactions, on py-evm (eth-tester) by the rules of Cancun, and what EIP-7623 adds.
+"""What checkpoints cost: gas of real transactions on py-evm (eth-tester), by the rules of Cancun, and with EIP-7623.
 
-`python -m contracts.gas_checkpoints [--write]` prints the figures, or writes `contracts/gas_checkpoints.json`. Needs the
+`python -m contracts.gas_checkpoints [--write]` prints the figures, or writes `gas_checkpoints.json` beside it. Needs the
 extra `publish`. The figures are the same on every machine. `standard` is what a transaction costs without EIP-7623,
 `floor` the least that it pays with it, `total` the greater of the two, `calldata` its bytes of data.
 
 At the limits: pages as large as can be shown, keys of `KEY_MAX` bytes that differ in their last bytes only, trees of 32
-levels with 8 children a page, counts of four bytes, nine records.
+levels with 8 children a page, counts of four bytes, nine records. `shows`: how many pages are shown before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,8 +27,11 @@ from contracts import checkpoints
 from contracts.gas import Chain, account
 from dkg.build import build_tree
 from dkg.chain.commit import Domain
+from dkg.checkpoints.evidence import shows_needed, summarised
+from dkg.checkpoints.judge import Extra, Missing
 from dkg.checkpoints.owners import permute, prefix_of
 from dkg.checkpoints.paths import Step, Way, path
+from dkg.checkpoints.records import Record
 from dkg.checkpoints.shown import last_block
 from dkg.limits import KEY_MAX, SHOW_MAX
 from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, Leaf, cid_of
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dkg.checkpoints.paths import Place
+    from dkg.page import Page
 
 SNAPSHOT: Final = Path(__file__).resolve().parent / "gas_checkpoints.json"
 TARGET: Final = 1_500_000
@@ -51,10 +55,8 @@ _ABI: Final = {part["name"]: part for part in checkpoints().abi if part["type"] 
 _CREATED: Final = 0x6A_11_22_33
 _COUNT: Final = 0x11_22_33_44
 _LEVELS: Final = 32
-MARKS_BEFORE: Final = 4
 _QUADS: Final = 400
 _QUAD_BYTES: Final = 270
-_RAW_BYTES: Final = 35_600  # of a path that is shown by bytes as far as a client does that
 
 
 def _type(given: Mapping[str, Any]) -> str:
@@ -105,6 +107,8 @@ class Contracts:
         self.deployment = figure(code, receipt["gas_used"])
         self.domain = Domain(self.chain.chain_id, bytes.fromhex(self.chain.registry[2:]))
         self.publisher = self.chain.fund(account(500))
+        self.owner = bytes.fromhex(self.publisher[2:])
+        self.marks = 0
         self.commits: list[Commit] = []
         self._proposed = 0
 
@@ -140,8 +144,7 @@ class Contracts:
 
     def key(self, number: int, size: int = KEY_MAX) -> bytes:
         """A key of the publisher, in spog. Keys of one size differ in their last bytes only."""
-        publisher = bytes.fromhex(self.publisher[2:])
-        name = prefix_of(self.domain, publisher) + b"%08d" % number + b">\0"
+        name = prefix_of(self.domain, self.owner) + b"%08d" % number + b">\0"
         return b"<urn:s>\0<urn:p>\0" + b'"' + b"o" * (size - len(name) - 19) + b'"\0' + name
 
 
@@ -177,7 +180,7 @@ def trees_of(keys: Sequence[bytes]) -> list[list[bytes]]:
 
 @dataclass(frozen=True)
 class Deep:
-    """A path of as many pages as there can be, each as large as it can be."""
+    """A path to or around a key, and the keys beside it."""
 
     way: Way
     before: bytes
@@ -188,31 +191,33 @@ class Deep:
         """The digest of the dataset root."""
         return self.way.steps[0].digest
 
-    @property
-    def shows(self) -> list[bytes]:
-        """The pages' bytes."""
-        return [step.raw for step in self.way.steps]
 
-    @property
-    def blob(self) -> bytes:
-        """The path, by summaries alone."""
-        return self.way.encode({step.digest for step in self.way.steps})
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How somebody has made the pages of a tree: levels, keys of a leaf, bytes of keys and of separators."""
+
+    levels: int = _LEVELS
+    keys: int = 40
+    key_bytes: int = KEY_MAX
+    separator_bytes: int = KEY_MAX
 
 
-def deep(contracts: Contracts, *, member: bool, levels: int = _LEVELS, extra: bool = False) -> Deep:
-    """A path to or around key 5000 through `levels` levels; `extra`: its last page is an inner page."""
-    own = [contracts.key(4980 + at) for at in range(20)] + [contracts.key(5000 + at + (not member)) for at in range(20)]
+def deep(contracts: Contracts, form: Form, *, member: bool) -> Deep:
+    """A path to or around key 5000. All pages have 8 children."""
+    half, size = form.keys // 2, form.key_bytes
+    own = [contracts.key(5000 + at + (at >= 0 and not member), size) for at in range(-half, half)]
     leaf = Leaf(own)
-    steps = [Step(leaf, leaf.encode(), 20)] if not extra else []
-    for level in range(levels - len(steps)):
-        below = cid_of(steps[0].raw) if steps else cid_of(b"below")
-        siblings = [cid_of(b"%d %d" % (level, at)) for at in range(8)]
-        separators = [contracts.key((4000 if at < 3 else 6000) + 10 * level + at) for at in range(7)]
-        page = Inner([*siblings[:3], below, *siblings[4:]], separators, [_COUNT] * 8)
+    steps = [Step(leaf, leaf.encode(), half)]
+    for level in range(form.levels - 1):
+        children = [cid_of(b"%d %d" % (level, at)) for at in range(8)]
+        children[3] = cid_of(steps[0].raw)
+        separators = [(b"!" if at < 3 else b"z") + b"%02d%d" % (level, at) for at in range(7)]  # noqa: PLR2004
+        separators = [made + b"x" * (form.separator_bytes - len(made)) for made in separators]
+        page = Inner(children, separators, [_COUNT] * 8)
         steps.insert(0, Step(page, page.encode(), 3))
     top = cid_of(steps[0].raw)
     root = DatasetRoot([top, *(cid_of(b"%d" % at) for at in range(3))], _COUNT)
-    return Deep(Way((Step(root, root.encode(), 0), *steps)), own[19], own[20])
+    return Deep(Way((Step(root, root.encode(), 0), *steps)), own[half - 1], own[half])
 
 
 def measure() -> dict[str, dict[str, int]]:
@@ -274,7 +279,7 @@ def _small(contracts: Contracts) -> dict[str, dict[str, int]]:
     strange = pages.dataset(trees_of([*keys, nobodys]))
     number, _ = contracts.propose(strange)
     member = pages.place(strange, 0, nobodys).encode()
-    nothing = ("0x" + "00" * 20, [], b"", b"", b"")
+    nothing: tuple[Any, ...] = ("0x" + "00" * 20, [], b"", b"", b"")
     figures["challenge_extra, nobody's"] = contracts.send("challenge_extra", number, nobodys, member, *nothing)
     crooked = pages.dataset([*right[:2], right[2][1:], right[3]])
     lost = permute(right[2][0], "ospg", "spog")
@@ -291,7 +296,8 @@ def _faults(contracts: Contracts, place: Place) -> dict[str, dict[str, int]]:
     """One of each kind of fault but depth, in what a path of a right tree becomes when its last page is changed."""
     figures: dict[str, dict[str, int]] = {}
     leaf = place.steps[-1].page
-    assert isinstance(leaf, Leaf)
+    if not isinstance(leaf, Leaf):
+        raise TypeError("the place of a key is in a leaf")
     bad = leaf.encode()[:-1]
     beyond = Leaf([*leaf.keys[:-1], b"z" + leaf.keys[-1]])
     last = len(beyond.keys) - 1
@@ -308,6 +314,7 @@ def _faults(contracts: Contracts, place: Place) -> dict[str, dict[str, int]]:
         figures[f"mark_invalid, {name}"] = contracts.send(
             "mark_invalid", contracts.publisher, commit.record, fault, blob, *rest
         )
+        contracts.marks += 1
     return figures
 
 
@@ -316,10 +323,10 @@ def _changed(place: Place, raw: bytes, at: int = 0) -> Way:
     steps = [Step(place.steps[-1].page, raw, at)]
     for step in reversed(place.steps[:-1]):
         below, page = cid_of(steps[0].raw), step.page
+        made: Page = page
         if isinstance(page, DatasetRoot):
-            made: DatasetRoot | Inner = DatasetRoot([below, *page.trees[1:]], page.count)
-        else:
-            assert isinstance(page, Inner)
+            made = DatasetRoot([below, *page.trees[1:]], page.count)
+        elif isinstance(page, Inner):
             children = [*page.children[: step.at], below, *page.children[step.at + 1 :]]
             made = Inner(children, page.separators, page.counts)
         steps.insert(0, Step(made, made.encode(), step.at))
@@ -345,38 +352,60 @@ def _funds(contracts: Contracts) -> dict[str, dict[str, int]]:
     contracts.chain.wait(DEMAND_WINDOW)
     figures["expire, of a checkpoint"] = contracts.send("expire", 2)
     figures["expire, of a commit"] = contracts.send("expire", 3)
+    contracts.marks += 1
     return figures
+
+
+FORMS: Final = {
+    "32 levels of the longest keys": Form(),
+    "32 levels of short separators": Form(keys=12, separator_bytes=4),
+    "8 levels of short keys": Form(8, key_bytes=160, separator_bytes=40),
+    "2 levels of the longest keys": Form(2, 20),
+}
+"""Trees that somebody makes so that challenges are dear; the first one's transaction is the largest that there is."""
 
 
 def _limits(contracts: Contracts) -> dict[str, dict[str, int]]:
-    """The largest transactions that there can be."""
+    """Challenges that cost as much as somebody who makes the pages can make them cost, by what a watcher sends."""
     figures: dict[str, dict[str, int]] = {}
-    key = contracts.key(5000)
-    here, gone = deep(contracts, member=True), deep(contracts, member=False)
-    tall = deep(contracts, member=True, levels=_LEVELS + 1, extra=True)
-    for raw in [*here.shows, *gone.shows, *tall.shows]:
-        contracts.send("show", raw)
-    for root in (here.root, gone.root):
-        commit = contracts.commit(root)
-        records = [commit.record]
-        for at in range(7):
-            bad = b"no page %d %d" % (len(contracts.commits), at)
-            records.append(contracts.commit(digest_of(bad)).record)
-            contracts.send("mark_invalid", contracts.publisher, records[-1], 1, b"", bad, b"", b"")
-        marks = MARKS_BEFORE + 7 * (1 + (root == gone.root))
-        missing = root == here.root
-        number, _ = contracts.propose(gone.root if missing else here.root, marks)
-        records.append(contracts.commit(b"\x13" * 32).record)
-        common = (contracts.publisher, records)
-        if missing:
-            figures["limit, challenge_missing"] = contracts.send(
-                "challenge_missing", number, *common, here.blob, gone.blob, key, gone.before, gone.after
+    for name, form in FORMS.items():
+        here, gone = (deep(contracts, form, member=member) for member in (True, False))
+        key = contracts.key(5000, form.key_bytes)
+        for kind, counts, proposed in (("missing", here, gone), ("extra", gone, here)):
+            number, records = _claim(contracts, counts.root, proposed.root)
+            blobs = (here.way.encode(), gone.way.encode())
+            made: Missing | Extra = (
+                Missing(number, contracts.owner, records, *blobs, key, gone.before, gone.after)
+                if kind == "missing"
+                else Extra(number, key, blobs[0], contracts.owner, records, blobs[1], gone.before, gone.after)
             )
-        else:
-            figures["limit, challenge_extra"] = contracts.send(
-                "challenge_extra", number, key, here.blob, *common, gone.blob, gone.before, gone.after
-            )
+            first = shows_needed(made)
+            shown = [contracts.send("show", raw) for raw in first]
+            made = summarised(made, {digest_of(raw) for raw in first})
+            values = [getattr(made, field.name) for field in fields(made)]
+            values = [[astuple(one) for one in value] if isinstance(value, tuple) else value for value in values]
+            figures[f"limit, {kind}, {name}"] = contracts.send(f"challenge_{kind}", *values)
+            figures[f"limit, {kind}, {name}"]["shows"] = len(shown)
+    tall = deep(contracts, Form(_LEVELS + 1), member=True)
+    for step in tall.way.steps:
+        contracts.send("show", step.raw)
+    number, _ = contracts.propose(tall.root, contracts.marks)
+    blob = tall.way.encode({step.digest for step in tall.way.steps})
+    figures["limit, challenge_page, depth"] = contracts.send("challenge_page", number, 4, blob, b"", b"", b"")
     return figures
+
+
+def _claim(contracts: Contracts, counts: bytes, proposed: bytes) -> tuple[int, tuple[Record, ...]]:
+    """A proposal behind eight commits of the publisher, all of which but the first are marked; and nine records."""
+    commits = [contracts.commit(counts)]
+    for at in range(7):
+        bad = b"no page %d %d" % (len(contracts.commits), at)
+        commits.append(contracts.commit(digest_of(bad)))
+        contracts.send("mark_invalid", contracts.publisher, commits[-1].record, 1, b"", bad, b"", b"")
+        contracts.marks += 1
+    number, _ = contracts.propose(proposed, contracts.marks)
+    commits.append(contracts.commit(b"\x13" * 32))
+    return number, tuple(Record(*commit.record) for commit in commits)
 
 
 def main(arguments: list[str]) -> int:

@@ -47,7 +47,7 @@ def deploy(args: argparse.Namespace, console: Console) -> int:
 
     home = Home.find(args.home)
     wallet, need = wallet_of(args, home), args.need or majority(len(args.rpc))
-    terms = Terms(args.bond, args.window, args.demand_bond, args.demand_window)
+    terms = _sound(Terms(args.bond, args.window, args.demand_bond, args.demand_window))
     kept, later, waiting, waits = KeptAttempts(home), KeptAttempts(home, CHECKPOINTS_DEPLOYMENT), Waiting(), Waits()
     with (
         connected(args.rpc, need) as (reader, writer),
@@ -91,7 +91,7 @@ def use(args: argparse.Namespace, console: Console) -> int:
                     "shows it: nothing was changed; --any-code takes it all the same"
                 )
             if checkpoints is not None and not args.any_code:
-                terms_at(url, checkpoints, domain)
+                _sound(terms_at(url, checkpoints, domain))
         settings = ChainSettings(
             domain.chain_id,
             checksum(registry),
@@ -160,6 +160,16 @@ def terms_at(url: str, address: bytes, domain: Domain) -> Terms:
         return Terms.of_code(code_at(url, address), bytes.fromhex(checkpoints_artefact().runtime[2:]), domain)
     except UnknownCodeError as error:
         raise InputError(f"at {checksum(address)}, as {HttpRpc(url).name} shows it: {error}") from error
+
+
+def _sound(terms: Terms) -> Terms:
+    """The terms, if a page that is missed when a checkpoint is proposed can be demanded twice before that is final."""
+    if terms.window < 2 * terms.demand_window:
+        raise InputError(
+            f"the window of checkpoints has {terms.window} seconds, less than two of those for demands "
+            f"({terms.demand_window}): pages that are withheld could not be missed in time. Make it longer"
+        )
+    return terms
 
 
 def status(args: argparse.Namespace, console: Console) -> int:

@@ -89,6 +89,12 @@ def test_checkpoints_have_the_terms_that_were_asked_for_and_are_used_if_they_are
     assert (ran.code, "`dkg chain use` without --checkpoints" in ran.out) == (3, True)
 
 
+def test_the_window_is_two_windows_of_demands_at_least(desk: Desk) -> None:
+    argv = ("chain", "deploy", "--rpc", desk.chain.url, "--demand-window", "30")
+    assert "less than two of those for demands" in desk.refused(desk.home(), *argv, "--window", "59").err
+    assert desk.signed(str(desk.path / "home"), *argv, "--window", "60")["checkpoints"]
+
+
 def test_a_bond_is_an_amount_of_ether(desk: Desk) -> None:
     for amount in ("0", "-1", "nan", "inf", "x", "1000000001", "0.0000000000000000001"):
         ran = desk.run("chain", "deploy", "--rpc", desk.chain.url, f"--bond={amount}")

@@ -147,6 +147,7 @@ def find(subject: Subject, ours: Pages, ours_root: bytes) -> Asking[Found]:
     page = yield from root_page(root, subject.shown)
     if not isinstance(page, DatasetRoot):
         return (yield from _shown(subject, page))
+    unknown: set[bytes] = set()
     for tree, (their_top, our_top) in enumerate(zip(page.trees, ours.root(ours_root).trees, strict=True)):
         walk = Walk(their_top, page.count, (tree,), long_is_fault=True, shown=subject.shown, ours=(ours, our_top))
         walk.demanded = subject.demanded
@@ -156,6 +157,11 @@ def find(subject: Subject, ours: Pages, ours_root: bytes) -> Asking[Found]:
             return (yield from (_too_long if found.trail else _different)(subject, tree, found))
         if found is not None or walk.withheld is not None:
             return (yield from _shown(subject, found or walk.withheld))
+        unknown = walk.unknown if tree == _SPOG else unknown  # the other trees must have the same
+        differ = walk.unknown ^ {permute(key, ORDERS[_SPOG], ORDERS[tree]) for key in unknown}
+        if differ:
+            key = min(differ)
+            return (yield from _contradiction(subject, tree, Differs(key, is_ours=key not in walk.unknown)))
     return Right()
 
 

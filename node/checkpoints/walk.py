@@ -146,6 +146,8 @@ class Walk:
     """Keys that are long or behind long pages."""
     is_unknown: Callable[[bytes], bool] | None = None
     """Of which keys, that only the proposed tree has, nobody here knows whether they count; these do not differ."""
+    unknown: set[bytes] = field(default_factory=set)
+    """Those that were seen."""
     _is_new: bool = False
     _theirs: list[_Part] = field(default_factory=list)
     _ours: list[_Part] = field(default_factory=list)
@@ -287,7 +289,10 @@ class Walk:
         if come == gone:
             return None
         only = {*gone} - {*come}
-        only |= {key for key in {*come} - {*gone} if self.is_unknown is None or not self.is_unknown(key)}
+        extra = {*come} - {*gone}
+        unknown = set() if self.is_unknown is None else {key for key in extra if self.is_unknown(key)}
+        self.unknown |= unknown
+        only |= extra - unknown
         return Differs(min(only), is_ours=min(only) in gone) if only else None
 
     def _skip(self, part: _Part) -> None:

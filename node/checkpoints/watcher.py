@@ -52,7 +52,7 @@ T = TypeVar("T")
 HAND_LANE: Final = "checkpoints"
 """Where transactions are sent, and cases are written."""
 
-LOOK_S: Final = 15.0
+LOOK_S: Final = 5.0
 """Longest time between two looks, in seconds."""
 
 BRING_S: Final = 60.0
@@ -400,7 +400,7 @@ class Watcher:
             self._retries.sent(due)
 
     def _tidy(self, view: LogView, log: CheckpointLog, made: Made) -> None:
-        """Forget what cannot matter any more. In the lane."""
+        """Forget what cannot matter any more, and note how checkpoints ended. In the lane."""
         self._verdicts = {one: verdict for one, verdict in self._verdicts.items() if one in log.opened}
         self._keeper.keep_only([*log.opened, log.state.final])
         if self._keeper.odd.roots:

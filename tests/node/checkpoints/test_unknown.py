@@ -18,7 +18,18 @@ from dkg.pages import MemoryPageStore, StoredPages  # isort: skip
 WITHHELD, OTHER = 1, 2
 
 
-@pytest.mark.parametrize("change", ["nothing", "the withheld", "omits", "invents", "omits in ospg"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "nothing",
+        "the withheld",
+        "omits",
+        "invents",
+        "omits in ospg",
+        "withheld: omits in gspo",
+        "withheld: invents in posg",
+    ],
+)
 def test_what_others_say_is_judged_where_one_withholds(change: str) -> None:
     world, ours = World(), MemoryPageStore()
     own = {who: keys_of(who, 120) for who in (WITHHELD, OTHER)}
@@ -36,6 +47,14 @@ def test_what_others_say_is_judged_where_one_withholds(change: str) -> None:
     if change == "omits in ospg":
         parts = [tree(world.store, {moved(key, order) for key in said}) for order in ORDERS]
         parts[2] = tree(world.store, {moved(key, "ospg") for key in said - {max(own[OTHER])}} | {b"<x>\0a\0b\0c\0"})
+        root = dataset(world.store, parts, len(said))
+    if change.startswith("withheld: "):
+        parts = [tree(world.store, {moved(key, order) for key in said}) for order in ORDERS]
+        at = 3 if "omits" in change else 1
+        other = min(keys_of(WITHHELD, 5, 9))
+        gone = max(own[WITHHELD])
+        less = said - {gone} | {gone[:-1] + b"x\0" if at == 3 else other}
+        parts[at] = tree(world.store, {moved(key, ORDERS[at]) for key in less})
         root = dataset(world.store, parts, len(said))
     subject = replace(world.subject(root), unknown=frozenset([publisher(WITHHELD).address]))
     found = driven(find(subject, StoredPages(ours), ours_root), world.store.get)

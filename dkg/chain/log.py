@@ -71,6 +71,8 @@ class RegistryLog:
         self.publishers: dict[bytes, PublisherState] = {}
         self._undo: list[_Undo] = []
         self._kept = kept_blocks
+        self._is_whole = True
+        """Whether all blocks can be rolled back."""
 
     @property
     def tip(self) -> Block | None:
@@ -99,11 +101,12 @@ class RegistryLog:
         except LogError:
             self._revert(self._undo.pop())
             raise
+        self._is_whole &= len(self._undo) <= self._kept
         del self._undo[: -self._kept]
 
     def rollback(self, number: int) -> None:
         """Forget all blocks above a number; raises `LogError` if that is further back than what is kept."""
-        if self._undo and number < self._undo[0].block.number - 1:
+        if self._undo and not self._is_whole and number < self._undo[0].block.number - 1:
             raise LogError(f"cannot go back to block {number}: what is kept begins at {self._undo[0].block.number}")
         while self._undo and self._undo[-1].block.number > number:
             self._revert(self._undo.pop())

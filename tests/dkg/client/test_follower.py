@@ -230,6 +230,19 @@ def test_an_endpoint_that_shows_less_than_what_was_final_is_behind(here: World) 
     assert (follower.head, state(follower), follower.final_position) == (head, known, 2)
 
 
+def test_a_reorganisation_before_the_first_commit_is_followed() -> None:
+    with devnet() as chain, world(chain.url) as there:
+        there.mine(5)
+        follower = there.follower()
+        follower.step()
+        there.rpc("anvil_reorg", 1, [])
+        there.mine(1)
+        step = follower.step()
+        assert (step.head.number, step.rolled_back) == (there.height(), 1)
+        for reader in there.opened:
+            reader.close()
+
+
 @pytest.mark.parametrize("depth", range(1, DEPTH + 1))
 def test_a_reorganisation_between_blocks_without_events_is_no_alarm(here: World, depth: int) -> None:
     # Only few blocks of a long way were looked at: a shallow reorganisation must not look deep.

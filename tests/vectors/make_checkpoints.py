@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from dkg.checkpoints.owners import owner_of, permute, prefix_of
-from dkg.checkpoints.paths import SEGMENT_OPENED, SEGMENT_SUMMARY, Way, follow, path
+from dkg.checkpoints.paths import SEGMENT_OPENED, SEGMENT_SUMMARY, Step, Way, follow, path
 from dkg.checkpoints.records import Record, claim, counting_commit, marked_among
 from dkg.checkpoints.shown import Kind, classify, entries_of, last_block, stub
 from dkg.checkpoints.walk import FaultKind
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dkg.checkpoints.paths import Place
+    from dkg.page import Page
 
 LEAF = Leaf([b"<a>\0", b"<b>\0", b"<c>\0"])
 LINKS = [cid_of(b"page %d" % number) for number in range(8)]
@@ -447,6 +448,25 @@ def _no_members(pages: StoredPages, root: bytes, behind: bytes) -> Iterator[dict
     yield _changed("bytes as if they were a summary", member, path=bytes([SEGMENT_OPENED]) + blob[1:])
     yield _changed("a changed summary", member, path=summary[:-1] + bytes([summary[-1] ^ 1]))
     yield _changed("a changed byte of a page", member, path=blob[:-1] + bytes([blob[-1] ^ 1]))
+    yield from _other_kinds(start, one)
+
+
+def _other_kinds(start: dict[str, Any], one: bytes) -> Iterator[dict[str, Any]]:
+    """Paths to a key through pages of another kind than is due."""
+    store = MemoryPageStore()
+    leaf = Leaf([one])
+    inner = Inner([put(store, leaf)], [], [1])
+    nested = DatasetRoot([put(store, inner)] * 4, 1)
+    outer = DatasetRoot([put(store, nested)] * 4, 1)
+    attacks: dict[str, list[Page]] = {
+        "a path that begins with a leaf": [leaf],
+        "a path that begins with an inner page": [inner, leaf],
+        "a path through a dataset root below a dataset root": [outer, nested, inner, leaf],
+    }
+    for name, way in attacks.items():
+        steps = tuple(Step(page, page.encode(), 0) for page in way)
+        case = start | {"kind": "member", "key": one.hex(), "root": steps[0].digest.hex()}
+        yield _changed(name, case, path=Way(steps).encode())
 
 
 def _no_absences(store: MemoryPageStore, pages: StoredPages, root: bytes) -> Iterator[dict[str, Any]]:
@@ -482,6 +502,10 @@ def _no_absences(store: MemoryPageStore, pages: StoredPages, root: bytes) -> Ite
     shut = away.steps[0].encode(SEGMENT_OPENED) + shut + replace(away.steps[-1], at=0).encode(SEGMENT_OPENED)
     between = {"before": lower, "after": entries_of(place.steps[-1].page)[0]}
     yield _changed("a bound that was left out", absent, path=shut, key=lower + b"\0", **between)
+    bare = away.steps[-1].encode(SEGMENT_OPENED)
+    bare = Way(away.steps[:-1]).encode() + bytes([SEGMENT_SUMMARY, 0]) + bare[2:]
+    lower, upper = away.bounds
+    yield _changed("a leaf that leaves out its keys", absent, path=bare, key=one, before=lower, after=upper)
     first = path(pages, root, 0, b"!")
     yield _changed(
         "a lower bound where there is none", absent, path=first.encode(), key=b"!", before=b" ", after=first.after
@@ -503,6 +527,8 @@ def _not_hidden(pages: StoredPages, behind: bytes) -> Iterator[dict[str, Any]]:
     del hidden["summarised"]
     yield _changed("below the bounds of the long page", hidden, key=_key(1500))
     yield _changed("at the upper bound of the long page", hidden, key=b"<s3")
+    long = stub(_key(2500, "x" * KEY_MAX))
+    yield _changed("a key behind the long page that is not short", hidden, key=long)
     yield _changed("a bound that is not the long page's", hidden, before=b"<s1")
     yield _changed("no bound of the long page", hidden, after=b"")
     yield _changed(

@@ -60,7 +60,7 @@ class Asking(Publishing):
     """The steps of the last part."""
 
     def __init__(self, work: Path, *, quiet: bool) -> None:
-        title = "13. Ask in plain words: a clinic publishes, a stranger too, and a small model answers"
+        title = "16. Ask in plain words: a clinic publishes, a stranger too, and a small model answers"
         super().__init__(work, "ask", title, ("clinic", "stranger"), quiet=quiet)
         self.policy = Policy()
         self.figures["answers"] = []
@@ -111,14 +111,14 @@ class Asking(Publishing):
 
     def true(self, knowledge: Knowledge) -> None:
         """An answer with its citation, whose proof is verified in a process that has nothing else."""
-        self.head(f"14. {QUESTION}")
+        self.head(f"17. {QUESTION}")
         found = self.ask(knowledge, "honest")
         self.expect(TRUE in found.answer and found.supported, f"the answer is {found.answer!r}")
         self.verify_citation(knowledge, found)
 
     def false(self, knowledge: Knowledge) -> None:
         """A false fact, correctly signed: without a policy it is in the prompt, with one it is not."""
-        self.head("15. The same, after a stranger has signed and published that it is another gene")
+        self.head("18. The same, after a stranger has signed and published that it is another gene")
         self.publish("stranger", "lie.ttl", "lie")
         self.say("   without a policy, whoever signs is believed:")
         both = self.ask(knowledge, "false, no policy")
@@ -131,7 +131,7 @@ class Asking(Publishing):
 
     def retracted(self, knowledge: Knowledge) -> None:
         """What was taken back is gone from the next answer, which says so."""
-        self.head("16. The same, after the clinic has taken its fact back")
+        self.head("19. The same, after the clinic has taken its fact back")
         self.signed("clinic", "retract", "rett-gene", "--reason", "for the demo")
         found = self.ask(knowledge, "retracted")
         self.expect(found.by is AnsweredBy.ABSENCE and TRUE not in found.answer, f"the answer is {found.answer!r}")

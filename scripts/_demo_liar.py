@@ -1,8 +1,9 @@
-"""A peer that lies, for the fourth part of the demo: it has every dataset, says so, and alters each page that it sends.
+"""A peer for the fourth part of the demo: it has every dataset, says so, and alters each page that it sends.
 
     python scripts/_demo_liar.py FILE
 
-`FILE` is JSON: the chain's id, the registry, stores to read pages from, and the commits that the chain has. The program
+`FILE` is JSON: the chain's id, the registry, stores to read pages from, the commits that the chain has, and whether the
+pages are altered: the pages of a wrong checkpoint are what they are. The program
 speaks libp2p with the node's own transport and server, prints its address, and goes on until its input ends.
 """
 
@@ -91,7 +92,8 @@ async def lie(told: dict[str, Any]) -> None:
     server = Server(TrioRuntime(), hello, Stores(told["stores"]), Held(told["commits"]))
 
     async def answer(peer: str, message: bytes) -> bytes:
-        return altered(await server.handle(peer, message))
+        sent = await server.handle(peer, message)
+        return altered(sent) if told["alters"] else sent
 
     transport.on_request(answer)
     async with trio.open_nursery() as nursery:

@@ -58,13 +58,14 @@ class Nodes(Stage):
         self.network: dict[str, Any] = {}
         self.figures["attacks"] = []
 
-    def run(self) -> None:
-        """All of it."""
+    def run(self, then: Callable[[Nodes], None]) -> None:
+        """All of it; `then`: what else is done with the network."""
         with self.up():
             union = self.publish()
             self.ask_and_kill(union)
             self.proxy_lies()
             self.peer_lies(union)
+            then(self)
 
     # --- the network -----------------------------------------------------------------------------------------------
 
@@ -192,9 +193,7 @@ class Nodes(Stage):
             raise SystemExit("demo: two peers gave two answers")
         both = self.verified(self.ask(self.peer(2)["http"], "across", ACROSS), "--root", union)
         self.say(f"   peer 2, across both publishers: {both['rows']} findings of Rett syndrome in the lab's patient")
-        self.say(
-            "     against the root of the union, on which the peers agree: a chain does not vouch for it yet", "dim"
-        )
+        self.say("     against the root of the union, on which the peers agree: no chain vouches for it so far", "dim")
         self.figures.update(answers=answers, across=both["rows"])
 
     # --- lies ------------------------------------------------------------------------------------------------------
@@ -235,15 +234,25 @@ class Nodes(Stage):
         self.say(f"   peer 4 has {root}, {duration(seconds)} after its start")
         self.figures["liar"] = {"why": why, "held": held, "root": root, "seconds": seconds}
 
+    def stores(self) -> list[str]:
+        """Where the publishers keep their datasets."""
+        return [f"{publisher['home']}/store" for publisher in self.network["publishers"]]
+
+    def commits(self) -> list[dict[str, Any]]:
+        """The commits that the chain has, as a peer tells them."""
+        found: list[dict[str, Any]] = json.loads(self.get(f"{self.peer(2)['http']}/v1/commits"))["items"]
+        return found
+
     @contextmanager
-    def liar(self) -> Iterator[str]:
-        """The lying peer; gives its address."""
+    def liar(self, stores: tuple[str, ...] = (), *, alters: bool = True) -> Iterator[str]:
+        """A peer of our own with more stores; gives its address. `alters`: whether it lies about pages."""
         chain = self.network["chain"]
         told = {
             "chain_id": chain["chain_id"],
             "registry": chain["registry"],
-            "stores": [f"{publisher['home']}/store" for publisher in self.network["publishers"]],
-            "commits": json.loads(self.get(f"{self.peer(2)['http']}/v1/commits"))["items"],
+            "stores": [*self.stores(), *stores],
+            "commits": self.commits(),
+            "alters": alters,
         }
         (self.work / "liar.json").write_text(json.dumps(told))
         command = [sys.executable, str(ROOT / "scripts" / "_demo_liar.py"), str(self.work / "liar.json")]
@@ -259,37 +268,53 @@ class Nodes(Stage):
             process.terminate()
             process.communicate()
 
-    @contextmanager
-    def joined(self, others: list[str]) -> Iterator[str]:
-        """A node of our own that knows these peers; gives its configuration."""
-        place, chain = self.work / "peer-4", self.network["chain"]
+    def configured(self, name: str, others: list[str], **more: object) -> str:
+        """A node of our own that knows these peers, with a token; gives its configuration."""
+        place, chain = self.work / name, self.network["chain"]
         place.mkdir(exist_ok=True)
         settings = {
             "node.directory": str(place),
             "node.log_file": str(place / "node.log"),
             "chain.id": chain["chain_id"],
             "chain.registry": chain["registry"],
+            "chain.checkpoints": chain["checkpoints"],
             "chain.endpoints": [chain["url"]],
             "chain.finality_depth": FINALITY_DEPTH,
             "chain.poll_s": 0.5,
             "http.port": 0,
             "workers.workers": 1,
             "peers.bootstrap": others,
+            **more,
         }
-        (place / "node.toml").write_text(example(settings))
+        config = place / "node.toml"
+        config.write_text(example(settings))
         (place / "token").unlink(missing_ok=True)
         (place / "tokens.json").unlink(missing_ok=True)
-        made = self.done("token", "new", "demo", "--scope", "admin", "--config", str(place / "node.toml"))
+        scopes = ("--scope", "admin", "--scope", "publish")
+        made = self.done("token", "new", "demo", *scopes, "--config", str(config))
         (place / "token").write_text(made["token"])
-        command = [sys.executable, "-m", "dkg.client.cli", "start", "--config", str(place / "node.toml"), "--json"]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        return str(config)
+
+    @contextmanager
+    def running(self, config: str, *command: str) -> Iterator[dict[str, Any]]:
+        """A node in a process of its own; gives what it says when it answers."""
+        argv = [sys.executable, "-m", "dkg.client.cli", *command, "--config", config, "--json"]
+        process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
-            if not (process.stdout and process.stdout.readline()):
-                raise SystemExit(f"demo: the new node did not start: see {place / 'node.log'}")
-            yield str(place / "node.toml")
+            line = process.stdout.readline() if process.stdout else ""
+            if not line:
+                raise SystemExit(f"demo: the new node did not start: see node.log beside {config}")
+            yield json.loads(line)
         finally:
             process.terminate()
             process.communicate()
+
+    @contextmanager
+    def joined(self, others: list[str]) -> Iterator[str]:
+        """A node of our own that knows these peers; gives its configuration."""
+        config = self.configured("peer-4", others)
+        with self.running(config, "start"):
+            yield config
 
     def penalty(self, config: str, liar: str) -> str | None:
         """Why the new node punished the liar, in its words; None if it has not."""

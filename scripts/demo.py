@@ -1,7 +1,7 @@
 """The demo: real data in, verified answers out; publishers on a chain, a network of peers, a model that answers.
 
 Every lie is refused. `scripts/demo` sets up what this needs. The parts are in `_demo_core.py`, `_demo_chain.py`,
-`_demo_nodes.py` and `_demo_ask.py` beside this file.
+`_demo_nodes.py`, `_demo_checkpoints.py` and `_demo_ask.py` beside this file.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from _demo_ask import Asking
 from _demo_chain import OnChain
+from _demo_checkpoints import Checkpointing
 from _demo_core import Core
 from _demo_nodes import Nodes
 
@@ -39,14 +40,21 @@ def main() -> int:
         chain = OnChain(work, core.store, quiet=args.json)
         chain.run()
         nodes = Nodes(work, chain.work / "rett.nt", quiet=args.json)
-        nodes.run()
+        checkpoints: dict[str, object] = {}
+
+        def then(network: Nodes) -> None:
+            part = Checkpointing(network, quiet=args.json)
+            part.run()
+            checkpoints.update(part.figures)
+
+        nodes.run(then)
         asking = Asking(work, quiet=args.json)
         asking.run()
         seconds = time.perf_counter() - start
         core.head(f"All as it should be, in {duration(seconds)}.")
     if args.json:
-        parts = {"chain": chain.figures, "nodes": nodes.figures, "ask": asking.figures, "seconds": seconds}
-        print(json.dumps(core.figures | parts, indent=2))
+        parts = {"chain": chain.figures, "nodes": nodes.figures, "checkpoints": checkpoints, "ask": asking.figures}
+        print(json.dumps(core.figures | parts | {"seconds": seconds}, indent=2))
     return 0
 
 

@@ -40,6 +40,11 @@ def test_the_demo_proves_and_refuses(tmp_path: Path) -> None:
     assert [attack["exit"] for attack in nodes["attacks"]] == [2, 2]
     assert ["hash to" in nodes["attacks"][0]["said"], "lacks page" in nodes["attacks"][1]["said"]] == [True, True]
     assert (nodes["liar"]["held"], "hash to" in nodes["liar"]["why"]) == (0, True)
+    checkpoints = said["checkpoints"]
+    assert [attack["exit"] for attack in checkpoints["attacks"]] == [2, 2]
+    assert checkpoints["rows"] == checkpoints["omitted_rows"] + 1 == nodes["across"]
+    assert (checkpoints["kind"], checkpoints["state"], checkpoints["checkpoint"]) == ("Missing", "final", 2)
+    assert checkpoints["gas"] <= 1_500_000
     ask = said["ask"]
     assert [answer["name"] for answer in ask["answers"]] == ["honest", "false, no policy", "false, policy", "retracted"]
     honest, _, policy, retracted = ask["answers"]

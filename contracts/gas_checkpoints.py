@@ -1,7 +1,7 @@
 """What checkpoints cost: gas of real transactions on py-evm (eth-tester), by the rules of Cancun, and with EIP-7623.
 
-`python -m contracts.gas_checkpoints [--write]` prints the figures, or writes `gas_checkpoints.json` beside it. Needs the
-extra `publish`. The figures are the same on every machine. `standard` is what a transaction costs without EIP-7623,
+`python -m contracts.gas_checkpoints [--write]` prints the figures, or writes `gas_checkpoints.json` beside it. Needs
+the extra `publish`. The figures are the same on every machine. `standard` is what a transaction costs without EIP-7623,
 `floor` the least that it pays with it, `total` the greater of the two, `calldata` its bytes of data.
 
 At the limits: pages as large as can be shown, keys of `KEY_MAX` bytes that differ in their last bytes only, trees of 32
@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from eth.vm.forks import CancunVM
+from eth.vm.forks.cancun import CancunVM
 from eth_abi.abi import encode
 from eth_tester import PyEVMBackend  # type: ignore[import-untyped]
 from eth_utils.crypto import keccak

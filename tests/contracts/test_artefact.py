@@ -49,6 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copy = tmp_path / "contracts"
     shutil.copytree(contracts.compile.FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(contracts.compile, "FOLDER", copy)
+    monkeypatch.setattr(contracts.compile, "NAMES", ("registry",))  # the other one takes 3 s to compile
     return copy
 
 
@@ -141,7 +142,7 @@ def test_every_function_is_documented_for_users_and_developers() -> None:
 
 def test_the_readme_lists_every_reason_for_a_refusal() -> None:
     said = set(re.findall(r'assert [^\n]*, "([^"]+)"', SOURCE.read_text()))
-    table = (SOURCE.parent / "README.md").read_text().partition("## Reasons for a refusal")[2]
+    table = (SOURCE.parent / "README.md").read_text().partition("## Reasons for a refusal")[2].partition("\n## ")[0]
     assert set(re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)))) == said
 
 

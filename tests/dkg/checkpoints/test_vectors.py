@@ -15,7 +15,7 @@ from dkg.checkpoints.walk import LONG, MALFORMED, PathError, check_absent, check
 from dkg.limits import SHOW_MAX
 from dkg.page import ORDERS
 from tests.vectors import load
-from tests.vectors.make_checkpoints import logged
+from tests.vectors.make_checkpoint_records import logged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -166,7 +166,7 @@ class Checks:
 
     def _union(self, node: CoreNode, standing: Standing) -> None:
         latest = self._block(node, standing)
-        newest = max((one.block for one in latest.values() if one.position < standing.position), default=0)
+        newest = max((one.block for one in latest.values() if one.position < standing.position), default=-DEPTH)
         buried = newest + DEPTH <= node.reader.newest_shown
         if standing.claim is not Claim.PUBLISHER or (standing.state is State.FINAL and not buried):
             raise BrokenError(f"I3: {node.name} claims too much for its union: {standing}")

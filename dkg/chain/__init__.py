@@ -7,9 +7,10 @@
 | `commit`   | EIP-712 statements: Commit, Rotate, Revoke, Retire; signed commits      |
 | `registry` | the registry contract's storage, entries and events                     |
 | `log`      | the log that events make, with rollback                                 |
+| `checkpoints`, `checkpoint_events`, `checkpoint_log` | the same of the checkpoint contract           |
 | `anchor`   | a publisher's head, proved from a block hash                            |
 | `evidence` | two conflicting signed commits, checked by anyone                       |
 | `rlp`, `trie`, `header` | Ethereum's encodings: what `eth_getProof` answers are checked with |
 
-Contract, formats and claims: `contracts/registry.vy`, docs/formats.md, DESIGN sections 5 and 6.
+Contracts, formats and claims: `contracts/`, docs/formats.md, DESIGN sections 5 and 6.
 """

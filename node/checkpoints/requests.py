@@ -13,6 +13,7 @@ from dkg.page import CID_PREFIX, cid_text
 from node.checkpoints.cases import told
 from node.checkpoints.find import Wrong
 from node.checkpoints.watcher import HAND_LANE
+from node.publish.errors import PublishError
 from node.serving import NoKeyError
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ class Requests:
         terms = await self._parts.runtime.blocking(HAND_LANE, lambda: hand.terms)
         facts["reward_wei"] = terms.bond // 2
         if dry_run:
-            shows, gas = await self._parts.runtime.blocking(HAND_LANE, lambda: hand.estimated(wrong))
+            try:
+                shows, gas = await self._parts.runtime.blocking(HAND_LANE, lambda: hand.estimated(wrong))
+            except PublishError as error:
+                raise InputError(str(error)) from error
             return facts | {"steps": [], "shows": shows, "estimated_gas": gas}
         kept = {**facts, "evidence": told(wrong.evidence)}
         return facts | {"steps": await self._done(f"checkpoint-{number}", kept, lambda note: hand.refute(wrong, note))}
@@ -131,7 +135,10 @@ class Requests:
             act(note)
             cases.put(name, outcome="done")
 
-        await self._parts.runtime.blocking(HAND_LANE, work)
+        try:
+            await self._parts.runtime.blocking(HAND_LANE, work)
+        except PublishError as error:  # whoever asks owns the node, and is told
+            raise InputError(str(error)) from error
         self._parts.log("checkpoint_done", case=name)
         return [
             {

@@ -10,7 +10,7 @@
 | `children`    | the processes of one command, which end with it; `child`: one of them |
 | `assets`      | `publish`, `retract`, `history`                                       |
 | `doctor`      | `doctor`                                                              |
-| `checkpoints` | `checkpoint propose`, `checkpoint challenge`, `checkpoint watch`      |
+| `checkpoints` | `checkpoint propose`, `challenge`, `watch`, `withdraw`                |
 | `nodes`       | `init`, `start`, `status`, `backup`, `restore`: a peer node           |
 | `peers`       | `peers`                                                               |
 | `logs`        | `logs`                                                                |
@@ -299,6 +299,13 @@ def _checkpoints(add: Add) -> None:
     )
     command.add_argument("--propose-every", metavar="S", type=float, help="propose, this many seconds apart at least")
     _config(command)
+    command = add(
+        "checkpoint withdraw",
+        "node.cli.checkpoints:withdraw",
+        "have the contract of checkpoints pay out what it owes your key",
+        "Bonds come back and rewards are given as credit.",
+    )
+    _signs(command)
 
 
 def _with_token(command: ArgumentParser) -> None:

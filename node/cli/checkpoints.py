@@ -1,21 +1,26 @@
-"""`dkg checkpoint propose`, `challenge` and `watch`: for those who run a node with a key that pays.
+"""`dkg checkpoint propose`, `challenge`, `watch` and `withdraw`: for those who run a node with a key that pays.
 
 The first two ask the node that runs: it has the data, and the key. `watch` runs the node itself, and tells what its
-watcher does.
+watcher does. `withdraw` takes the key from its home.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final
 
+from dkg.chain.secp import checksum
 from dkg.client.cli.console import plain
+from dkg.client.cli.everybody import contract_of
 from dkg.client.cli.exits import Exit
 from dkg.client.progress import duration, grouped, size
+from dkg.client.rpc import Waiting
 from dkg.errors import InputError
 from node.cli.asking import call, token_in, url_of
 from node.cli.nodes import config_path, configured
 from node.core.statusfile import read_status
+from node.home import Home
 from node.publish.fees import ether
 
 if TYPE_CHECKING:
@@ -84,6 +89,31 @@ def _say_steps(steps: Sequence[dict[str, Any]], console: Console) -> None:
 def _asked(args: argparse.Namespace, path: str) -> dict[str, Any]:
     url, token = url_of(configured(args)), token_in(args.token_file)
     return call(f"{url}{path}", token, b"", timeout_s=ANSWER_S)
+
+
+def withdraw(args: argparse.Namespace, console: Console) -> int:
+    """Have the contract pay out what it owes the home's key: bonds that came back, and rewards."""
+    from node.checkpoints import calls  # noqa: PLC0415 - the other commands need no key
+    from node.checkpoints.sending import CheckpointSender, Errand, never  # noqa: PLC0415
+    from node.cli.signing import Waiter, policy_of, wallet_of  # noqa: PLC0415
+    from node.publish.publisher import connected  # noqa: PLC0415
+    from node.publish.sender import Tools  # noqa: PLC0415
+    from node.publish.waits import Waits  # noqa: PLC0415
+
+    home = Home.find(args.home)
+    settings = home.chain()
+    contract, wallet = contract_of(settings, home.path), wallet_of(args, home)
+    with connected(settings.endpoints, settings.need) as (reader, writer), Waiter(console) as tell:
+        tools = Tools(writer, Waiting(), time.time, policy_of(args), Waits())
+        sender = CheckpointSender(home, wallet, settings.domain, reader, tools)
+        sent = sender.send(Errand(calls.withdraw(contract), never, once=True), tell)
+    transaction = f"0x{(sent.transaction or b'').hex()}"
+    if console.json:
+        console.object({"transaction": transaction, "block": sent.block, "gas": sent.gas_used})
+    else:
+        console.line(transaction)
+    console.say(f"paid out to {checksum(wallet.address)} in block {sent.block}, {grouped(sent.gas_used or 0)} gas")
+    return Exit.OK
 
 
 def watch(args: argparse.Namespace, console: Console) -> int:

@@ -101,6 +101,14 @@ class Scene:
         self.rpc("evm_increaseTime", seconds)
         self.rpc("anvil_mine", "0x2")
 
+    def withdraw(self) -> None:
+        """The bond that came back and half of the other one are paid out once."""
+        before = int(self.rpc("eth_getBalance", self.desk.address(0), "latest"), 16)
+        self.desk.signed(self.home, "checkpoint", "withdraw")
+        gained = int(self.rpc("eth_getBalance", self.desk.address(0), "latest"), 16) - before
+        assert 0 <= 75 * 10**16 - gained < 10**15  # but for gas
+        assert "nothing owed" in self.desk.refused(self.home, "checkpoint", "withdraw").err
+
     def status(self, checkpoint: int) -> Status:
         with HttpRpc(self.desk.chain.url) as rpc:
             reader = RpcReader(rpc)
@@ -145,6 +153,7 @@ def test_from_a_wrong_checkpoint_to_an_answer_that_is_complete_for_all(desk: Des
         # The right one.
         made = scene.asked("propose")
         assert (made["position"], [step["what"] for step in made["steps"]]) == (2, ["propose"])
+        scene.until(lambda: [one["id"] for one in scene.told()["pending"]] == [2])
         again = desk.run("checkpoint", "propose", "--token-file", scene.token, "--config", scene.config)
         assert (again.code, "checkpoint 2 is pending, and says the same" in again.err) == (1, True)
         assert scene.asked("challenge", "2")["found"] == "right"
@@ -165,6 +174,7 @@ def test_from_a_wrong_checkpoint_to_an_answer_that_is_complete_for_all(desk: Des
         assert status["changed"] == [desk.address(1)]
         assert [one["not_covered"] for one in status["coverage"] if one["publisher"] == desk.address(0)] == [0]
         assert desk.run("checkpoint", "watch", "--config", scene.config).code == 1  # one is there already
+    scene.withdraw()
 
 
 def test_who_runs_no_node_or_knows_no_contract_is_told(desk: Desk) -> None:

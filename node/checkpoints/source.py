@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from dkg.chain.checkpoint_events import TOPICS, Answered, decode_checkpoint_event
 from dkg.client.rpc import ChainError
-from dkg.errors import ProofError
+from dkg.errors import LimitError, ProofError
 from dkg.page import CID_PREFIX, cid_of
 from node.core.mending import held
 from node.replication.errors import BusyError, NotHeldError, PeerError, UnreachableError
@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 STEPS_MAX: Final = 256
 """Most requests of a look that are answered from this disk in one go, so that others get their turn."""
+
+PAGES_MAX: Final = 2_000_000
+"""Most pages that one look is given: some 40 million quads. More are nobody's to judge here."""
 
 ANSWERS_MAX: Final = 10_000
 """Most demands whose answers are known to be on the chain."""
@@ -53,6 +56,7 @@ class _Look(Generic[T]):
         self._here = here
         self._record = record
         self._sending: dict[bytes, bytes] | None = None
+        self._given = 0
         self.found: T
 
     def go_on(self, came: dict[bytes, bytes]) -> _Short | None:
@@ -61,6 +65,9 @@ class _Look(Generic[T]):
             self._sending |= came
         for _ in range(STEPS_MAX):
             self._record |= dict.fromkeys(self._sending or ())
+            self._given += len(self._sending or ())
+            if self._given > PAGES_MAX:
+                raise LimitError(f"this node looks at {PAGES_MAX:,} pages at most to judge what somebody says")
             try:
                 wanted = next(self._asking) if self._sending is None else self._asking.send(self._sending)
             except StopIteration as done:

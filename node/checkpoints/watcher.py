@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from dkg.chain.checkpoints import Status
 from dkg.chain.secp import checksum
 from dkg.checkpoints.records import marked_among
 from dkg.errors import DkgError, InputError
@@ -64,6 +65,9 @@ DEMAND_S: Final = 120.0
 WINDOW_SHARE: Final = 8
 """A page is waited for at most this part of what is left of a checkpoint's window."""
 
+MISSED_MAX: Final = 100_000
+"""Most things of which it is remembered since when they are missed; of more, all are missed from now on."""
+
 SHOWN_MAX: Final = 100
 """Most publishers of which the status tells how much is covered."""
 
@@ -99,6 +103,7 @@ class Watcher:
         self._bad: dict[int, tuple[Committed, Found]] = {}  # by position: what is wrong with what counts
         self._asked: list[Callable[[], Awaitable[None]]] = []
         self._since: dict[object, float] = {}  # when something was missed first
+        self._open_cases: set[str] | None = None  # of which the end is not written down yet
         self._coverage: tuple[bytes, dict[str, Any]] = (b"", {})
         self.waits = "nothing was looked at yet"
         """Why nothing is judged; empty if checkpoints are."""
@@ -165,10 +170,29 @@ class Watcher:
         for one in seen.log.pending:
             await self._look_at(view, seen.log, one)
         await self._have_final(view, seen.log)
+        await self._note_ends(seen.log)
         made = await self._commits(view, seen.log)
         await self._demands(view, seen.log)
         await self._own(view, seen)
         await self._parts.runtime.blocking(LANE, lambda: self._tidy(view, seen.log, made))
+
+    async def _note_ends(self, log: CheckpointLog) -> None:
+        """Write down how checkpoints and commits ended of which there are cases; also of those of an earlier run."""
+        if self._open_cases is None:
+            names = self.cases.names
+            self._open_cases = {*await self._parts.runtime.blocking(HAND_LANE, names)}
+        for name in list(self._open_cases):
+            kind, _, number = name.partition("-")
+            one = log.checkpoints.get(int(number)) if kind == "checkpoint" else None
+            mark = log.marked.get(int(number)) if kind == "commit" else None
+            if one is not None and one.status is not Status.PENDING:
+                end = one.status.name.lower()
+            elif mark is not None:
+                end = f"marked {mark.reason.name.lower()}"
+            else:
+                continue
+            await self._parts.runtime.blocking(HAND_LANE, lambda name=name, end=end: self.cases.put(name, ended=end))  # type: ignore[misc]
+            self._open_cases.discard(name)
 
     def unsure(self, view: LogView) -> str:
         """Why this node's view of the chain is not whole."""
@@ -264,7 +288,10 @@ class Watcher:
         made = await self._parts.runtime.blocking(LANE, make)
         if made.union is None:
             for one in made.missing:
-                await self._bring(view, log, one)
+                try:
+                    await self._bring(view, log, one)
+                except DkgError as error:  # then it is missing; the others are none the worse for it
+                    self._parts.log("checkpoint_waits", case=f"commit-{one.position}", why=str(error))
             made = await self._parts.runtime.blocking(LANE, make)
         return made
 
@@ -317,6 +344,8 @@ class Watcher:
     def _is_missed(self, what: object, seconds: float) -> bool:
         """Whether something has been missing for so long."""
         now = self._parts.monotonic()
+        if len(self._since) > MISSED_MAX:
+            self._since.clear()
         return now - self._since.setdefault(what, now) >= seconds
 
     # --- demands, and this node's own checkpoints --------------------------------------------------------------------
@@ -387,6 +416,8 @@ class Watcher:
         if not self._retries.is_due(due):
             return
         blocking = self._parts.runtime.blocking
+        if self._open_cases is not None:
+            self._open_cases.add(name)
         try:
             await blocking(HAND_LANE, work)
         except DkgError as error:

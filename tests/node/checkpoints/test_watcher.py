@@ -163,6 +163,11 @@ class Site:
         await self.until(lambda: core.watcher.cases.read(name).get("outcome") == "done")
         return core.watcher.cases.read(name)
 
+    async def ended(self, core: NodeCore, name: str) -> dict[str, Any]:
+        """A case, when it is written down how it ended."""
+        await self.until(lambda: "ended" in core.watcher.cases.read(name))
+        return core.watcher.cases.read(name)
+
     def cases(self, core: NodeCore) -> dict[str, dict[str, Any]]:
         return {name: core.watcher.cases.read(name) for name in core.watcher.cases.names()}
 
@@ -205,7 +210,8 @@ def test_a_checkpoint_that_lacks_a_quad_is_refuted_and_a_right_one_is_not(site: 
             assert core.watcher.status()["coverage"][_name(site, 1)] == {"covered": 120, "others": 1001 - 120}
         async with site.node() as core:  # which begins anew, and does nothing twice
             assert await site.judged(core, 2) == "right"
-            assert len(site.cases(core)["checkpoint-1"]["steps"]) == 1
+            case = await site.ended(core, "checkpoint-1")
+            assert (case["ended"], len(case["steps"])) == ("refuted", 1)
 
     run(main)
 
@@ -245,8 +251,9 @@ def test_a_malformed_commit_is_marked_and_checkpoints_go_on_without_it(site: Sit
             assert (proposed.position, proposed.marks, proposed.root) == (2, 1, site.union())
             site.contract.wait(site.contract.terms.window + 1)
             await site.status(core, 1, Status.FINAL)
-            assert (await site.done(core, "commit-1"))["evidence"]["kind"] == "Invalid"
-            await site.done(core, "checkpoint-1")
+            case = await site.ended(core, "commit-1")
+            assert (case["ended"], case["evidence"]["kind"]) == ("marked malformed", "Invalid")
+            assert (await site.ended(core, "checkpoint-1"))["ended"] == "final"
 
     run(main)
 

@@ -91,7 +91,9 @@ class Checkpointing(Stage):
         )
         with self.careless() as where:
             found = self.asked(where, "--pending")
-            self.say(f"   it answers: {found['rows']} findings of Rett syndrome in the lab's patient")
+            self.say(
+                f"   it answers: findings of Rett syndrome in the lab's patient: {found['rows'] or 'provably none'}"
+            )
             self.say(f"     {found['claim']}, checkpoint {found['checkpoint']['id']}: {found['state']}", "dim")
             self.expect(found["state"] == "pending", "an answer from a wrong checkpoint is called more than pending")
             self.figures["omitted_rows"] = found["rows"]
@@ -221,7 +223,7 @@ class Checkpointing(Stage):
             f"   nobody refuted it in {TERMS.window} s, which the development chain let pass: it is {final['state']}"
         )
         found = self.asked(peer, "--final")
-        self.say(f"   peer 2: {found['rows']} findings of Rett syndrome in the lab's patient")
+        self.say(f"   peer 2: findings of Rett syndrome in the lab's patient: {found['rows']}")
         self.say(
             f"     {found['claim']}, complete for all publishers as of log position {found['checkpoint']['position']} "
             f"(checkpoint {found['checkpoint']['id']}, {found['checkpoint']['state']}), {found['state']}",

@@ -1,0 +1,68 @@
+"""What a node's owner asks its watcher for, on the development chain with the real contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from dkg.chain.checkpoints import Status
+from dkg.errors import InputError
+from dkg.page import CID_PREFIX, cid_text
+from node.serving import NoKeyError
+from tests.node.checkpoints.test_watcher import DEPTH, Site, built, run, site
+
+__all__ = ["built", "site"]
+
+
+def test_what_is_final_is_proposed_and_nothing_that_is_missing_or_said_already(site: Site) -> None:
+    async def main() -> None:
+        for who in (0, 1):
+            site.commit(who, site.keys(who, 20))
+        site.there.mine(DEPTH)
+        async with site.node() as core:
+            for position in (0, 3):
+                with pytest.raises(InputError, match="2 commits are final"):
+                    await core.requests.propose(position)
+            made = await core.requests.propose(None)
+            assert (made["position"], made["marks"], made["root"]) == (2, 0, cid_text(CID_PREFIX + site.union()))
+            assert [step["what"] for step in made["steps"]] == ["propose"]
+            assert await site.judged(core, 1) == "right"
+            with pytest.raises(InputError, match="checkpoint 1 is pending, and says the same"):
+                await core.requests.propose(None)
+            assert (await core.requests.challenge(1, dry_run=False))["found"] == "right"
+            site.kept.append(site.there.registry.commit(site.there.registry.accounts[2], b"\x55" * 32))
+            site.there.mine(DEPTH)
+            await site.until(lambda: core.chain.view.final_position == 3)
+            with pytest.raises(InputError, match="1 datasets that count are not here or malformed"):
+                await core.requests.propose(None)
+            assert (await core.requests.propose(1))["position"] == 1
+
+    run(main)
+
+
+def test_a_wrong_checkpoint_is_looked_at_and_then_refuted(site: Site) -> None:
+    async def main() -> None:
+        for who in (0, 1):
+            site.commit(who, site.keys(who, 120))
+        async with site.node() as core:
+            hand, core.watcher.hand = core.watcher.hand, None  # so that the watcher leaves it to its owner
+            site.contract.propose(2, root=site.union(min(site.keys(1, 1))))
+            await site.bring(core)
+            assert await site.judged(core, 1) == "wrong"
+            with pytest.raises(NoKeyError):
+                await core.requests.challenge(1, dry_run=True)
+            with pytest.raises(NoKeyError):
+                await core.requests.propose(None)
+            assert site.cases(core)["checkpoint-1"]["outcome"] == "found"
+            core.watcher.hand = hand
+            dry = await core.requests.challenge(1, dry_run=True)
+            assert (dry["found"], dry["kind"], dry["steps"], dry["shows"]) == ("wrong", "missing", [], 0)
+            assert dry["reward_wei"] == site.contract.terms.bond // 2
+            assert 300_000 < dry["estimated_gas"] < 1_500_000
+            done = await core.requests.challenge(1, dry_run=False)
+            (step,) = done["steps"]
+            assert abs(step["gas"] - dry["estimated_gas"]) < 100_000
+            await site.status(core, 1, Status.REFUTED)
+            with pytest.raises(InputError, match="checkpoint 1 is not pending"):
+                await core.requests.challenge(1, dry_run=False)
+
+    run(main)

@@ -76,6 +76,7 @@ def test_the_code_fits_on_a_chain_and_is_the_runtime_and_its_terms() -> None:
     code = made.env.get_code(made.address)
     runtime = bytes.fromhex(contracts.checkpoints().runtime[2:])
     assert len(code) <= CODE_MAX
+    assert f"{len(code):,} bytes of the {CODE_MAX:,}" in (FOLDER / "README.md").read_text()
     assert code.startswith(runtime)
     terms = code[len(runtime) :]
     assert len(terms) == 7 * 32

@@ -277,7 +277,8 @@ class Watcher:
             left_s = max(0.0, one.ends - view.head.time) / WINDOW_SHARE
             if self._is_missed((name, page), min(DEMAND_S, left_s)) and not _is_demanded(log, page):
                 facts = {"checkpoint": one.id, "withheld": cid_text(page)}
-                await self._act(name, facts, lambda hand, note: hand.demand(one.id, found.way, note))
+                due = f"{name} {cid_text(page)}"
+                await self._act(name, facts, lambda hand, note: hand.demand(one.id, found.way, note), due)
 
     # --- what counts -------------------------------------------------------------------------------------------------
 
@@ -319,7 +320,7 @@ class Watcher:
         """Mark what is malformed of what counts now; demand what is withheld of it. Gives the union as of now."""
         made = await self.union_at(view, log, view.length, log.state.marks)
         for position, (one, found) in list(self._bad.items()):
-            if not view.has(one) or position in log.marked:
+            if not view.has(one) or position in log.marked or self._keeper.has(one):
                 del self._bad[position]
                 continue
             name, who = f"commit-{position}", checksum(one.publisher)
@@ -330,7 +331,13 @@ class Watcher:
                 page = _named(found, dataset_root(one))
                 if self._is_missed((name, page), DEMAND_S) and not _is_demanded(log, page):
                     facts = {"commit": position, "publisher": who, "withheld": cid_text(page)}
-                    await self._act(name, facts, lambda hand, note, one=one, way=found.way: hand.demand(one, way, note))  # type: ignore[misc]
+                    due = f"{name} {cid_text(page)}"
+                    await self._act(
+                        name,
+                        facts,
+                        lambda hand, note, one=one, way=found.way: hand.demand(one, way, note),  # type: ignore[misc]
+                        due,
+                    )
         return made
 
     def lacks(self, made: Made) -> str:

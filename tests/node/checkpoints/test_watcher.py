@@ -15,9 +15,9 @@ from dkg.chain.checkpoints import Reason, Status
 from dkg.chain.secp import checksum
 from dkg.checkpoints.owners import prefix_of
 from dkg.client.endpoints import reader_of
-from dkg.page import CID_PREFIX, cid_of
+from dkg.page import CID_PREFIX, DatasetRoot, cid_of, decode
 from dkg.pages import MemoryPageStore
-from node.checkpoints import watcher
+from node.checkpoints import calls, watcher
 from node.checkpoints.hand import Hand
 from node.checkpoints.sending import CheckpointSender
 from node.core.core import NodeCore
@@ -32,12 +32,12 @@ from node.publish.publisher import connected
 from node.publish.sender import Tools
 from node.publish.wallet import Wallet
 from node.replication.fetch import LANE
-from node.storage import NodeStore
+from node.storage import NodeStore, Retention
 from node.union_keeper import publisher_name
 from node.workers.inprocess import InProcess
 from tests.chain.checkpoints import MALFORMED, Checkpoints
 from tests.chain.world import World, world
-from tests.node.checkpoints.world import whole
+from tests.node.checkpoints.world import SHAPES, dataset, tree, whole
 from tests.node.publish.world import KEYS, QUICK, hasty
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class Site:
     said: dict[int, set[bytes]] = field(default_factory=dict)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     kept: list[Committed] = field(default_factory=list)
+    whole: set[int] = field(default_factory=lambda: {0, 1})
+    """Whose datasets replication brings over."""
 
     def keys(self, who: int, count: int, seed: int = 0) -> set[bytes]:
         """Keys of a publisher."""
@@ -133,7 +135,8 @@ class Site:
             core.shelf.store.pages.put_many(self.pages.pages.items())
             for one in self.kept:
                 name = publisher_name(one.publisher)
-                if core.shelf.store.pages.get(CID_PREFIX + one.commit.root):
+                mine = [self.there.registry.accounts[who] for who in self.whole]
+                if one.publisher in mine and core.shelf.store.pages.get(CID_PREFIX + one.commit.root):
                     root = CID_PREFIX + one.commit.root
                     core.shelf.store.keep(name, root, position=one.position + 1, at=one.time)
                     core.shelf.reread(name)
@@ -182,6 +185,7 @@ def built() -> Iterator[tuple[World, Checkpoints]]:
 def site(built: tuple[World, Checkpoints], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(watcher, "BRING_S", 0.0)  # there is nobody from whom replication could have anything
     monkeypatch.setattr(watcher, "LOOK_S", 0.1)
+    monkeypatch.setattr(watcher, "DEMAND_S", 0.1)
     with built[0].undone():
         yield Site(*built, tmp_path)
 
@@ -261,3 +265,65 @@ def test_a_malformed_commit_is_marked_and_checkpoints_go_on_without_it(site: Sit
 def _marks(core: NodeCore) -> dict[int, Reason]:
     seen = core.chain.view.checkpoints
     return {} if seen is None else {position: mark.reason for position, mark in seen.log.marked.items()}
+
+
+def test_what_nodes_refuse_is_in_the_union_by_its_spog_and_survives_a_restart(site: Site) -> None:
+    async def main() -> None:
+        site.commit(0, site.keys(0, 40))
+        odd = {key.replace(b"<http://p>", b"<http://p>\n\xff") for key in site.keys(1, 50)}  # no quads in normal form
+        site.said[1] = odd
+        spog = tree(site.pages, odd, SHAPES[1])
+        root = dataset(site.pages, [spog, *[cid_of(b"nothing")] * 3], len(odd))
+        site.kept.append(site.there.registry.commit(site.there.registry.accounts[1], root.removeprefix(CID_PREFIX)))
+        site.whole -= {1}
+        right, lacking, other = site.union(), site.union(min(odd)), site.union(max(odd))
+        async with site.node() as core:
+            site.contract.propose(2, root=right)
+            assert await site.judged(core, 1) == "right"
+            site.contract.propose(2, root=lacking)
+            await site.status(core, 2, Status.REFUTED)
+            assert (await site.ended(core, "checkpoint-2"))["evidence"]["kind"] == "Missing"
+            await core.parts.runtime.blocking(LANE, lambda: core.shelf.store.collect(Retention(), now=2_000_000_000))
+        async with site.node() as core:
+            site.contract.propose(2, root=other)
+            await site.status(core, 3, Status.REFUTED)
+
+    run(main)
+
+
+def test_a_page_that_is_demanded_and_here_is_shown_and_one_that_was_shown_is_judged(site: Site) -> None:
+    async def main() -> None:
+        site.commit(0, site.keys(0, 90))
+        right, lacking = site.union(), site.union(min(site.keys(0, 90)))
+        page = site.pages.pages[CID_PREFIX + lacking]
+        hidden = {CID_PREFIX + lacking, *_trees(page)}
+        shown = {cid: site.pages.pages.pop(cid) for cid in hidden}  # which a proposer keeps to itself
+        async with site.node() as core:
+            contract = site.contract
+            contract.propose(1, root=lacking)
+            contract.wait(contract.terms.window - 1)
+            for at in (1, 2):  # the root, then a tree: each is asked for when the one before is there
+                await site.until(lambda at=at: at in _demands(core))  # type: ignore[misc]
+                digest = _demands(core)[at]
+                contract.send(calls.answer(contract.address, at, shown[CID_PREFIX + digest]))
+            await site.status(core, 1, Status.REFUTED)
+            assert (await site.ended(core, "checkpoint-1"))["evidence"]["kind"] in {"Missing", "Fault"}
+            # And the other way round: somebody asks for a page that this node has.
+            contract.propose(1, root=right)
+            contract.send(calls.demand_checkpoint(contract.address, 2, b"", contract.terms.demand_bond))
+            await site.ended(core, "checkpoint-1")
+            await site.until(lambda: "demand-3" in core.watcher.cases.names() and 3 not in _demands(core))
+            assert [step["what"] for step in (await site.done(core, "demand-3"))["steps"]] == ["answer"]
+
+    run(main)
+
+
+def _trees(raw: bytes) -> list[bytes]:
+    page = decode(cid_of(raw), raw)
+    assert isinstance(page, DatasetRoot)
+    return page.trees
+
+
+def _demands(core: NodeCore) -> dict[int, bytes]:
+    seen = core.chain.view.checkpoints
+    return {} if seen is None else {number: demand.digest for number, demand in seen.log.demands.items()}

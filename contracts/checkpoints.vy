@@ -43,8 +43,12 @@
      it. Half of the bond is burnt, so a proposer that refutes itself pays.
 
      A proposal names the registry's entry before its position: a
-     reorganisation that changes the log makes it fail. A challenge shows
-     records that are compared with the log as it is.
+     reorganisation that changes the log makes it fail. It says nothing of the
+     marks: propose by what a final block has. A challenge shows records that
+     are compared with the log as it is.
+
+     A transfer is made by `withdraw` alone, to its sender, behind all changes.
+     A contract that cannot take coins keeps its credit, and holds up nobody.
 
      Eight checkpoints can be pending. Who fills these places with wrong ones
      loses the bonds, who fills them with right ones has done the work. A

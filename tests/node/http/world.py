@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dkg.car import read_car
 from dkg.chain.checkpoint_events import Proposed, Refuted
 from dkg.chain.checkpoint_log import CheckpointLog
-from dkg.chain.checkpoints import Status
+from dkg.chain.checkpoints import OPEN_MAX, Status
 from dkg.chain.commit import ZERO_HASH, Commit, Domain, SignedCommit, verify_commit
 from dkg.chain.log import Block, RegistryLog
 from dkg.chain.registry import Committed
@@ -253,6 +253,10 @@ class Node:
         root = self.standing(None).root
         if final is not None and CID_PREFIX + final.root == root:
             raise InputError(f"checkpoint {final.id} is final, and says as much: nothing is proposed")
+        if len(self.contract.pending) == OPEN_MAX or any(
+            CID_PREFIX + one.root == root for one in self.contract.pending
+        ):
+            raise InputError("too many are pending, or one that says the same: nothing is proposed")
         self.propose_now()
         at = len(self.log.entries) if position is None else position
         facts = {"position": at, "marks": 0, "root": cid_text(root), "bond_wei": 1, "window_seconds": 1}

@@ -49,6 +49,8 @@ class Site:
         self.ours = MemoryPageStore()
         self.root = whole(self.ours, self.expected)
         self.store.pages.update(self.ours.pages)
+        self.here = {*self.store.pages}
+        """What a node has: the union, and what was committed."""
 
     def find(self, root: bytes, get: Callable[[bytes], bytes | None] | None = None) -> Found:
         asking = find(self.world.subject(root), StoredPages(self.ours), self.root)
@@ -219,7 +221,7 @@ def test_a_page_that_nobody_gives_is_demanded_where_nothing_else_is_wrong(
 
     right = isinstance(site.find(root, recorded), Right)
     hidden = {chance.choice(needed or [root])}
-    hidden -= site.ours.pages.keys()
+    hidden -= site.here
     found = site.find(root, lambda cid: None if cid in hidden else site.store.pages.get(cid))
     if isinstance(found, Demand):
         steps = found.way.steps

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dkg.checkpoints.records import Record, claim, counting_commit, marked_among
+from dkg.limits import COMMITS_MAX
 from dkg.page import cid_of
 from tests.dkg.checkpoints.worlds import (
     PUBLISHERS,
@@ -28,7 +29,10 @@ def _record(record: Record) -> dict[str, Any]:
 
 
 def logged() -> World:
-    """Ten commits of a publisher and four of another: all of the one are marked but the last, the first one last."""
+    """Ten commits of a publisher and four of another: all of the one are marked but the last, the first one last.
+
+    Then nine of a third one, of which the last eight are marked.
+    """
     world = World()
     for number in range(10):
         world.commit(PUBLISHERS[0], root=cid_of(b"one %d" % number))
@@ -38,6 +42,10 @@ def logged() -> World:
         if entry.publisher == PUBLISHERS[0] and 1 < entry.commit.seq < 10:
             world.mark(entry.position)
     world.mark(0)
+    for number in range(COMMITS_MAX + 1):
+        entry = world.commit(PUBLISHERS[2], root=cid_of(b"three %d" % number))
+        if number:
+            world.mark(entry.position)
     return world
 
 
@@ -46,8 +54,8 @@ def records() -> dict[str, Any]:
     world = logged()
     entries, log = world.log.entries, world.log
     cases = []
-    for publisher in (*PUBLISHERS[:2], STRANGER):
-        for marks in (0, 1, 6, 8, 9):
+    for publisher in (*PUBLISHERS, STRANGER):
+        for marks in (0, 6, 8, 9, len(world.marked)):
             for position in range(len(entries) + 1):
                 marked = marked_among(world.marked, marks)
                 shown = claim(log, publisher, position, marked)
@@ -97,6 +105,8 @@ def _false_claims(world: World) -> Iterator[dict[str, Any]]:
     yield false("a mark that came later", mine[1:], position=mine[9].position, marks=3)
     yield false("ten records", mine)
     yield false("nine below the position", mine[1:10], position=end)
+    others = [Record.of(one) for one in world.log.entries if one.publisher == PUBLISHERS[2]]
+    yield false("the ninth commit back, though all after it are marked", others, who=PUBLISHERS[2])
     yield false("another publisher's records", mine[9:], who=PUBLISHERS[1])
     yield false("a changed root", [replace(mine[9], root=mine[8].root)])
     yield false("a changed count", [replace(mine[9], numbers=mine[9].numbers + (1 << 48))])

@@ -96,6 +96,14 @@ def test_the_eighth_commit_back_is_the_last_that_is_looked_at(marked: int, more:
         assert shown(world, PUBLISHERS[0], position, marked - 1) == counts(world, PUBLISHERS[0], position, marked - 1)
 
 
+def test_the_ninth_commit_back_does_not_count_though_all_after_it_are_marked() -> None:
+    world = world_of([0] * (COMMITS_MAX + 1), list(range(1, COMMITS_MAX + 1)))
+    records = [Record.of(one) for one in world.log.entries]
+    with pytest.raises(ClaimError, match="9 records are below the position; 8 are looked at"):
+        check_claim(PUBLISHERS[0], records, len(records), COMMITS_MAX, world.view)
+    assert check_claim(PUBLISHERS[0], records[1:], len(records), COMMITS_MAX, world.view) is None
+
+
 def test_a_commit_counts_from_the_position_after_it() -> None:
     world = world_of([0, 1, 0], [])
     first, last = (cid_of(b"root %d" % number)[len(CID_PREFIX) :] for number in (0, 2))

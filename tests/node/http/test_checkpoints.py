@@ -102,7 +102,7 @@ def test_origins_are_shown_where_counts_would_do(checked: Site) -> None:
     for origins in ("false", "true"):
         proof = checked.query(text, CAR, min_claim="L2", origins=origins, **named(union)).content
         if origins == "false":
-            assert str(verify_joint(proof, text, parts).rows[0][0].value) > "1"
+            assert str(verify_joint(proof, text, parts).rows[0][0]).startswith('"')
         else:
             with pytest.raises(OriginsError) as caught:
                 verify_joint(proof, text, parts, origins=True)
@@ -165,7 +165,7 @@ def test_no_answer_is_taken_for_another_of_the_same_root(checked: Site) -> None:
 )
 def test_what_is_wrong_with_a_question_to_all_is_said(checked: Site, fields: Any, expected: tuple[int, str]) -> None:  # noqa: ANN401
     union = cid_text(checked.node.standing(None).root)
-    filled = {
+    filled: dict[str, Any] = {
         name: [one.format(union) for one in value] if isinstance(value, list) else value.format(union)
         for name, value in fields.items()
     }

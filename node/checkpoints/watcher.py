@@ -62,6 +62,13 @@ BRING_S: Final = 60.0
 DEMAND_S: Final = 120.0
 """How long a page may be given by nobody before it is demanded, in seconds; sooner where a window is short."""
 
+ACTS_MAX: Final = 8
+"""Most answers, ends of demands, marks, and demands of commits in one look, each of which waits for a block: others can
+call for any number of them, and must not keep this node from judging checkpoints."""
+
+BRING_MAX: Final = 32
+"""Most commits whose spog is fetched in one look: anybody can commit to what does not exist."""
+
 WINDOW_SHARE: Final = 8
 """A page is waited for at most this part of what is left of a checkpoint's window."""
 
@@ -103,6 +110,7 @@ class Watcher:
         self._bad: dict[int, tuple[Committed, Found]] = {}  # by position: what is wrong with what counts
         self._asked: list[Callable[[], Awaitable[None]]] = []
         self._since: dict[object, float] = {}  # when something was missed first
+        self._acts = self._brings = 0  # how many are left in this look
         self._open_cases: set[str] | None = None  # of which the end is not written down yet
         self._coverage: tuple[bytes, dict[str, Any]] = (b"", {})
         self.waits = "nothing was looked at yet"
@@ -167,6 +175,7 @@ class Watcher:
         if seen is None or self.waits or view.head is None:
             return
         self._source.seen(seen.log.demands, view.head.number)
+        self._acts, self._brings = ACTS_MAX, BRING_MAX
         for one in seen.log.pending:
             await self._look_at(view, seen.log, one)
         await self._have_final(view, seen.log)
@@ -214,16 +223,29 @@ class Watcher:
         key = (one.root, one.position, one.marks, tip)
         known = self._verdicts.get(one.id)
         if known is None or known.key != key or known.state in {"waits", "withheld"}:
-            before = "" if known is None else known.state
-            try:
-                known = await self.judged(view, log, one, key)
-            except DkgError as error:
-                known = Verdict(key, "waits", str(error))
-            self._verdicts[one.id] = known
-            if known.state != before:
+            known = await self._judged_again(view, log, one, key, known)
+            before, self._verdicts[one.id] = self._verdicts.get(one.id), known
+            if before is None or known.state != before.state:
                 level = "warning" if known.state in {"wrong", "withheld"} else "info"
                 self._parts.log("checkpoint", id=one.id, state=known.state, why=known.why, level=level)
         await self._follow_up(view, log, one, known)
+
+    async def _judged_again(
+        self, view: LogView, log: CheckpointLog, one: Checkpoint, key: tuple[object, ...], known: Verdict | None
+    ) -> Verdict:
+        """A verdict; where nothing changes, the one before is the verdict for longer and longer, up to a minute."""
+        due = f"judge-{one.id}"
+        if known is not None and known.key == key and not self._retries.is_due(due):
+            return known
+        try:
+            made = await self.judged(view, log, one, key)
+        except DkgError as error:
+            made = Verdict(key, "waits", str(error))
+        if known is not None and (known.key, known.state, known.why) != (made.key, made.state, made.why):
+            self._retries.done(due)
+        if made.state in {"waits", "withheld"}:
+            self._retries.failed(due)
+        return made
 
     async def _have_final(self, view: LogView, log: CheckpointLog) -> None:
         """Have the union of the latest final checkpoint here, where it became final before this node looked at it."""
@@ -231,9 +253,10 @@ class Watcher:
         if final is None or final.position > view.length or self._shelf.rows(f"{CHECKPOINT}{final.id}"):
             return
         known = self._final
-        if known is not None and known.key == (final.id, final.root) and known.state == "wrong":
+        key = (final.id, final.root)
+        if known is not None and known.key == key and known.state == "wrong":
             return
-        made = await self.judged(view, log, final, (final.id, final.root))
+        made = await self._judged_again(view, log, final, key, known)
         if known is None or (known.key, known.state) != (made.key, made.state):
             level = "info" if made.state == "right" else "warning"
             self._parts.log("checkpoint_final", id=final.id, state=made.state, why=made.why, level=level)
@@ -292,6 +315,7 @@ class Watcher:
                 try:
                     await self._bring(view, log, one)
                 except DkgError as error:  # then it is missing; the others are none the worse for it
+                    self._retries.failed(f"bring-{one.position}")
                     self._parts.log("checkpoint_waits", case=f"commit-{one.position}", why=str(error))
             made = await self._parts.runtime.blocking(LANE, make)
         return made
@@ -301,14 +325,18 @@ class Watcher:
         is_awaited = self._shelf.wanted(one.publisher, view) == one and self._chain.follows(one.publisher)
         if is_awaited and not self._is_missed(one, BRING_S):
             return
-        known = self._bad.get(one.position)
-        if known is not None and known[0] == one and isinstance(known[1], Wrong):
+        known, due = self._bad.get(one.position), f"bring-{one.position}"
+        is_known = known is not None and known[0] == one and isinstance(known[1], Wrong)
+        if is_known or self._brings <= 0 or not self._retries.is_due(due):
             return
+        self._brings -= 1
         root, record = dataset_root(one), dict[bytes, None]()
         found = await self._source.found(find_invalid(one, log.shown), record)
         if not isinstance(found, Right):
             self._bad[one.position] = one, found
+            self._retries.failed(due)
             return
+        self._retries.done(due)
         self._bad.pop(one.position, None)
         here = self._source.here
         await self._parts.runtime.blocking(
@@ -326,13 +354,13 @@ class Watcher:
             name, who = f"commit-{position}", checksum(one.publisher)
             if isinstance(found, Wrong):
                 facts: dict[str, Any] = {"commit": position, "publisher": who, "evidence": told(found.evidence)}
-                await self._act(name, facts, lambda hand, note, found=found: hand.refute(found, note))  # type: ignore[misc]
+                await self._act_if_room(name, facts, lambda hand, note, found=found: hand.refute(found, note))  # type: ignore[misc]
             elif isinstance(found, Demand):
                 page = _named(found, dataset_root(one))
                 if self._is_missed((name, page), DEMAND_S) and not _is_demanded(log, page):
                     facts = {"commit": position, "publisher": who, "withheld": cid_text(page)}
                     due = f"{name} {cid_text(page)}"
-                    await self._act(
+                    await self._act_if_room(
                         name,
                         facts,
                         lambda hand, note, one=one, way=found.way: hand.demand(one, way, note),  # type: ignore[misc]
@@ -363,12 +391,12 @@ class Watcher:
         for number, demand in list(log.demands.items()):
             name, page = f"demand-{number}", CID_PREFIX + demand.digest
             if view.head is not None and view.head.time > demand.deadline:
-                await self._act(name, {"demand": number}, lambda hand, note, n=number: hand.expire(n, note))  # type: ignore[misc]
+                await self._act_if_room(name, {"demand": number}, lambda hand, note, n=number: hand.expire(n, note))  # type: ignore[misc]
                 continue
             raw = await blocking(LANE, lambda page=page: self._source.here(page))  # type: ignore[misc]
             if raw is not None:
                 facts = {"demand": number, "page": cid_text(page)}
-                await self._act(name, facts, lambda hand, note, n=number, raw=raw: hand.answer(n, raw, note))  # type: ignore[misc]
+                await self._act_if_room(name, facts, lambda hand, note, n=number, raw=raw: hand.answer(n, raw, note))  # type: ignore[misc]
 
     async def _own(self, view: LogView, seen: CheckpointView) -> None:
         """Finalise this node's own checkpoints, and propose the next one when it is time."""
@@ -406,6 +434,12 @@ class Watcher:
         )
 
     # --- doing -------------------------------------------------------------------------------------------------------
+
+    async def _act_if_room(self, name: str, facts: dict[str, Any], act: Act, due: str = "") -> None:
+        """The same as `_act`, but no more than so many in one look."""
+        if self._acts > 0 and self._retries.is_due(due or name):
+            self._acts -= 1
+            await self._act(name, facts, act, due)
 
     async def _act(self, name: str, facts: dict[str, Any], act: Act, due: str = "") -> None:
         """Write a case down, and do what it calls for, if there is a key for it. What fails is tried again later.

@@ -299,7 +299,7 @@ class CheckpointClient:
 
 def _chosen(found: CheckpointState, *, pending: bool) -> Checkpoint:
     """The checkpoint to answer from. A pending one that a later one overtook is not asked for."""
-    final, newest = found.final, found.pending[-1] if found.pending else None
+    final, newest = found.final, max(found.pending, key=lambda one: (one.position, one.marks, one.id), default=None)
     if pending and newest is not None and (final is None or _is_from(newest, final.position, final.marks)):
         return newest
     if final is None:

@@ -202,6 +202,13 @@ def test_a_pending_checkpoint_that_a_later_one_overtook_is_not_asked_for(scene: 
     assert scene.client().head(pending=True).checkpoint.id == 1
 
 
+def test_of_pending_checkpoints_the_one_about_most_is_asked_for_whenever_it_was_proposed(scene: Scene) -> None:
+    scene.checkpoint(position=1)
+    scene.checkpoint(Status.PENDING, position=4)
+    scene.checkpoint(Status.PENDING, position=2)
+    assert scene.client().head(pending=True).checkpoint.id == 2
+
+
 def test_who_is_behind_can_be_asked_beside_the_checkpoint_later(scene: Scene) -> None:
     scene.checkpoint()
     latest = scene.say(0, "second 0")

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dkg.chain.checkpoints import Mark, Reason
 from dkg.checkpoints.owners import has_shape
 from dkg.checkpoints.shown import Kind, classify
 from dkg.client.spill import FileSpill
@@ -18,7 +17,7 @@ from dkg.sorting import MemorySpill
 from node import union as plain
 from node.checkpoints.cover import Leftovers, cover_of_checked, made_of, owned, showable_keys
 from node.checkpoints.union import Coverage, counting, coverage, union_of
-from node.union import Union, build_union
+from node.union import build_union
 from tests.node.checkpoints.world import SHAPES, World, dataset, keys_of, moved, tree, whole
 from tests.node.storage.data import changed, publisher, put, quads_of
 
@@ -30,11 +29,6 @@ if TYPE_CHECKING:
 
 
 # Which commits count
-
-
-def _marked(world: World, marks: list[int]) -> None:
-    for position in marks:
-        world.mark(position)
 
 
 @given(
@@ -52,7 +46,6 @@ def test_the_last_of_eight_without_a_mark_counts(commits: list[int], marks: set[
         last = [one for one in made[:at] if one.publisher == publisher(who).address][-8:]
         counts = [one for one in last if one.position not in marks]
         assert found.get(publisher(who).address) == (counts[-1] if counts else None)
-    assert Mark(1, 0, Reason.MALFORMED).number == 1
 
 
 def test_a_position_that_the_log_has_not_is_refused() -> None:
@@ -213,4 +206,3 @@ def test_the_union_of_nothing_is_the_empty_dataset() -> None:
 
 def test_every_key_of_the_world_has_its_shape() -> None:
     assert all(has_shape(moved(key, order)) for key in keys_of(1, 300) for order in ORDERS)
-    assert Union(b"", {}) == Union(b"", {})

@@ -277,8 +277,8 @@ class Watcher:
         demanded = frozenset(demand.digest for demand in log.demands.values())
         subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown, demanded)
         found = await self._source.found(find(subject, self._keeper.pages(), ours))
-        if isinstance(found, Right) and made.missing:
-            return Verdict(key, "waits", self.lacks(made))
+        if isinstance(found, Right) and made.missing and one.status is not Status.FINAL:
+            return Verdict(key, "waits", self.lacks(made))  # what is final is kept all the same: nobody can refute it
         if isinstance(found, Right):
             at = view.log.entries[one.position - 1].time if one.position else 0
             await self._parts.runtime.blocking(

@@ -7,7 +7,7 @@ import pytest
 from dkg.chain.checkpoints import Status
 from dkg.errors import InputError
 from dkg.page import CID_PREFIX, cid_text
-from node.serving import NoKeyError
+from node.serving import Claim, NoKeyError
 from tests.node.checkpoints.test_watcher import DEPTH, Site, built, run, site
 
 __all__ = ["built", "site"]
@@ -64,5 +64,24 @@ def test_a_wrong_checkpoint_is_looked_at_and_then_refuted(site: Site) -> None:
             await site.status(core, 1, Status.REFUTED)
             with pytest.raises(InputError, match="checkpoint 1 is not pending"):
                 await core.requests.challenge(1, dry_run=False)
+
+    run(main)
+
+
+def test_what_is_final_is_answered_from_though_nobody_has_the_datasets_of_then(site: Site) -> None:
+    async def main() -> None:
+        for who in (0, 1):
+            made = site.commit(who, site.keys(who, 60))
+        root = site.union()
+        del site.pages.pages[CID_PREFIX + made.commit.root]
+        site.contract.propose(2, root=root)
+        site.contract.finalise(1)
+        async with site.node() as core:
+            await site.until(lambda: bool(core.shelf.rows("checkpoint:1")))
+            standing = core.checkpointed()
+            assert (standing.root, standing.claim) == (CID_PREFIX + root, Claim.UNION)
+            assert standing.checkpoint is not None
+            assert (standing.checkpoint.id, standing.checkpoint.beside) == (1, ())
+            assert core.checkpoints().held == {1}
 
     run(main)

@@ -124,6 +124,12 @@ def test_a_key_that_does_not_count_is_shown(strange: bytes, said: str) -> None:
     made = world()
     evidence = extra(made.case(wrong(made, set(), {strange})), strange)
     assert accepted(made, evidence) == said
+    other = replace(evidence, publisher=TWO)
+    if evidence.publisher == NOBODY:
+        assert judge(made.view, other) == said
+        return
+    with pytest.raises(RejectedError, match="not the publisher's"):
+        judge(made.view, other)
 
 
 def test_the_longest_short_key_counts_and_one_byte_more_does_not() -> None:

@@ -48,7 +48,7 @@ def test_pending_ids_are_read_as_they_are_packed(ids: list[int]) -> None:
 
 
 @given(st.binary(min_size=20, max_size=20), NUMBERS, NUMBERS, BYTES, st.sampled_from(Status), NUMBERS, NUMBERS, NUMBERS)
-def test_a_checkpoint_is_read_as_it_is_packed(  # noqa: PLR0913, PLR0917 - its fields
+def test_a_checkpoint_is_read_as_it_is_packed(
     who: bytes, position: int, marks: int, root: bytes, status: Status, proposed: int, ends: int, demands: int
 ) -> None:
     made = Checkpoint(7, who, position, marks, root, status, proposed, ends, demands // 2, demands)

@@ -5,6 +5,7 @@ From a view of the chain and what is kept, as `node.core.standings` for everythi
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from dkg.chain.checkpoints import Status
@@ -13,7 +14,7 @@ from dkg.checkpoints.answer import Parts
 from dkg.checkpoints.records import counting_commit, marked_among
 from dkg.errors import InputError
 from dkg.page import CID_PREFIX, cid_text
-from node.core.view import dataset_root
+from node.core.view import LogView, dataset_root
 from node.serving import (
     NOW,
     At,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from node.core.checkpointwatch import CheckpointView
     from node.core.heads import CoreChain
     from node.core.shelf import Shelf
-    from node.core.view import LogView
     from node.serving import Datasets
 
 CHECKPOINT: Final = "checkpoint:"
@@ -69,6 +69,38 @@ def beside(log: RegistryLog, contract: CheckpointLog, checkpoint: Checkpoint) ->
     return tuple(found)
 
 
+class _Known:
+    """What follows from one view, so that not each question goes through the log. In any thread."""
+
+    def __init__(self, view: LogView) -> None:
+        self.view = view
+        self.now: tuple[object, Standing] | None = None
+        """What was kept, and what is asked where nobody names a checkpoint."""
+        self._beside: dict[int, Datasets] = {}
+
+    @cached_property
+    def publishers(self) -> tuple[bytes, ...]:
+        """All that have committed anything."""
+        return tuple(sorted(who for who, state in self.view.log.publishers.items() if state.head.seq))
+
+    def beside(self, checkpoint: Checkpoint, seen: CheckpointView) -> Datasets:
+        """See `beside`."""
+        if checkpoint.id not in self._beside:
+            self._beside[checkpoint.id] = beside(self.view.log, seen.log, checkpoint)
+        return self._beside[checkpoint.id]
+
+    def is_all(self, checkpoint: Checkpoint, datasets: Datasets, seen: CheckpointView) -> bool:
+        """Whether a checkpoint with these datasets beside it is what counts now, as they are all there should be."""
+        needed, named = dict(self.beside(checkpoint, seen)), dict(datasets)
+        if named == needed:
+            return True
+        marked = marked_among(seen.log.marked, seen.log.state.marks)
+        for publisher in named.keys() - needed.keys():
+            one = counting_commit(self.view.log, publisher, self.view.length, marked)
+            needed[publisher] = None if one is None else dataset_root(one)
+        return named == needed
+
+
 class ByCheckpoint:
     """See the module. In any thread."""
 
@@ -77,24 +109,25 @@ class ByCheckpoint:
         self._chain = chain
         self._shelf = shelf
         self._depth = finality_depth
-        self._now: tuple[object, object, Standing | None] = (None, None, None)
+        self._known = _Known(LogView())
 
     def find(self, at: At = NOW, datasets: Datasets = ()) -> Standing:
         """See `Service.checkpointed`."""
         view, kept = self._chain.view, self._shelf.kept
         if view.head is None or view.checkpoints is None:
             raise NoCheckpointError("this node follows no checkpoint contract, or has not read it yet")
+        if self._known.view is not view:
+            self._known = _Known(view)
+        known = self._known
         if at != NOW:
-            return self._standing(self._named(at, view.checkpoints), datasets, view, view.checkpoints)
-        if self._now[2] is None or self._now[0] is not view or self._now[1] is not kept:
+            return self._standing(self._named(at, view.checkpoints), datasets, known, view.checkpoints)
+        if known.now is None or known.now[0] is not kept:
             latest = view.checkpoints.log.final
             if latest is None:
                 raise NoCheckpointError("no checkpoint is final yet")
-            found = beside(view.log, view.checkpoints.log, latest)
-            self._now = view, kept, self._standing(latest, found, view, view.checkpoints)
-        standing = self._now[2]
-        assert standing is not None  # noqa: S101 - it was made just now, or before
-        return standing
+            found = known.beside(latest, view.checkpoints)
+            known.now = kept, self._standing(latest, found, known, view.checkpoints)
+        return known.now[1]
 
     def status(self, contract: bytes | None) -> CheckpointsStatus:
         """See `Service.checkpoints`. `contract`: its address."""
@@ -128,8 +161,8 @@ class ByCheckpoint:
                 return one
         raise UnknownMomentError(f"{cid_text(at.root)} is the root of no checkpoint that is final or pending now")
 
-    def _standing(self, checkpoint: Checkpoint, datasets: Datasets, view: LogView, seen: CheckpointView) -> Standing:
-        root, head = CID_PREFIX + checkpoint.root, view.head
+    def _standing(self, checkpoint: Checkpoint, datasets: Datasets, known: _Known, seen: CheckpointView) -> Standing:
+        root, view, head = CID_PREFIX + checkpoint.root, known.view, known.view.head
         assert head is not None  # noqa: S101 - `find` has looked
         Parts(self._domain, root, dict(datasets))  # raises if they are too many
         if not self._holds(checkpoint):
@@ -139,10 +172,10 @@ class ByCheckpoint:
         for publisher, one in datasets:
             if one is not None and not any(row.root == one for row in self._shelf.rows(publisher_name(publisher))):
                 raise UnknownMomentError(f"{cid_text(one)} of {checksum(publisher)} is not here: ask again in a moment")
-        is_now = at_now(checkpoint, datasets, view.log, seen.log)
+        is_now = known.is_all(checkpoint, datasets, seen)
         return Standing(
             root=root,
-            publishers=tuple(sorted(who for who, state in view.log.publishers.items() if state.head.seq)),
+            publishers=known.publishers,
             claim=Claim.UNION,
             state=_state(checkpoint, view, seen, is_now=is_now),
             position=view.length if is_now else checkpoint.position,
@@ -153,17 +186,6 @@ class ByCheckpoint:
             finality_depth=self._depth,
             checkpoint=Checkpointed(checkpoint.id, checkpoint.position, datasets),
         )
-
-
-def at_now(checkpoint: Checkpoint, datasets: Datasets, log: RegistryLog, contract: CheckpointLog) -> bool:
-    """Whether the checkpoint with these datasets beside it is what counts now, as they are all there should be."""
-    needed = dict(beside(log, contract, checkpoint))
-    named = dict(datasets)
-    marked = marked_among(contract.marked, contract.state.marks)
-    for publisher in named.keys() - needed.keys():
-        one = counting_commit(log, publisher, len(log.entries), marked)
-        needed[publisher] = None if one is None else dataset_root(one)
-    return named == needed
 
 
 def _state(checkpoint: Checkpoint, view: LogView, seen: CheckpointView, *, is_now: bool) -> State:

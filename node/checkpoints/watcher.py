@@ -88,6 +88,15 @@ class Verdict:
     """right, wrong, withheld or waits"""
     why: str = ""
     found: Found | None = None
+    length: int = 0
+    """Of the log, when it was judged."""
+
+    def holds(self, length: int) -> bool:
+        """Whether it needs no other look, now that the log is so long.
+
+        Evidence says which commit is a publisher's latest, as long as there is none beyond the checkpoint's position.
+        """
+        return self.state == "right" or (self.state == "wrong" and self.length == length)
 
 
 class Watcher:
@@ -222,7 +231,7 @@ class Watcher:
         tip = view.log.entries[one.position - 1].entry() if one.position else b""
         key = (one.root, one.position, one.marks, tip)
         known = self._verdicts.get(one.id)
-        if known is None or known.key != key or known.state in {"waits", "withheld"}:
+        if known is None or known.key != key or not known.holds(view.length):
             known = await self._judged_again(view, log, one, key, known)
             before, self._verdicts[one.id] = self._verdicts.get(one.id), known
             if before is None or known.state != before.state:
@@ -286,7 +295,7 @@ class Watcher:
             )
             return Verdict(key, "right")
         if isinstance(found, Wrong):
-            return Verdict(key, "wrong", type(found.evidence).__name__.lower(), found)
+            return Verdict(key, "wrong", type(found.evidence).__name__.lower(), found, view.length)
         return Verdict(key, "withheld", f"nobody gives page {cid_text(_named(found, root))}", found)
 
     async def _follow_up(self, view: LogView, log: CheckpointLog, one: Checkpoint, known: Verdict) -> None:

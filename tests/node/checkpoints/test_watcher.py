@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
     from dkg.chain.checkpoints import Checkpoint
     from dkg.chain.registry import Committed
+    from node.checkpoints.find import Wrong
+    from node.checkpoints.hand import Step
 
 DEPTH = 2
 
@@ -61,6 +63,8 @@ class Site:
     said: dict[int, set[bytes]] = field(default_factory=dict)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     kept: list[Committed] = field(default_factory=list)
+    meanwhile: list[Callable[[], object]] = field(default_factory=list)
+    """What happens before a challenge is sent."""
     whole: set[int] = field(default_factory=lambda: {0, 1})
     """Whose datasets replication brings over."""
 
@@ -92,6 +96,8 @@ class Site:
             domain, address = self.there.registry.domain, self.contract.address
             tools = Tools(writer, hasty(), time.time, FeePolicy(), QUICK)
             sender = CheckpointSender(Home(self.folder / "home"), Wallet(KEYS[5]), domain, mine, tools)
+            hand = Hand(sender, mine, writer, address, domain)
+            self._late(hand)
             core = NodeCore(
                 Parts(
                     runtime=TrioRuntime(),
@@ -114,7 +120,7 @@ class Site:
                         news_s=0.02,
                         retry_s=0.1,
                     ),
-                    hand=Hand(sender, mine, writer, address, domain),
+                    hand=hand,
                 )
             )
             stack.callback(core.close)
@@ -127,6 +133,17 @@ class Site:
                 finally:
                     await core.stop()
                     nursery.cancel_scope.cancel()
+
+    def _late(self, hand: Hand) -> None:
+        """Have something happen between what a node finds and what it sends."""
+        refute, meanwhile = hand.refute, self.meanwhile
+
+        def late(wrong: Wrong, note: Callable[[Step], None]) -> None:
+            while meanwhile:
+                meanwhile.pop()()
+            refute(wrong, note)
+
+        hand.refute = late  # type: ignore[method-assign]
 
     async def bring(self, core: NodeCore) -> None:
         """What replication does: datasets come into the store, and are kept."""
@@ -265,6 +282,22 @@ def test_a_malformed_commit_is_marked_and_checkpoints_go_on_without_it(site: Sit
 def _marks(core: NodeCore) -> dict[int, Reason]:
     seen = core.chain.view.checkpoints
     return {} if seen is None else {position: mark.reason for position, mark in seen.log.marked.items()}
+
+
+def test_a_commit_that_comes_before_the_challenge_does_not_save_a_wrong_checkpoint(site: Site) -> None:
+    async def main() -> None:
+        site.commit(0, site.keys(0, 60))
+        lacking = site.union(min(site.keys(0, 60)))
+        # The evidence says that this publisher's commit is its latest, which is then not so.
+        site.meanwhile.append(lambda: site.commit(0, site.keys(0, 60, 1)))
+        async with site.node() as core:
+            site.contract.propose(1, root=lacking)
+            await site.status(core, 1, Status.REFUTED)
+            assert len(site.kept) == 2
+            assert not site.meanwhile
+            assert len((await site.ended(core, "checkpoint-1"))["evidence"]["records"]) == 2
+
+    run(main)
 
 
 def test_what_nodes_refuse_is_in_the_union_by_its_spog_and_survives_a_restart(site: Site) -> None:

@@ -35,6 +35,9 @@ STEPS_MAX: Final = 256
 PAGES_MAX: Final = 2_000_000
 """Most pages that one look is given: some 40 million quads. More are nobody's to judge here."""
 
+BYTES_MAX: Final = 16 * 1024 * 1024
+"""Bytes of pages that came after which no more are asked for at a time: the first is what is needed (`Walk`)."""
+
 ANSWERS_MAX: Final = 10_000
 """Most demands whose answers are known to be on the chain."""
 
@@ -142,7 +145,7 @@ class Source:
         for peer in peers:
             wanted = [cid for cid in missing if cid not in found]
             try:
-                while wanted:
+                while wanted and sum(map(len, found.values())) < BYTES_MAX:
                     part = await self._asker.pages(peer, wanted)
                     found |= held(peer, part)
                     wanted = wanted[len(part) :]

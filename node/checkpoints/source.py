@@ -145,7 +145,7 @@ class Source:
         for peer in peers:
             wanted = [cid for cid in missing if cid not in found]
             try:
-                while wanted and sum(map(len, found.values())) < BYTES_MAX:
+                while wanted and (missing[0] not in found or sum(map(len, found.values())) < BYTES_MAX):
                     part = await self._asker.pages(peer, wanted)
                     found |= held(peer, part)
                     wanted = wanted[len(part) :]

@@ -117,6 +117,7 @@ class Watcher:
         self._verdicts: dict[int, Verdict] = {}
         self._final: Verdict | None = None  # of the latest final one, if it was final before it was judged
         self._bad: dict[int, tuple[Committed, Found]] = {}  # by position: what is wrong with what counts
+        self._arrivals = 0
         self._asked: list[Callable[[], Awaitable[None]]] = []
         self._since: dict[object, float] = {}  # when something was missed first
         self._acts = self._brings = 0  # how many are left in this look
@@ -127,6 +128,13 @@ class Watcher:
 
     def wake(self) -> None:
         """The chain has news. From where the runtime runs."""
+        self._news.set()
+
+    def arrived(self) -> None:
+        """A dataset is here that was not: what waited for one may be judged. From where the runtime runs."""
+        for one in [*self._verdicts, *([] if self._final is None else [self._final.key[0]])]:
+            self._retries.done(f"judge-{one}")
+        self._arrivals += 1
         self._news.set()
 
     async def ask(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -246,13 +254,14 @@ class Watcher:
         due = f"judge-{one.id}"
         if known is not None and known.key == key and not self._retries.is_due(due):
             return known
+        arrivals = self._arrivals
         try:
             made = await self.judged(view, log, one, key)
         except DkgError as error:
             made = Verdict(key, "waits", str(error))
         if known is not None and (known.key, known.state, known.why) != (made.key, made.state, made.why):
             self._retries.done(due)
-        if made.state in {"waits", "withheld"}:
+        if made.state in {"waits", "withheld"} and arrivals == self._arrivals:  # else something has come meanwhile
             self._retries.failed(due)
         return made
 

@@ -359,6 +359,7 @@ class NodeCore(Answers):
             bytes=report.page_bytes, by_change=report.by_change, seconds=round(report.seconds, 3),
         )  # fmt: skip
         self._wake_unions()
+        self.watcher.arrived()
 
     def _tell(self, heads: list[Anchored]) -> None:
         for head in heads:

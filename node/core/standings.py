@@ -159,7 +159,12 @@ class Standings:
         """`now`: whether the newest is asked for, so that what came later is missing."""
         members = publishers if publishers is not None else tuple(sorted(map(address_of, found.inputs)))
         commits = [view.log.head_at(publisher, found.position) for publisher in members]
-        newest = max((one.position + 1 for one in commits if one is not None), default=0)
+        # What a union leaves out makes it what it is, too: a commit that counts for nothing may yet go from the chain.
+        newest = (
+            found.position
+            if publishers is None
+            else max((one.position + 1 for one in commits if one is not None), default=0)
+        )
         single = commits[0] if publishers is not None and len(publishers) == 1 else None
         state = State.FINAL if newest <= view.final_position else State.PENDING
         return Standing(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench import chain, measure, node, report
+from bench import chain, checkpoints, measure, node, report
 from bench.curve import curve
 from bench.data import ROOT
 from bench.profiled import WHOLE, profiled
@@ -39,11 +39,12 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["all", "chain", "node", "retrieval", "curve", "profile"],
+        choices=["all", "chain", "checkpoints", "node", "retrieval", "curve", "profile"],
         default="all",
-        help="all: the report (default); chain: gas, publishing and cold clients; node: queries per second, "
-        "replication, memory; retrieval: questions over a graph (with the data of ../shared/data); curve: page sizes "
-        "against sizes of proofs; profile: where time goes, and bytes of a proof, after all",
+        help="all: the report (default); chain: gas, publishing and cold clients; checkpoints: gas of challenges; "
+        "node: queries per second, replication, memory; retrieval: questions over a graph (with the data of "
+        "../shared/data); curve: page sizes against sizes of proofs; profile: where time goes, and bytes of a proof, "
+        "after all",
     )
     parser.add_argument(
         "question", nargs="?", help=f"for profile: DATA/QUESTION, such as university/star; or {', '.join(WHOLE)}"
@@ -144,13 +145,21 @@ def _part(args: argparse.Namespace, outs: list[Path]) -> None:
         found = _retrieval(args, outs)
     else:
         machine = measure.machine(_today(args))
-        rows, details = chain.measured(say) if args.what == "chain" else node.measured(_of_node(args))
+        rows, details = _measured(args)
         found = report.as_json(rows, [], {args.what: details, "refused": {}}, machine)
         written(found, outs)
         if not args.json:
             sys.stdout.write(report.table(rows) + "\n")
     if args.json:
         sys.stdout.write(json.dumps(found) + "\n")
+
+
+def _measured(args: argparse.Namespace) -> tuple[list[Row], Json]:
+    if args.what == "chain":
+        return chain.measured(say)
+    if args.what == "checkpoints":
+        return checkpoints.measured(say, quick=args.quick)
+    return node.measured(_of_node(args))
 
 
 def _of_node(args: argparse.Namespace) -> node.Plan:
@@ -170,7 +179,7 @@ def main() -> int:
         sys.stdout.write(curve(triples) + "\n")
         return 0
     outs = [out for out in (args.out, RESULTS / f"{args.name}.json" if args.name else None) if out]
-    if args.what in {"chain", "node", "retrieval"}:
+    if args.what in {"chain", "checkpoints", "node", "retrieval"}:
         _part(args, outs)
         return 0
     if args.what == "profile":

@@ -107,7 +107,8 @@ class Uploads:
         self._retries = Retries(parts.runtime, parts.settings)
         self._news = parts.runtime.event()
         self._commits: dict[str, SignedCommit] = {}  # of operations that are not finished
-        self._refusals: dict[str, int] = {}  # the block as of which the registry refused them first
+        # The block as of which the registry refused them first, and the reorganisations until then.
+        self._refusals: dict[str, tuple[int, int]] = {}
 
     # --- taking ----------------------------------------------------------------------------------------------------
 
@@ -311,16 +312,24 @@ class Uploads:
         return True
 
     def _refused(self, name: str, why: str) -> None:
-        """The registry does not take it, as the chain is now. Once that is final, it has failed."""
+        """The registry does not take it. Once this node sees why, and that is final, it has failed."""
         self.follow()
         one, head = self._desk.get(name), self._chain.view.head
         if one is None or head is None or one.state not in {Stage.ACCEPTED, Stage.RUNNING}:
             return
-        since = self._refusals.setdefault(name, head.number)
-        if head.number >= since + self._parts.settings.finality_depth:
-            self._desk.fail(one, why)
-        else:
-            self._desk.move(one, Stage(one.state), waiting=why)
+        self._desk.move(one, Stage(one.state), waiting=why)
+        try:
+            self._check(self._signed(one))
+        except DkgError:
+            went_back = self._chain.view.reorganisations
+            since, then = self._refusals.get(name, (head.number, went_back))
+            if then != went_back:  # what it was refused for may be gone with the blocks
+                since = head.number
+            self._refusals[name] = since, went_back
+            if head.number >= since + self._parts.settings.finality_depth:
+                self._desk.fail(one, why)
+        else:  # the endpoint is ahead, or goes by what is in no block: this node has not seen why
+            self._refusals.pop(name, None)
 
     def _note(self, name: str, **facts: object) -> None:
         one = self._desk.get(name)

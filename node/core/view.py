@@ -31,6 +31,8 @@ class LogView:
     """The checkpoint contract as of the same block; None: none is followed, or it could not be read."""
     frozen: str = ""
     """Why nothing is final any more, if a chain that was final is gone: then nothing moves. Empty: all is well."""
+    reorganisations: int = 0
+    """How often blocks that had been read were not the chain's any more, since this node started."""
 
     @property
     def length(self) -> int:

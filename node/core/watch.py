@@ -133,7 +133,8 @@ class Watch:
         seen = None if watch is None else watch.step(step.head, self._log, self._follower.final)
         if head != before.head or before.frozen or step.proved != before.proved or seen is not before.checkpoints:
             log = self._log.copy() if self._log.records or self._is_anew else before.log
-            self.view = LogView(log, head, self._follower.final_position, step.proved, seen)
+            final, went_back = self._follower.final_position, self.counted.reorganisations
+            self.view = LogView(log, head, final, step.proved, seen, reorganisations=went_back)
             self._write(head)
         return self.view
 

@@ -315,6 +315,28 @@ def test_a_commit_that_the_registry_refuses_has_failed_when_that_is_final(folder
     quiet.run(main)
 
 
+def test_a_commit_is_not_given_up_for_a_rotation_that_a_reorganisation_takes_back(folder: Path) -> None:
+    """Found by seed 67 of the simulator: it was refused, the chain went back, and it was refused again."""
+    quiet = Quiet(folder)
+
+    async def main() -> None:
+        actor = quiet.actors[0]
+        commit, car = quiet.next(actor)
+        actor.rotations = 1
+        rotation = RotateTo(actor.address, [*actor.keys()][-1])
+        quiet.ledger.send(rotation)
+        operation = await quiet.upload(commit, car)
+        for again in range(3):
+            for _ in range(quiet.node.core.parts.settings.finality_depth - 1):
+                await quiet.mine()
+                await quiet.wait(10)
+            quiet.ledger.reorganise(2, [quiet.ledger.head.header.timestamp] * 3, lambda _sent: True)
+            await quiet.wait(10)
+            assert state_of(quiet, operation) == Stage.RUNNING, again
+
+    quiet.run(main)
+
+
 def test_a_commit_that_a_reorganisation_drops_is_relayed_again(folder: Path) -> None:
     quiet = Quiet(folder)
 

@@ -492,7 +492,8 @@ class Watcher:
     def _tidy(self, view: LogView, log: CheckpointLog, made: Made) -> None:
         """Forget what cannot matter any more, and note how checkpoints ended. In the lane."""
         self._verdicts = {one: verdict for one, verdict in self._verdicts.items() if one in log.opened}
-        self._keeper.keep_only([*log.opened, log.state.final])
+        settled = 0 if view.checkpoints is None else view.checkpoints.settled  # asked by whoever wants what is final
+        self._keeper.keep_only([*log.opened, log.state.final, settled])
         if self._keeper.odd.roots:
             least = min((one.position for one in log.pending), default=view.length)
             wanted = (one for one in view.log.entries if one.position >= least or _is_recent(view, one))

@@ -16,8 +16,8 @@ from dkg.client.cli.everybody import contract_of
 from dkg.client.cli.exits import Exit
 from dkg.client.progress import duration, grouped, size
 from dkg.client.rpc import Waiting
-from dkg.errors import InputError
-from node.cli.asking import call, token_in, url_of
+from dkg.errors import InputError, StoreError
+from node.cli.asking import NodeSilentError, call, token_in, url_of
 from node.cli.nodes import config_path, configured
 from node.core.statusfile import read_status
 from node.home import Home
@@ -88,7 +88,12 @@ def _say_steps(steps: Sequence[dict[str, Any]], console: Console) -> None:
 
 def _asked(args: argparse.Namespace, path: str) -> dict[str, Any]:
     url, token = url_of(configured(args)), token_in(args.token_file)
-    return call(f"{url}{path}", token, b"", timeout_s=ANSWER_S)
+    try:
+        return call(f"{url}{path}", token, b"", timeout_s=ANSWER_S)
+    except NodeSilentError as error:
+        raise StoreError(
+            f"{error}. It goes on all the same: `dkg logs --event '{EVENT}*'` and `dkg checkpoint status` say what came"
+        ) from error
 
 
 def withdraw(args: argparse.Namespace, console: Console) -> int:

@@ -155,9 +155,10 @@ class ByCheckpoint:
     def _named(self, at: At, seen: CheckpointView) -> Checkpoint:
         if at.root is None or at != At(root=at.root):
             raise InputError("by a checkpoint, all publishers are asked as of now, or of its root")
-        final = seen.log.final
-        for one in [*([] if final is None else [final]), *seen.log.pending]:
-            if CID_PREFIX + one.root == at.root:
+        # Whoever wants what is final asks the one that was so in the newest block that is final.
+        for number in (seen.log.state.final, seen.settled, *seen.log.opened):
+            one = seen.log.checkpoints.get(number)
+            if one is not None and CID_PREFIX + one.root == at.root:
                 return one
         raise UnknownMomentError(f"{cid_text(at.root)} is the root of no checkpoint that is final or pending now")
 

@@ -64,7 +64,7 @@ def status(args: argparse.Namespace, console: Console) -> int:
         }
         if args.node is not None and found.final is not None:
             with Node(args.node) as node:
-                facts["coverage"] = coverage(place, found.final, node, changed or set())
+                facts["coverage"] = coverage(place, found.final, node, changed)
     if console.json:
         console.object(facts)
     else:
@@ -102,7 +102,7 @@ def _changed(place: Place, found: CheckpointState) -> set[bytes] | None:
         return None
 
 
-def coverage(place: Place, checkpoint: Checkpoint, node: Node, changed: set[bytes]) -> list[dict[str, Any]]:
+def coverage(place: Place, checkpoint: Checkpoint, node: Node, changed: set[bytes] | None) -> list[dict[str, Any]]:
     """How many quads of each publisher a checkpoint covers, from counts in its pages, and of its commit how many not.
 
     Of those who committed since, what is not covered is not told: their commit is another than the checkpoint's.
@@ -115,7 +115,8 @@ def coverage(place: Place, checkpoint: Checkpoint, node: Node, changed: set[byte
         own = GraphsWithin(prefix_of(place.domain, publisher))
         covered = count_range(pages, tree, own.low, own.high)
         total = one.committed.commit.count if one.committed is not None else 0
-        not_covered = None if publisher in changed else max(0, total - covered)
+        is_same = changed is not None and publisher not in changed
+        not_covered = max(0, total - covered) if is_same else None
         if covered or total:
             found.append({"publisher": checksum(publisher), "covered": covered, "not_covered": not_covered})
     return found

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from dkg.chain.checkpoints import Status
 from dkg.errors import InputError
 from dkg.page import CID_PREFIX, cid_text
-from node.serving import Claim, NoKeyError
+from node.serving import At, Claim, NoKeyError, State, UnknownMomentError
 from tests.node.checkpoints.test_watcher import DEPTH, Site, built, run, site
+
+if TYPE_CHECKING:
+    from node.core.core import NodeCore
 
 __all__ = ["built", "site"]
 
@@ -85,3 +90,42 @@ def test_what_is_final_is_answered_from_though_nobody_has_the_datasets_of_then(s
             assert core.checkpoints().held == {1}
 
     run(main)
+
+
+def test_who_wants_what_is_final_is_answered_while_the_next_one_is_not_buried(site: Site) -> None:
+    async def main() -> None:
+        site.commit(0, site.keys(0, 20))
+        site.there.mine(DEPTH)
+        async with site.node() as core:
+            first = At(root=CID_PREFIX + site.union())
+            await core.requests.propose(None)
+            await site.judged(core, 1)
+            site.contract.wait(site.contract.terms.window + 1)
+            await site.status(core, 1, Status.FINAL)
+            site.there.mine(DEPTH)
+            site.commit(1, site.keys(1, 20))
+            await site.bring(core)
+            site.there.mine(DEPTH)
+            await site.until(lambda: core.chain.view.final_position == 2)
+            await core.requests.propose(None)
+            await site.judged(core, 2)
+            site.contract.wait(site.contract.terms.window + 1)
+            await site.status(core, 2, Status.FINAL)
+            await core.watcher.ask(core.watcher.look)
+            found = core.checkpointed(first)
+            assert (found.root, found.state) == (
+                first.root,
+                State.PENDING,
+            )  # who committed since is not asked beside it
+            site.there.mine(DEPTH)
+            await site.until(lambda: _settled(core) == 2)
+            with pytest.raises(UnknownMomentError):
+                core.checkpointed(first)
+            assert core.checkpointed().state is State.FINAL
+
+    run(main)
+
+
+def _settled(core: NodeCore) -> int:
+    seen = core.chain.view.checkpoints
+    return 0 if seen is None else seen.settled

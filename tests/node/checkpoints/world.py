@@ -36,7 +36,7 @@ def keys_of(who: int, count: int, seed: int = 0) -> set[bytes]:
     chance = random.Random(f"{who} {seed}")
     graph = b"<" + publisher(who).prefix.encode()
     odd = [b"\x02q\x12 ", b"\n", b"\xfe\xfe0\n\xff", b"<", b'"x"', b"\x13\x01", b"\x10" + b"\xff" * 9 + b'"1"']
-    made = set()
+    made: set[bytes] = set()
     while len(made) < count:
         parts = [b"<http://example.org/%d>" % chance.randrange(60) for _ in range(3)]
         if chance.random() < 0.3:

@@ -75,7 +75,7 @@ def busy(ledger: Ledger, rng: random.Random, blocks: int, reorganised: float = 0
         yield number
 
 
-def check_same(kept: Kept, other: Reading) -> None:
+def check_same(kept: Kept[RecordedLog], other: Reading) -> None:
     assert kept.log.entries == other.log.entries
     assert kept.log.publishers == other.log.publishers
     assert kept.proved_entries == len(other.log.entries)

@@ -291,6 +291,7 @@ def challenges(made: World, name: str, sample: int = COUNTED) -> Json:
             sent.append(_send(made, root, summarised(evidence, {sha256(raw).digest() for raw in first})))
     return {
         "counted": len(counted), "sent": len(sent), "with pages shown before": shows,
+        "over the target by the floor": sum(one["floor"] > TARGET for one in counted),
         "calldata": _spread([one["calldata"] for one in counted]), "floor": _spread([one["floor"] for one in counted]),
         "standard": _spread([one["standard"] for one in sent]), "total": _spread([one["total"] for one in sent]),
     }  # fmt: skip

@@ -71,6 +71,8 @@ class Checkpointed:
     id: int
     position: int
     """Commits of the log that the checkpoint takes into account."""
+    state: State
+    """Of the checkpoint alone: those beside it may be less settled."""
     beside: Datasets
     """Those that are asked in place of their publishers' parts of the union."""
 

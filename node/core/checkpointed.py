@@ -185,13 +185,20 @@ class ByCheckpoint:
             block_hash=head.hash,
             block_time=head.time,
             finality_depth=self._depth,
-            checkpoint=Checkpointed(checkpoint.id, checkpoint.position, datasets),
+            checkpoint=Checkpointed(checkpoint.id, checkpoint.position, _alone(checkpoint, view, seen), datasets),
         )
 
 
-def _state(checkpoint: Checkpoint, view: LogView, seen: CheckpointView, *, is_now: bool) -> State:
-    """Final is what was so in the newest block that is final: the checkpoint, and all commits since."""
+def _alone(checkpoint: Checkpoint, view: LogView, seen: CheckpointView) -> State:
+    """The state of a checkpoint; final is what was so in the newest block that is final."""
     if checkpoint.disputed or view.frozen:
         return State.DISPUTED
-    was_final = checkpoint.status is Status.FINAL and checkpoint.id == seen.settled
-    return State.FINAL if was_final and is_now and view.length <= view.final_position else State.PENDING
+    return State.FINAL if checkpoint.status is Status.FINAL and checkpoint.id == seen.settled else State.PENDING
+
+
+def _state(checkpoint: Checkpoint, view: LogView, seen: CheckpointView, *, is_now: bool) -> State:
+    """The state of an answer: all commits since must be final too."""
+    alone = _alone(checkpoint, view, seen)
+    if alone is not State.FINAL:
+        return alone
+    return State.FINAL if is_now and view.length <= view.final_position else State.PENDING

@@ -33,6 +33,7 @@ STATE_HEADERS: Final[Json] = {
             "Their addresses, if there are few.",
             "If the claim is L2: the checkpoint's id.",
             "Commits of the registry's log that the checkpoint takes into account.",
+            "Of the checkpoint alone: final, pending or disputed. DKG-State is the weaker of this and those beside it.",
             "How many publishers are answered from datasets of their own beside it, as they committed since.",
             "These publishers, each with the CID of its dataset after a colon, if they are few.",
         ),

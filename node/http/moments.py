@@ -45,6 +45,7 @@ STATE_FIELDS: Final = (
     "DKG-Publishers",
     "DKG-Checkpoint",
     "DKG-Checkpoint-Position",
+    "DKG-Checkpoint-State",
     "DKG-Beside-Count",
     "DKG-Beside",
 )
@@ -278,6 +279,7 @@ def _of_checkpoint(checkpoint: Checkpointed) -> dict[str, str]:
     found = {
         "DKG-Checkpoint": str(checkpoint.id),
         "DKG-Checkpoint-Position": str(checkpoint.position),
+        "DKG-Checkpoint-State": checkpoint.state.value,
         "DKG-Beside-Count": str(len(beside)),
     }
     if 0 < len(beside) <= PUBLISHERS_SHOWN:

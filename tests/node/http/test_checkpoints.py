@@ -75,6 +75,7 @@ def test_who_committed_since_is_asked_beside_it(checked: Site) -> None:
     told = {bytes.fromhex(one[2:42]): cid_bytes(one.partition(":")[2]) for one in headers["dkg-beside"].split(", ")}
     assert (told, headers["dkg-beside-count"]) == (beside, "2")
     assert (headers["dkg-state"], headers["dkg-position"], headers["dkg-checkpoint-position"]) == ("pending", "4", "2")
+    assert headers["dkg-checkpoint-state"] == "final"
     proof = asked(checked, CAR)
     found = verify_joint(proof.content, NAMES, Parts(DOMAIN, union, beside))
     assert [str(name) for (name,) in found.rows] == ['"Kiln"', '"North"', '"Sea"']

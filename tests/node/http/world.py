@@ -226,7 +226,7 @@ class Node:
         if any(root is not None and not self._has(who, root) for who, root in datasets):
             raise UnknownMomentError("a dataset that is to be asked beside it is not here")
         state = State.DISPUTED if one.disputed else State.FINAL if one.status is Status.FINAL else State.PENDING
-        checkpoint = Checkpointed(one.id, one.position, datasets)
+        checkpoint = Checkpointed(one.id, one.position, state, datasets)
         now = replace(self.standing(None), root=CID_PREFIX + one.root, claim=Claim.UNION, checkpoint=checkpoint)
         return replace(now, state=max(state, now.state if datasets else state, key=[*State].index))
 

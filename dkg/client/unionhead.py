@@ -112,7 +112,7 @@ class UnionHead:
         since = len(self.since - self.behind.keys())
         parts = [
             (
-                f"complete for all publishers as of log position {checkpoint.position} "
+                f"{_complete(checkpoint)} for all publishers as of log position {checkpoint.position} "
                 f"(checkpoint {checkpoint.id}, {_said_of(checkpoint)}), and as of block {number} for the {since} that "
                 f"committed since, {self.state} (proved from the block hash that {said}; {age}; "
                 f"final after {self.finality_depth} blocks)"
@@ -149,6 +149,11 @@ class UnionAnswer:
         """See `UnionHead.sentence`."""
         wrong = "quads can be missing" if self.origins else "quads can be missing or forged"
         return f"{self.head.sentence()}; if the checkpoint is wrong and nobody refuted it, {wrong}"
+
+
+def _complete(checkpoint: Checkpoint) -> str:
+    """What is said of an answer: while a checkpoint can be refuted, only its proposer calls it complete."""
+    return "complete" if checkpoint.status is Status.FINAL else "said with a bond, and not known, to be complete"
 
 
 def _said_of(checkpoint: Checkpoint) -> str:

@@ -64,7 +64,7 @@ def query(args: argparse.Namespace, console: Console) -> int:
     written = "" if proof is None else f"; proof of {size(write_proof(args.proof, proof.car))} in {args.proof}"
     console.result(shown)
     cost = f"{grouped(read)} pages, {duration(seconds)}"
-    console.say(f"{_amount(answer)} in your store for root {facts['root']} ({cost}){written}")
+    console.say(f"{amount(answer)} in your store for root {facts['root']} ({cost}){written}")
     return 0
 
 
@@ -92,17 +92,13 @@ def verify(args: argparse.Namespace, console: Console) -> int:
     if head is not None:
         facts |= head.describe()
     console.result(rendered(answer, args, console, facts, text))
-    console.say(f"verified: {found_in(answer)} for root {root} ({cost_of(answer, seconds)})", "green")
+    found = (
+        "provably nothing matches, complete" if answer.provably_nothing else f"{amount(answer)}, correct and complete"
+    )
+    console.say(f"verified: {found} for root {root} ({cost_of(answer, seconds)})", "green")
     if head is not None:
         console.say(head.sentence(), "yellow" if getattr(head, "went_back", False) else "")
     return 0
-
-
-def found_in(answer: VerifiedAnswer | VerifiedJointAnswer) -> str:
-    """What a verified answer has, in words."""
-    return (
-        "provably nothing matches, complete" if answer.provably_nothing else f"{_amount(answer)}, correct and complete"
-    )
 
 
 def cost_of(answer: VerifiedAnswer | VerifiedJointAnswer, seconds: float) -> str:
@@ -174,7 +170,7 @@ def rendered(answer: Results, args: argparse.Namespace, console: Console, facts:
     return lines.encode()
 
 
-def _amount(answer: Results) -> str:
+def amount(answer: Results) -> str:
     """How much was found, in words."""
     if answer.boolean is not None:
         return "true" if answer.boolean else "false"

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from dkg.chain.checkpoints import Status
 from dkg.chain.secp import address_from_text
 from dkg.checkpoints.answer import OriginsError
 from dkg.client.checkpointed import CheckpointClient
-from dkg.client.cli.ask import cost_of, found_in, options_of, rendered, text_of
+from dkg.client.cli.ask import amount, cost_of, options_of, rendered, text_of
 from dkg.client.cli.chain import settings_of
 from dkg.client.endpoints import reader_of
 from dkg.client.nodes import Node, NodeLacksError
@@ -51,8 +52,15 @@ def query(args: argparse.Namespace, console: Console) -> int:
         **found.describe(),
     }
     console.result(rendered(answer, args, console, facts, text))
-    console.say(f"verified: {found_in(answer)} ({cost_of(answer, seconds)})", "green")
-    console.say(found.sentence())
+    head = found.head
+    beside = len(head.parts.datasets)
+    what = "nothing matches" if answer.provably_nothing else amount(answer)
+    of = f"checkpoint {head.checkpoint.id}" + (
+        f" and {beside} dataset{'s' if beside > 1 else ''} beside it" if beside else ""
+    )
+    is_final = head.checkpoint.status is Status.FINAL
+    console.say(f"verified: {what} in {of} ({cost_of(answer, seconds)})", "green" if is_final else "yellow")
+    console.say(found.sentence(), "" if is_final else "yellow")
     return 0
 
 

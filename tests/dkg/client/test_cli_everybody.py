@@ -144,8 +144,8 @@ def asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Asked]
 def test_an_answer_over_all_publishers_says_what_it_claims(asked: Asked) -> None:
     code, _, err = asked.query()
     assert code == 0
-    assert "verified: 3 rows, correct and complete" in err
-    assert "complete for all publishers as of log position 3 (checkpoint 1, final)" in err
+    assert "verified: 3 rows in checkpoint 1 and 1 dataset beside it" in err
+    assert "\ncomplete for all publishers as of log position 3 (checkpoint 1, final)" in err
     found = asked.ok("--max-age", "600")
     assert names(found) == ["first 0", "first 2", "second 1"]
     assert (found["claim"], found["state"], found["checkpoint"]["id"]) == ("L2", "pending", 1)
@@ -191,6 +191,9 @@ def test_what_is_not_final_is_not_given_as_final(asked: Asked) -> None:
     assert asked.ok()["checkpoint"]["state"] == "final"
     pending = asked.ok("--pending")
     assert (pending["checkpoint"]["id"], pending["checkpoint"]["state"], pending["state"]) == (2, "pending", "pending")
+    err = asked.query("--pending")[2]
+    assert "said with a bond, and not known, to be complete for all" in err
+    assert err.count("complete") == 1
     contract = asked.contract
     contract.send(calls.demand_checkpoint(contract.address, 2, b"", contract.terms.demand_bond))
     assert asked.ok("--pending")["state"] == "disputed"
@@ -224,7 +227,7 @@ def test_with_origins_nothing_is_taken_from_the_checkpoint_alone(asked: Asked) -
 def test_graphs_are_named_as_over_http(asked: Asked) -> None:
     for option in ("--default-graph", "--named-graph"):
         code, _, err = asked.query(option, "urn:nothing")
-        assert (code, "provably nothing matches" in err) == (0, True)
+        assert (code, "verified: nothing matches in checkpoint 1" in err) == (0, True)
 
 
 def test_a_node_that_cannot_be_reached_is_no_empty_answer(asked: Asked) -> None:

@@ -91,9 +91,7 @@ class Checkpointing(Stage):
         )
         with self.careless() as where:
             found = self.asked(where, "--pending")
-            self.say(
-                f"   it answers: findings of Rett syndrome in the lab's patient: {found['rows'] or 'none'}"
-            )
+            self.say(f"   it answers: findings of Rett syndrome in the lab's patient: {found['rows'] or 'none'}")
             self.say(f"     {found['claim']}, checkpoint {found['checkpoint']['id']}: {found['state']}", "dim")
             self.expect(found["state"] == "pending", "an answer from a wrong checkpoint is called more than pending")
             self.figures["omitted_rows"] = found["rows"]

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CASES: Final = "cases"
 """The directory, below that of checkpoints."""
 
+DAMAGED: Final = ".damaged"
+"""How the names of files end that are no cases."""
+
 CASES_MAX: Final = 10_000
 """Most cases that are kept; of more, the ones that changed least recently go."""
 
@@ -44,18 +47,22 @@ class Cases:
         self._clock = clock
 
     def read(self, name: str) -> dict[str, Any]:
-        """A case; empty if there is none. Raises `StoreError`."""
+        """A case; empty if there is none. One that is damaged is moved aside: nobody's challenge waits for a file.
+
+        Raises `StoreError`.
+        """
         path = self._path(name)
         try:
             with path.open("rb") as file:
-                found: dict[str, Any] = json.loads(file.read(CASE_BYTES_MAX))
+                raw = file.read(CASE_BYTES_MAX)
+            found = _case(raw)
+            if found is None:
+                path.replace(path.with_suffix(DAMAGED))
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
-        except ValueError as error:
-            raise StoreError(f"{path} is damaged: move it away, and it is written anew") from error
-        return found
+        return found or {}
 
     def put(self, name: str, **facts: object) -> None:
         """Add facts to a case; durable when this returns. What it says already costs nothing. Raises `StoreError`."""
@@ -102,6 +109,15 @@ class Cases:
         if len(paths) > CASES_MAX:
             for path in sorted(paths, key=lambda one: one.stat().st_mtime)[: len(paths) - CASES_MAX]:
                 path.unlink(missing_ok=True)
+
+
+def _case(raw: bytes) -> dict[str, Any] | None:
+    """What a file says; None if that is no case."""
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("steps", []), list) else None
 
 
 def told(evidence: Evidence) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from dkg.chain.checkpoints import Status
+from dkg.chain.checkpoint_events import Target
+from dkg.chain.checkpoints import OPEN_MAX, Status
 from dkg.chain.secp import checksum
 from dkg.checkpoints.records import marked_among
-from dkg.errors import DkgError, InputError
+from dkg.errors import DkgError, InputError, StoreError
 from dkg.limits import COMMITS_MAX
 from dkg.page import CID_PREFIX, cid_text
 from node.checkpoints.cases import Cases, told
@@ -31,8 +32,9 @@ from node.publish.errors import RejectedError
 from node.replication.fetch import LANE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Container
 
+    from dkg.chain.checkpoint_events import Demanded
     from dkg.chain.checkpoint_log import CheckpointLog
     from dkg.chain.checkpoints import Checkpoint
     from dkg.chain.registry import Committed
@@ -197,8 +199,9 @@ class Watcher:
             await self._look_at(view, seen.log, one)
         await self._have_final(view, seen.log)
         await self._note_ends(seen.log)
-        made = await self._commits(view, seen.log)
         await self._demands(view, seen.log)
+        self._acts = ACTS_MAX  # neither what is demanded nor what is committed keeps the other from its turn
+        made = await self._commits(view, seen.log)
         await self._own(view, seen)
         await self._parts.runtime.blocking(LANE, lambda: self._tidy(view, seen.log, made))
 
@@ -209,16 +212,17 @@ class Watcher:
             self._open_cases = {*await self._parts.runtime.blocking(HAND_LANE, names)}
         for name in list(self._open_cases):
             kind, _, number = name.partition("-")
-            one = log.checkpoints.get(int(number)) if kind == "checkpoint" else None
-            mark = log.marked.get(int(number)) if kind == "commit" else None
+            at = int(number) if number.isdecimal() else -1
+            one = log.checkpoints.get(at) if kind == "checkpoint" else None
+            mark = log.marked.get(at) if kind == "commit" else None
             if one is not None and one.status is not Status.PENDING:
                 end = one.status.name.lower()
             elif mark is not None:
                 end = f"marked {mark.reason.name.lower()}"
             else:
                 continue
-            await self._parts.runtime.blocking(HAND_LANE, lambda name=name, end=end: self.cases.put(name, ended=end))  # type: ignore[misc]
-            self._open_cases.discard(name)
+            if await self._noted(name, ended=end):
+                self._open_cases.discard(name)
 
     def unsure(self, view: LogView) -> str:
         """Why this node's view of the chain is not whole."""
@@ -237,7 +241,9 @@ class Watcher:
         if one.position > view.length:
             return
         tip = view.log.entries[one.position - 1].entry() if one.position else b""
-        key = (one.root, one.position, one.marks, tip)
+        # The tip says nothing of marks, nor of entries before it: a reorganisation can change what the union is.
+        named = tuple(log.marks[number].position for number in range(1, one.marks + 1))
+        key = (one.root, one.position, named, tip, view.reorganisations)
         known = self._verdicts.get(one.id)
         if known is None or known.key != key or not known.holds(view.length):
             known = await self._judged_again(view, log, one, key, known)
@@ -292,7 +298,7 @@ class Watcher:
             return Verdict(key, "waits", self.lacks(made))
         ours, root = made.union.root, CID_PREFIX + one.root
         unknown = frozenset(lacking.publisher for lacking in made.missing)
-        demanded = frozenset(demand.digest for demand in log.demands.values())
+        demanded = frozenset(page.digest for page in _demands_of(log, Target.CHECKPOINT, one.id))
         subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown, demanded)
         found = await self._source.found(find(subject, self._keeper.pages(), ours))
         if isinstance(found, Right) and made.missing and one.status is not Status.FINAL:
@@ -316,7 +322,9 @@ class Watcher:
         elif isinstance(found, Demand) and view.head is not None:
             page = _named(found, CID_PREFIX + one.root)
             left_s = max(0.0, one.ends - view.head.time) / WINDOW_SHARE
-            if self._is_missed((name, page), min(DEMAND_S, left_s)) and not _is_demanded(log, page):
+            if self._is_missed((name, page), min(DEMAND_S, left_s)) and not _is_demanded(
+                log, Target.CHECKPOINT, one.id, page
+            ):
                 facts = {"checkpoint": one.id, "withheld": cid_text(page)}
                 due = f"{name} {cid_text(page)}"
                 await self._act(name, facts, lambda hand, note: hand.demand(one.id, found.way, note), due)
@@ -375,7 +383,8 @@ class Watcher:
                 await self._act_if_room(name, facts, lambda hand, note, found=found: hand.refute(found, note))  # type: ignore[misc]
             elif isinstance(found, Demand):
                 page = _named(found, dataset_root(one))
-                if self._is_missed((name, page), DEMAND_S) and not _is_demanded(log, page):
+                is_demanded = _is_demanded(log, Target.COMMIT, position, page)
+                if self._is_missed((name, page), DEMAND_S) and not is_demanded:
                     facts = {"commit": position, "publisher": who, "withheld": cid_text(page)}
                     due = f"{name} {cid_text(page)}"
                     await self._act_if_room(
@@ -406,7 +415,8 @@ class Watcher:
     async def _demands(self, view: LogView, log: CheckpointLog) -> None:
         """Answer what is demanded and is here; end what nobody has answered in time."""
         blocking = self._parts.runtime.blocking
-        for number, demand in list(log.demands.items()):
+        mine = {one.id for one in log.pending if self.hand is not None and one.proposer == self.hand.address}
+        for number, demand in sorted(log.demands.items(), key=lambda it: (_urgency(it[1], mine), it[0])):
             name, page = f"demand-{number}", CID_PREFIX + demand.digest
             if view.head is not None and view.head.time > demand.deadline:
                 await self._act_if_room(name, {"demand": number}, lambda hand, note, n=number: hand.expire(n, note))  # type: ignore[misc]
@@ -417,12 +427,17 @@ class Watcher:
                 await self._act_if_room(name, facts, lambda hand, note, n=number, raw=raw: hand.answer(n, raw, note))  # type: ignore[misc]
 
     async def _own(self, view: LogView, seen: CheckpointView) -> None:
-        """Finalise this node's own checkpoints, and propose the next one when it is time."""
+        """Finalise this node's own checkpoints, and propose the next one when it is time.
+
+        Others' too that were found right, where no place is left: whoever proposed them may never come back.
+        """
         hand, head = self.hand, view.head
         if hand is None or head is None:
             return
         mine = [one for one in seen.log.pending if one.proposer == hand.address]
-        for one in mine:
+        right = {number for number, verdict in self._verdicts.items() if verdict.state == "right"}
+        is_full = len(seen.log.opened) == OPEN_MAX
+        for one in [one for one in seen.log.pending if one in mine or (is_full and one.id in right)]:
             if one.ends <= head.time and not one.open_demands:
                 facts = {"checkpoint": one.id}
                 await self._act(f"checkpoint-{one.id}", facts, lambda hand, note, n=one.id: hand.finalise(n, note))  # type: ignore[misc]
@@ -480,14 +495,22 @@ class Watcher:
         try:
             await blocking(HAND_LANE, work)
         except DkgError as error:
-            why = f"{'refused' if isinstance(error, RejectedError) else 'waits'}: {error}"
-            await blocking(HAND_LANE, lambda: cases.put(name, outcome=why))
+            await self._noted(name, outcome=f"{'refused' if isinstance(error, RejectedError) else 'waits'}: {error}")
             self._parts.log("checkpoint_waits", case=name, why=str(error))
             self._retries.failed(due)
         else:
             if hand is not None:
                 self._parts.log("checkpoint_done", case=name)
             self._retries.sent(due)
+
+    async def _noted(self, name: str, **facts: str) -> bool:
+        """Add to a case, if the disk takes it: what else is to be done must not wait for that."""
+        try:
+            await self._parts.runtime.blocking(HAND_LANE, lambda: self.cases.put(name, **facts))
+        except StoreError as error:
+            self._parts.log("checkpoint_case_lost", case=name, why=str(error), level="warning")
+            return False
+        return True
 
     def _tidy(self, view: LogView, log: CheckpointLog, made: Made) -> None:
         """Forget what cannot matter any more, and note how checkpoints ended. In the lane."""
@@ -533,5 +556,17 @@ def _named(found: Demand, root: bytes) -> bytes:
     return found.named or root
 
 
-def _is_demanded(log: CheckpointLog, page: bytes) -> bool:
-    return any(CID_PREFIX + one.digest == page for one in log.demands.values())
+def _demands_of(log: CheckpointLog, kind: Target, target: int) -> list[Demanded]:
+    """The open demands of a checkpoint, or of a commit. Those of what has the same page do nothing to it."""
+    return [one for one in log.demands.values() if (one.kind, one.target) == (kind, target)]
+
+
+def _urgency(demand: Demanded, mine: Container[int]) -> int:
+    """What comes first, the least: this node's bonds, then checkpoints. Anybody makes any number of the others."""
+    if demand.kind is not Target.CHECKPOINT:
+        return 2
+    return 0 if demand.target in mine else 1
+
+
+def _is_demanded(log: CheckpointLog, kind: Target, target: int, page: bytes) -> bool:
+    return any(CID_PREFIX + one.digest == page for one in _demands_of(log, kind, target))

@@ -13,7 +13,7 @@ from dkg.errors import ProofError, StoreError
 from dkg.page import CID_LENGTH, CID_PREFIX, PAGE_BYTES_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, KeysView
     from pathlib import Path
     from types import TracebackType
 
@@ -53,6 +53,11 @@ class CarStore:
             return self._at(at, size)
         except OSError as error:
             raise StoreError(f"cannot read {self._path}: {error.strerror or error}") from error
+
+    @property
+    def cids(self) -> KeysView[bytes]:
+        """Of the pages; good when the file is closed, too."""
+        return self._places.keys()
 
     def put_many(self, pages: Iterable[tuple[bytes, bytes]]) -> NoReturn:
         """Raises `StoreError`: a CAR file is written whole (`dkg export`), and never added to."""

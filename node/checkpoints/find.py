@@ -21,7 +21,18 @@ from dkg.errors import MissingPageError, PageError
 from dkg.limits import SHOW_MAX
 from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, Leaf, cid_text, decode
 from dkg.pages import Pages
-from node.checkpoints.walk import Asking, Broken, Differs, Walk, Withheld, descended, followed, root_page, shown_as
+from node.checkpoints.walk import (
+    UNKNOWN_MAX,
+    Asking,
+    Broken,
+    Differs,
+    Walk,
+    Withheld,
+    descended,
+    followed,
+    root_page,
+    shown_as,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -158,6 +169,8 @@ def find(subject: Subject, ours: Pages, ours_root: bytes) -> Asking[Found]:
         if found is not None or walk.withheld is not None:
             return (yield from _shown(subject, found or walk.withheld))
         unknown = walk.unknown if tree == _SPOG else unknown  # the other trees must have the same
+        if max(len(unknown), len(walk.unknown)) > UNKNOWN_MAX:
+            continue
         differ = walk.unknown ^ {permute(key, ORDERS[_SPOG], ORDERS[tree]) for key in unknown}
         if differ:
             key = min(differ)

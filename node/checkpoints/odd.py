@@ -15,14 +15,17 @@ from dkg.car import car_blocks, car_header
 from dkg.client.carstore import CarStore
 from dkg.client.database import make_directory, sync_directory
 from dkg.errors import StoreError
-from dkg.page import cid_bytes, cid_text
+from dkg.page import cid_bytes, cid_of, cid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 ODD: Final = "odd"
 """The directory, below that of checkpoints."""
+
+FILES_MAX: Final = 32
+"""Most files that are open: anybody can commit what nodes do not keep, and a process may open so many only."""
 
 _END: Final = ".car"
 _PART: Final = ".part"
@@ -35,6 +38,7 @@ class OddCommits:
         """`directory`: made when there is something to keep. What an earlier run left half done is thrown away."""
         self.directory = directory / ODD
         self._open: dict[bytes, CarStore] = {}
+        self._cids: dict[bytes, Collection[bytes]] = {}
         for path in self.directory.glob(f"*{_PART}"):
             path.unlink(missing_ok=True)
         self.roots = {cid_bytes(path.stem) for path in self.directory.glob(f"*{_END}")}
@@ -51,15 +55,27 @@ class OddCommits:
         return root in self.roots
 
     def get(self, root: bytes, cid: bytes) -> bytes | None:
-        """A page of a dataset's spog. Raises `StoreError`."""
-        return self._opened(root).get(cid) if self.has(root) else None
+        """A page of a dataset's spog, that hashes to its CID. Raises `StoreError`; a damaged file is thrown away."""
+        if not self.has(root):
+            return None
+        try:
+            raw = self._opened(root).get(cid) if cid in self._listed(root) else None
+        except StoreError as error:
+            if not isinstance(error.__cause__, OSError):  # else it may be read the next time
+                self._drop(root)
+            raise
+        if raw is not None and cid_of(raw) != cid:
+            self._drop(root)  # its pages are fetched again
+            raise StoreError(f"page {cid_text(cid)} in {self._path(root)} is damaged")
+        return raw
 
     def page(self, cid: bytes) -> bytes | None:
-        """A page, of whichever dataset. Raises `StoreError`."""
-        for root in self.roots:
-            raw = self._opened(root).get(cid)
-            if raw is not None:
-                return raw
+        """A page, of whichever dataset."""
+        for root in list(self.roots):
+            with suppress(StoreError):  # the others are none the worse for one that is damaged
+                raw = self.get(root, cid)
+                if raw is not None:
+                    return raw
         return None
 
     def keep(self, root: bytes, pages: Iterable[tuple[bytes, bytes]]) -> None:
@@ -84,12 +100,22 @@ class OddCommits:
     def drop_all_but(self, wanted: Iterable[bytes]) -> None:
         """Forget the datasets that cannot count any more."""
         for root in self.roots - {*wanted}:
-            store = self._open.pop(root, None)
-            if store is not None:
-                store.close()
-            with suppress(OSError):  # it is found again when the node starts next
-                self._path(root).unlink(missing_ok=True)
-            self.roots.discard(root)
+            self._drop(root)
+
+    def _drop(self, root: bytes) -> None:
+        store = self._open.pop(root, None)
+        if store is not None:
+            store.close()
+        with suppress(OSError):  # it is found again when the node starts next
+            self._path(root).unlink(missing_ok=True)
+        self._cids.pop(root, None)
+        self.roots.discard(root)
+
+    def _listed(self, root: bytes) -> Collection[bytes]:
+        """Which pages a dataset's file has; it need not be open."""
+        if root not in self._cids:
+            self._cids[root] = self._opened(root).cids
+        return self._cids[root]
 
     def _path(self, root: bytes) -> Path:
         return self.directory / f"{cid_text(root)}{_END}"
@@ -97,5 +123,7 @@ class OddCommits:
     def _opened(self, root: bytes) -> CarStore:
         store = self._open.get(root)
         if store is None:
+            while len(self._open) >= FILES_MAX:
+                self._open.pop(next(iter(self._open))).close()
             store = self._open[root] = CarStore(self._path(root))
         return store

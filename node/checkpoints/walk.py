@@ -37,6 +37,10 @@ Asking = Generator[list[bytes], Mapping[bytes, bytes], Given]
 Trail = tuple[int, ...]
 """A path from a dataset root down: which tree, then which child of each page (`dkg.checkpoints.paths.follow`)."""
 
+UNKNOWN_MAX: Final = 100_000
+"""Most keys that are remembered of publishers of whom it is not known what counts: some 80 MB at most. Where there are
+more, trees are not compared by them: whoever withholds its data could have any number of them proposed."""
+
 AHEAD: Final = 8
 """Most pages that are asked for at a time: the one that is needed, and those that come next if all goes well."""
 
@@ -291,7 +295,8 @@ class Walk:
         only = {*gone} - {*come}
         extra = {*come} - {*gone}
         unknown = set() if self.is_unknown is None else {key for key in extra if self.is_unknown(key)}
-        self.unknown |= unknown
+        if len(self.unknown) <= UNKNOWN_MAX:
+            self.unknown |= unknown
         only |= extra - unknown
         return Differs(min(only), is_ours=min(only) in gone) if only else None
 

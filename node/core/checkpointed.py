@@ -197,8 +197,9 @@ def _alone(checkpoint: Checkpoint, view: LogView, seen: CheckpointView) -> State
 
 
 def _state(checkpoint: Checkpoint, view: LogView, seen: CheckpointView, *, is_now: bool) -> State:
-    """The state of an answer: all commits since must be final too."""
+    """The state of an answer: all commits and marks since must be final too."""
     alone = _alone(checkpoint, view, seen)
     if alone is not State.FINAL:
         return alone
-    return State.FINAL if is_now and view.length <= view.final_position else State.PENDING
+    is_buried = view.length <= view.final_position and seen.log.state.marks == seen.settled_marks
+    return State.FINAL if is_now and is_buried else State.PENDING

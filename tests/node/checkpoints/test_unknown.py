@@ -8,6 +8,8 @@ import pytest
 
 from dkg.checkpoints.judge import judge
 from dkg.page import ORDERS
+from node.checkpoints import find as find_module
+from node.checkpoints import walk as walk_module
 from node.checkpoints.find import Right, Wrong, find
 from node.checkpoints.walk import driven
 from tests.node.checkpoints.world import World, dataset, keys_of, moved, tree, whole
@@ -59,6 +61,28 @@ def test_what_others_say_is_judged_where_one_withholds(change: str) -> None:
     subject = replace(world.subject(root), unknown=frozenset([publisher(WITHHELD).address]))
     found = driven(find(subject, StoredPages(ours), ours_root), world.store.get)
     if change in {"nothing", "the withheld"}:
+        assert found == Right()
+    else:
+        assert isinstance(found, Wrong)
+        assert judge(world.view(root), found.evidence)
+
+
+@pytest.mark.parametrize("change", ["nothing", "omits"])
+def test_others_are_judged_and_memory_is_bounded_whatever_is_proposed_of_one_who_withholds(
+    change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (find_module, walk_module):
+        monkeypatch.setattr(module, "UNKNOWN_MAX", 50)
+    world, ours = World(), MemoryPageStore()
+    own = {who: keys_of(who, 400) for who in (WITHHELD, OTHER)}
+    for who, keys in own.items():
+        world.commit(who, whole(world.store, keys))
+    said = own[OTHER] | own[WITHHELD]
+    said -= {max(own[OTHER])} if change == "omits" else set()
+    root = whole(world.store, said)
+    subject = replace(world.subject(root), unknown=frozenset([publisher(WITHHELD).address]))
+    found = driven(find(subject, StoredPages(ours), whole(ours, own[OTHER])), world.store.get)
+    if change == "nothing":
         assert found == Right()
     else:
         assert isinstance(found, Wrong)

@@ -147,15 +147,18 @@ class Liar:
         position = self._mostly(world.position, lambda: random.randint(0, len(world.commits)))
         marks = self._mostly(world.marks, lambda: random.randint(0, len(world.marked)))
         found = claim(world.log, publisher, position, marked_among(world.marked, marks))
+        own = [made.committed for made in world.commits if made.committed.publisher == publisher]
+        if own and random.random() > self._truth:  # any of its commits in a row
+            first = random.randrange(len(own))
+            found = own[first : random.choice([first + 1, len(own)])][:RECORDS_MAX]
         return tuple(map(Record.of, found))
 
     def any_publisher(self) -> bytes:
         """One of those that commit, or another."""
         return address(self.random.randrange(7))
 
-    def _committed(self, publisher: bytes) -> bytes:
-        """The root of some commit of a publisher, often of the one that counts."""
-        own = self.records(publisher)
+    def _committed(self, publisher: bytes, own: tuple[Record, ...]) -> bytes:
+        """The root of some commit of a publisher, most often of the one that counts by its records."""
         roots = [made.committed.commit.root for made in self.world.commits if made.committed.publisher == publisher]
         right = own[0].root if own else self.any_root()
         return bytes(self._mostly(right, lambda: self.random.choice(roots or self.roots)))
@@ -166,11 +169,12 @@ class Liar:
         """That a key is missing."""
         key = self.any_key()
         publisher = self._mostly(owner_of(key, self.world.chain.domain) or self.any_publisher(), self.any_publisher)
-        ours = self._mostly(self._committed(publisher), self.any_root)
+        records = self.records(publisher)
+        ours = self._mostly(self._committed(publisher, records), self.any_root)
         theirs = self._mostly(self.world.checkpoint.root, self.any_root)
         there, _, _ = self.place(ours, self._mostly(0, self._tree), key)
         absent, before, after = self.place(theirs, self._mostly(0, self._tree), key)
-        return Missing(self._id(), publisher, self.records(publisher), there, absent, stub(key), before, after)
+        return Missing(self._id(), publisher, records, there, absent, stub(key), before, after)
 
     def extra(self) -> Extra:
         """That a key is too much."""
@@ -179,12 +183,13 @@ class Liar:
         member, _, _ = self.place(
             self._mostly(self.world.checkpoint.root, self.any_root), self._mostly(0, self._tree), key
         )
-        own = self._committed(publisher)
+        records = self.records(publisher)
+        own = self._committed(publisher, records)
         if self.random.random() < 0.3:
             absent, before, after = self.anywhere(own, 0)
         else:
             absent, before, after = self.place(own, self._mostly(0, self._tree), key)
-        return Extra(self._id(), stub(key), member, publisher, self.records(publisher), absent, before, after)
+        return Extra(self._id(), stub(key), member, publisher, records, absent, before, after)
 
     def index(self) -> Index:
         """That a key is in one tree only."""

@@ -155,8 +155,9 @@ class World:
         """Marks for all that are malformed, and for some others by a demand that nobody answers; in any order."""
         random = self.random
         rest = [made for made in self.commits if made.malformed or random.random() < 0.1]
-        if random.random() < 0.1:
-            whose = address(random.choice(self.publishers))
+        if random.random() < 0.2:  # all of the publisher's that has the most
+            own = [made.committed.publisher for made in self.commits]
+            whose = max(own, key=own.count, default=b"")
             rest = [made for made in self.commits if made in rest or made.committed.publisher == whose]
         random.shuffle(rest)
         for made in rest:

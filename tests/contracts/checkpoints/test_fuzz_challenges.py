@@ -17,7 +17,7 @@ WRONG = {"Missing", "Extra", "Index", "Fault"}
 REFUSALS = {
     "Missing": {"not a member", "not absent", "before", "nothing counts", "not the publisher's", "other page"},
     "Extra": {"not a member", "other page"},
-    "Index": {"not a member", "not absent", "other page", "tree"},
+    "Index": {"not a member", "other page"},
     "Fault": {"no child", "no fault", "other entry", "other page"},
     "Invalid": {"no child", "no fault", "not in the log"},
 }

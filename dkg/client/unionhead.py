@@ -65,7 +65,7 @@ class UnionHead:
 
     @property
     def complete_until(self) -> int:
-        """Unix seconds: nothing that was committed up to then is left out. The block's time if nobody is behind."""
+        """Unix seconds: nothing that was committed before is left out. The block's time if nobody is behind."""
         return min([self.block.timestamp, *(committed.time for committed in self.behind.values())])
 
     def describe(self) -> dict[str, object]:

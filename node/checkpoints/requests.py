@@ -12,7 +12,7 @@ from dkg.errors import InputError
 from dkg.page import CID_PREFIX, cid_text
 from node.checkpoints.cases import told
 from node.checkpoints.find import Wrong
-from node.checkpoints.watcher import HAND_LANE
+from node.checkpoints.watcher import HAND_LANE, is_proved
 from node.publish.errors import PublishError
 from node.serving import NoKeyError
 
@@ -58,6 +58,8 @@ class Requests:
     async def _propose(self, position: int | None) -> dict[str, Any]:
         view, seen = self._seen()
         hand = self._hand()
+        if not is_proved(view):
+            raise InputError("nothing is proposed: what the endpoints tell of the chain is not proved (`eth_getProof`)")
         at, marks = view.final_position if position is None else position, seen.settled_marks
         if not 0 < at <= view.final_position:
             raise InputError(

@@ -443,7 +443,7 @@ class Watcher:
                 await self._act(f"checkpoint-{one.id}", facts, lambda hand, note, n=one.id: hand.finalise(n, note))  # type: ignore[misc]
         every = self._parts.settings.propose_s
         proposed = [one.proposed for one in seen.log.checkpoints.values() if one.proposer == hand.address]
-        if every and not mine and head.time - max(proposed, default=0) >= every:
+        if every and not mine and is_proved(view) and head.time - max(proposed, default=0) >= every:
             await self._propose(view, seen)
 
     async def _propose(self, view: LogView, seen: CheckpointView) -> None:
@@ -543,6 +543,11 @@ class Watcher:
             "bad_commits": sorted(list(self._bad)[:SHOWN_MAX]),
             "coverage": self._coverage[1],
         }
+
+
+def is_proved(view: LogView) -> bool:
+    """Whether no endpoint is taken at its word: a union of commits that it made up would cost the bond."""
+    return view.proved and view.checkpoints is not None and view.checkpoints.proved
 
 
 def _is_recent(view: LogView, one: Committed) -> bool:

@@ -77,6 +77,7 @@ class _Known:
         self.now: tuple[object, Standing] | None = None
         """What was kept, and what is asked where nobody names a checkpoint."""
         self._beside: dict[int, Datasets] = {}
+        self._changed: dict[int, tuple[bytes, ...]] = {}
 
     @cached_property
     def publishers(self) -> tuple[bytes, ...]:
@@ -88,6 +89,12 @@ class _Known:
         if checkpoint.id not in self._beside:
             self._beside[checkpoint.id] = beside(self.view.log, seen.log, checkpoint)
         return self._beside[checkpoint.id]
+
+    def changed(self, checkpoint: Checkpoint, seen: CheckpointView) -> tuple[bytes, ...]:
+        """See `changed_since`: anybody may ask for the status, as often as it likes."""
+        if checkpoint.id not in self._changed:
+            self._changed[checkpoint.id] = tuple(sorted(changed_since(self.view.log, seen.log, checkpoint)))
+        return self._changed[checkpoint.id]
 
     def is_all(self, checkpoint: Checkpoint, datasets: Datasets, seen: CheckpointView) -> bool:
         """Whether a checkpoint with these datasets beside it is what counts now, as they are all there should be."""
@@ -116,9 +123,7 @@ class ByCheckpoint:
         view, kept = self._chain.view, self._shelf.kept
         if view.head is None or view.checkpoints is None:
             raise NoCheckpointError("this node follows no checkpoint contract, or has not read it yet")
-        if self._known.view is not view:
-            self._known = _Known(view)
-        known = self._known
+        known = self._known_of(view)
         if at != NOW:
             return self._standing(self._named(at, view.checkpoints), datasets, known, view.checkpoints)
         if known.now is None or known.now[0] is not kept:
@@ -145,8 +150,14 @@ class ByCheckpoint:
             view.head.number,
             view.head.time,
             view.length,
-            () if final is None else tuple(sorted(changed_since(view.log, log, final))),
+            () if final is None else self._known_of(view).changed(final, view.checkpoints),
         )
+
+    def _known_of(self, view: LogView) -> _Known:
+        known = self._known
+        if known.view is not view:
+            known = self._known = _Known(view)
+        return known
 
     def _holds(self, checkpoint: Checkpoint) -> bool:
         root = CID_PREFIX + checkpoint.root

@@ -10,6 +10,7 @@ from dkg.chain.checkpoints import Status
 from dkg.errors import InputError
 from dkg.page import CID_PREFIX, cid_text
 from node.serving import At, Claim, NoKeyError, State, UnknownMomentError
+from tests.chain.lies import only, refused
 from tests.node.checkpoints.test_watcher import DEPTH, Site, built, run, site
 
 if TYPE_CHECKING:
@@ -40,6 +41,22 @@ def test_what_is_final_is_proposed_and_nothing_that_is_missing_or_said_already(s
             with pytest.raises(InputError, match="1 datasets that count are not here or malformed"):
                 await core.requests.propose(None)
             assert (await core.requests.propose(1))["position"] == 1
+
+    run(main)
+
+
+def test_nothing_is_proposed_of_what_an_endpoint_only_says(site: Site) -> None:
+    async def main() -> None:
+        site.commit(0, site.keys(0, 20))
+        site.there.mine(DEPTH)
+        site.there.proxy.rule = only(("eth_getProof",), refused(-32601, "no such method"))
+        async with site.node(propose_s=1.0) as core:
+            for _ in range(3):  # a look between two of them would propose it
+                with pytest.raises(InputError, match="is not proved"):
+                    await core.requests.propose(None)
+            seen = core.chain.view.checkpoints
+            assert seen is not None
+            assert (seen.proved, seen.log.state.last) == (False, 0)
 
     run(main)
 

@@ -16,8 +16,9 @@ def test_a_mark_that_is_not_final_makes_no_answer_final(site: Site) -> None:
         for who in (0, 1):
             site.commit(who, site.keys(who, 10))
         contract, registry = site.contract, site.there.registry
-        contract.propose(2, root=site.union())
+        root = site.union()
         async with site.node() as core:
+            contract.propose(2, root=root)
             await site.until(lambda: bool(core.shelf.rows("checkpoint:1")))
             contract.finalise(1)
             bad = registry.commit(registry.accounts[1], sha256(MALFORMED).digest())

@@ -1,7 +1,8 @@
 """What a watcher found and did, for good: one JSON file a case, in a directory of the node.
 
 A case is a checkpoint that is wrong, a commit that is malformed, a page that is withheld, an answer or a proposal of
-this node. It says what was found, what was sent and what came of it. It is written before anything is sent.
+this node. It says what was found, what was sent and what came of it. It is written before anything is sent; if the disk
+takes none, what is due is sent all the same.
 """
 
 from __future__ import annotations

@@ -91,6 +91,8 @@ class Source:
         self._asker = asker
         self._keeper = keeper
         self._demands: dict[bytes, tuple[int, int]] = {}
+        self._failures: dict[str, int] = {}  # in a row, by peer
+        self._silent: set[str] = set()  # who did not answer in this look
 
     def seen(self, demands: Mapping[int, Demanded], block: int) -> None:
         """These demands are open as of a block: when they are answered, the page is on the chain."""
@@ -102,6 +104,8 @@ class Source:
     async def found(self, asking: Asking[T], record: dict[bytes, None] | None = None) -> T:
         """What a look finds. `record`: takes the CIDs of all pages that it was given. Raises what the look raises."""
         blocking = self._parts.runtime.blocking
+        self._silent.clear()
+        self._failures = {one: self._failures[one] for one in self._parts.transport.peers() if one in self._failures}
         look, came = _Look(asking, self.here, {} if record is None else record), dict[bytes, bytes]()
         arriving = await blocking(LANE, self._arrives)
         try:
@@ -140,20 +144,30 @@ class Source:
     async def _from_peers(self, missing: list[bytes]) -> dict[bytes, bytes]:
         """Pages that some peer has."""
         found: dict[bytes, bytes] = {}
-        peers = list(self._parts.transport.peers()) if missing else []
-        self._parts.runtime.random.shuffle(peers)
-        for peer in peers:
+        for peer in self._peers() if missing else []:
             wanted = [cid for cid in missing if cid not in found]
+            if not wanted:
+                break
             try:
                 while wanted and (missing[0] not in found or sum(map(len, found.values())) < BYTES_MAX):
                     part = await self._asker.pages(peer, wanted)
                     found |= held(peer, part)
                     wanted = wanted[len(part) :]
+                self._failures.pop(peer, None)
             except PeerError as error:
                 self._parts.transport.penalise(peer, LIE, str(error))
-            except (BusyError, NotHeldError, UnreachableError):
+            except UnreachableError:
+                self._failures[peer] = self._failures.get(peer, 0) + 1
+                self._silent.add(peer)
+            except (BusyError, NotHeldError):
                 continue
         return found
+
+    def _peers(self) -> list[str]:
+        """Whom to ask, those who answered first. Who did not is asked once a look: that takes a minute each time."""
+        peers = [peer for peer in self._parts.transport.peers() if peer not in self._silent]
+        self._parts.runtime.random.shuffle(peers)
+        return sorted(peers, key=lambda peer: self._failures.get(peer, 0))
 
     async def _from_chain(self, cid: bytes) -> bytes | None:
         """A page that somebody answered a demand with."""

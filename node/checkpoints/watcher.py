@@ -221,8 +221,9 @@ class Watcher:
                 end = f"marked {mark.reason.name.lower()}"
             else:
                 continue
-            if await self._noted(name, ended=end):
-                self._open_cases.discard(name)
+            if not await self._noted(name, ended=end):
+                break  # the disk takes none of them now
+            self._open_cases.discard(name)
 
     def unsure(self, view: LogView) -> str:
         """Why this node's view of the chain is not whole."""
@@ -477,15 +478,17 @@ class Watcher:
     async def _act(self, name: str, facts: dict[str, Any], act: Act, due: str = "") -> None:
         """Write a case down, and do what it calls for, if there is a key for it. What fails is tried again later.
 
-        `due`: what else is not to be done twice in a while.
+        `due`: what else is not to be done twice in a while. A disk that takes no case saves no wrong checkpoint: what
+        is sent is what the home keeps.
         """
         hand, cases, due = self.hand, self.cases, due or name
+        lost: list[StoreError] = []
 
         def work() -> None:
-            cases.put(name, **facts, outcome="found" if hand is None else "under way")
+            _tried(lambda: cases.put(name, **facts, outcome="found" if hand is None else "under way"), lost)
             if hand is not None:
-                act(hand, lambda step: cases.step(name, step))
-                cases.put(name, outcome="done")
+                act(hand, lambda step: _tried(lambda: cases.step(name, step), lost))
+                _tried(lambda: cases.put(name, outcome="done"), lost)
 
         if not self._retries.is_due(due):
             return
@@ -502,6 +505,8 @@ class Watcher:
             if hand is not None:
                 self._parts.log("checkpoint_done", case=name)
             self._retries.sent(due)
+        if lost:
+            self._parts.log("checkpoint_case_lost", case=name, why=str(lost[0]), level="warning")
 
     async def _noted(self, name: str, **facts: str) -> bool:
         """Add to a case, if the disk takes it: what else is to be done must not wait for that."""
@@ -543,6 +548,14 @@ class Watcher:
             "bad_commits": sorted(list(self._bad)[:SHOWN_MAX]),
             "coverage": self._coverage[1],
         }
+
+
+def _tried(write: Callable[[], None], lost: list[StoreError]) -> None:
+    """Write something, or note why it is lost."""
+    try:
+        write()
+    except StoreError as error:
+        lost.append(error)
 
 
 def is_proved(view: LogView) -> bool:

@@ -91,6 +91,22 @@ def test_a_case_that_is_damaged_holds_up_no_challenge(site: Site) -> None:
     run(main)
 
 
+def test_a_disk_that_takes_no_case_saves_no_wrong_checkpoint(site: Site) -> None:
+    async def main() -> None:
+        site.commit(0, site.keys(0, 10))
+        folder = site.folder / "node" / DIRECTORY
+        folder.mkdir(parents=True)
+        (folder / CASES).write_bytes(b"")  # where the directory would be
+        async with site.node() as core:
+            site.contract.propose(1, root=site.union(min(site.keys(0, 10))))
+            await site.bring(core)
+            await site.status(core, 1, Status.REFUTED)
+            lost = [facts["why"] for event, facts in site.events if event == "checkpoint_case_lost"]
+            assert "cannot be" in lost[0]
+
+    run(main)
+
+
 def test_right_checkpoints_that_nobody_makes_final_do_not_hold_all_places_for_ever(site: Site) -> None:
     async def main() -> None:
         for seed in (0, 1):

@@ -91,11 +91,12 @@ class World:
         random, key = self.random, self.key(self.random.randrange(7))
         at = key.rindex(b"\0", 0, -1) + 1
         graph = key[at:]
+        unended = prefix_of(self.chain.domain, address(0))[:-1]
         ways = [
             key[:-1], key + b"a", key + b"\0", key.replace(b"\0", b"", 1), key[:1] + b"\xfe\xff" + key[1:],
             key[:at] + graph.replace(b"<did", b"<dod"), key[:at] + graph.replace(b":0x", b":0X"),
             key[:at] + graph.replace(b"/0x", b"/0X"), key[:at] + graph[: random.randint(1, 100)] + b"\0",
-            key[:at] + graph.upper(), key[:at] + b"<urn:g>\0", key[:at] + b"\0", b"\0\0\0\0", b"q",
+            key[:at] + graph.upper(), key[:at] + unended + b"x>\0", key[:at] + b"<urn:g>\0", key[:at] + b"\0", b"\0\0\0\0", b"q",
         ]  # fmt: skip
         return random.choice(ways)
 

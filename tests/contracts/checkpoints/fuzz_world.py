@@ -96,7 +96,8 @@ class World:
             key[:-1], key + b"a", key + b"\0", key.replace(b"\0", b"", 1), key[:1] + b"\xfe\xff" + key[1:],
             key[:at] + graph.replace(b"<did", b"<dod"), key[:at] + graph.replace(b":0x", b":0X"),
             key[:at] + graph.replace(b"/0x", b"/0X"), key[:at] + graph[: random.randint(1, 100)] + b"\0",
-            key[:at] + graph.upper(), key[:at] + unended + b"x>\0", key[:at] + b"<urn:g>\0", key[:at] + b"\0", b"\0\0\0\0", b"q",
+            key[:at] + graph.upper(), key[:at] + unended + b"x>\0", key[:at] + b"<urn:g>\0", key[:at] + b"\0",
+            b"\0\0\0\0", b"q",
         ]  # fmt: skip
         return random.choice(ways)
 

@@ -506,14 +506,14 @@ class Watcher:
                 self._parts.log("checkpoint_done", case=name)
             self._retries.sent(due)
         if lost:
-            self._parts.log("checkpoint_case_lost", case=name, why=str(lost[0]), level="warning")
+            self._parts.log("checkpoint_case_lost", case=name, why=str(lost[0]))
 
     async def _noted(self, name: str, **facts: str) -> bool:
         """Add to a case, if the disk takes it: what else is to be done must not wait for that."""
         try:
             await self._parts.runtime.blocking(HAND_LANE, lambda: self.cases.put(name, **facts))
         except StoreError as error:
-            self._parts.log("checkpoint_case_lost", case=name, why=str(error), level="warning")
+            self._parts.log("checkpoint_case_lost", case=name, why=str(error))
             return False
         return True
 

@@ -29,7 +29,7 @@ FACT_CHARACTERS_MAX: Final = 4_000
 WARNINGS: Final = frozenset({
     "failed", "refused", "went_back", "dropped", "equivocation", "not_collected", "commit_gone", "relay_waits",
     "publish_waits", "log_dropped", "own_dataset_missing", "outside", "no_view", "view_failed",
-    "checkpoint_waits", "checkpoints_wait",
+    "checkpoint_waits", "checkpoint_case_lost", "checkpoints_wait",
 })  # fmt: skip
 """Events that are warnings; those named in `ERRORS` are errors, and all others information."""
 

@@ -426,9 +426,9 @@ def challenge_missing(
     records: DynArray[Record, _RECORDS_MAX],
     ours: Bytes[pages.PATH_MAX],
     theirs: Bytes[pages.PATH_MAX],
-    key: Bytes[pages.STUB],
-    before: Bytes[pages.STUB],
-    after: Bytes[pages.STUB],
+    key: Bytes[pages.STEM],
+    before: Bytes[pages.STEM],
+    after: Bytes[pages.STEM],
 ):
     """
     @notice Refutes a checkpoint that lacks a key which counts.
@@ -438,8 +438,8 @@ def challenge_missing(
     @param ours The path to the key in that commit's spog.
     @param theirs The path to where it is absent in the checkpoint's spog.
     @param key The key.
-    @param before The stub below it there; empty if there is none.
-    @param after The stub above it there; empty if there is none.
+    @param before The stem below it there; empty if there is none.
+    @param after The stem above it there; empty if there is none.
     """
     times: uint256 = self._require_pending(id)
     reasons._require(self._is_owner(key, publisher), reasons.NOT_THE_PUBLISHERS)
@@ -455,26 +455,26 @@ def challenge_missing(
 @external
 def challenge_extra(
     id: uint256,
-    key: Bytes[pages.STUB],
+    key: Bytes[pages.STEM],
     member: Bytes[pages.PATH_MAX],
     publisher: address,
     records: DynArray[Record, _RECORDS_MAX],
     absent: Bytes[pages.PATH_MAX],
-    before: Bytes[pages.STUB],
-    after: Bytes[pages.STUB],
+    before: Bytes[pages.STEM],
+    after: Bytes[pages.STEM],
 ):
     """
     @notice Refutes a checkpoint that has a key which does not count. What is
             not needed may be empty.
     @param id The checkpoint.
-    @param key The key's stub.
+    @param key The key's stem.
     @param member The path to it in the checkpoint's spog.
     @param publisher Whose key it is; not needed if it is not short or nobody's.
     @param records Of its commits: which one counts, or that none does.
     @param absent The path to where the key is absent or hidden in the spog of
            the commit that counts; not needed if none does.
-    @param before The stub below it there; empty if there is none.
-    @param after The stub above it there; empty if there is none.
+    @param before The stem below it there; empty if there is none.
+    @param after The stem above it there; empty if there is none.
     """
     times: uint256 = self._require_pending(id)
     end: paths.End = paths._walk(member, self.roots[id])
@@ -494,25 +494,25 @@ def challenge_extra(
 @external
 def challenge_index(
     id: uint256,
-    key: Bytes[pages.STUB],
+    key: Bytes[pages.STEM],
     member: Bytes[pages.PATH_MAX],
     other: uint8,
     absent: Bytes[pages.PATH_MAX],
-    before: Bytes[pages.STUB],
-    after: Bytes[pages.STUB],
+    before: Bytes[pages.STEM],
+    after: Bytes[pages.STEM],
 ):
     """
     @notice Refutes a checkpoint one of whose trees has a key that is no
             quad's, or whose quad another of its trees lacks. What is not
             needed may be empty.
     @param id The checkpoint.
-    @param key The key's stub, as it is in the tree that has it.
+    @param key The key's stem, as it is in the tree that has it.
     @param member The path to it there.
     @param other The tree that lacks it: 0 spog, 1 posg, 2 ospg, 3 gspo; not
            needed if the key is no quad's.
     @param absent The path to where it is absent there.
-    @param before The stub below it there; empty if there is none.
-    @param after The stub above it there; empty if there is none.
+    @param before The stem below it there; empty if there is none.
+    @param after The stem above it there; empty if there is none.
     """
     times: uint256 = self._require_pending(id)
     root: bytes32 = self.roots[id]
@@ -524,7 +524,7 @@ def challenge_index(
     if quad:
         reasons._require(other < 4, reasons.TREE)
         to: uint256 = convert(other, uint256)
-        made: Bytes[pages.STUB] = keys._permute(key, ends, end.tree, to)
+        made: Bytes[pages.STEM] = keys._permute(key, ends, end.tree, to)
         paths._absent(paths._walk(absent, root), to, made, before, after, False)
     self._refute(id, times, _INDEX, msg.sender)
 
@@ -535,8 +535,8 @@ def challenge_page(
     fault: uint8,
     path: Bytes[pages.PATH_MAX],
     page: Bytes[pages.SHOW_MAX],
-    bound: Bytes[pages.STUB],
-    entry: Bytes[pages.STUB],
+    bound: Bytes[pages.STEM],
+    entry: Bytes[pages.STEM],
 ):
     """
     @notice Refutes a checkpoint one of whose trees has a fault. What the fault
@@ -546,8 +546,8 @@ def challenge_page(
     @param path The path to it.
     @param page For 1: the page's bytes; empty if it was shown to be malformed
            or long.
-    @param bound For 3: the stub of the bound that the entry is beyond.
-    @param entry For 3: the entry's stub.
+    @param bound For 3: the stem of the bound that the entry is beyond.
+    @param entry For 3: the entry's stem.
     """
     times: uint256 = self._require_pending(id)
     paths._fault(paths._walk(path, self.roots[id]), convert(fault, uint256), page, bound, entry, False)
@@ -561,8 +561,8 @@ def mark_invalid(
     fault: uint8,
     path: Bytes[pages.PATH_MAX],
     page: Bytes[pages.SHOW_MAX],
-    bound: Bytes[pages.STUB],
-    entry: Bytes[pages.STUB],
+    bound: Bytes[pages.STEM],
+    entry: Bytes[pages.STEM],
 ):
     """
     @notice Marks a commit whose spog has a fault: it counts no more. What the
@@ -573,8 +573,8 @@ def mark_invalid(
     @param path The path to it.
     @param page For 1: the page's bytes; empty if it was shown to be malformed,
            or the dataset root to be long.
-    @param bound For 3: the stub of the bound that the entry is beyond.
-    @param entry For 3: the entry's stub.
+    @param bound For 3: the stem of the bound that the entry is beyond.
+    @param entry For 3: the entry's stem.
     """
     position: uint256 = self._require_commit(publisher, record)
     paths._fault(paths._walk(path, record.root), convert(fault, uint256), page, bound, entry, True)
@@ -758,7 +758,7 @@ def _refute(id: uint256, times: uint256, kind: uint256, challenger: address):
 
 @internal
 @view
-def _is_owner(key: Bytes[pages.STUB], publisher: address) -> bool:
+def _is_owner(key: Bytes[pages.STEM], publisher: address) -> bool:
     """
     @dev Whether a key is a publisher's.
     """

@@ -11,10 +11,10 @@
 
 
 # @dev Bytes of a key that are given: one more than a short one has.
-STUB: constant(uint256) = 769
+STEM: constant(uint256) = 769
 
 
-# @dev How two stubs compare.
+# @dev How two stems compare.
 LESS: constant(uint256) = 0
 EQUAL: constant(uint256) = 1
 GREATER: constant(uint256) = 2
@@ -37,14 +37,14 @@ _PLACES: constant(uint256[4]) = [228, 210, 201, 57]
 
 @internal
 @pure
-def _compare(a: Bytes[STUB], b: Bytes[STUB]) -> uint256:
+def _compare(a: Bytes[STEM], b: Bytes[STEM]) -> uint256:
     """
     @dev `LESS` if a is less than b, and so on.
     """
     least: uint256 = min(len(a), len(b))
-    x: Bytes[STUB + 32] = concat(a, empty(bytes32))
-    y: Bytes[STUB + 32] = concat(b, empty(bytes32))
-    for j: uint256 in range(STUB // 32 + 1):
+    x: Bytes[STEM + 32] = concat(a, empty(bytes32))
+    y: Bytes[STEM + 32] = concat(b, empty(bytes32))
+    for j: uint256 in range(STEM // 32 + 1):
         offset: uint256 = unsafe_mul(j, 32)
         if offset >= least:
             break
@@ -65,7 +65,7 @@ def _compare(a: Bytes[STUB], b: Bytes[STUB]) -> uint256:
 
 @internal
 @pure
-def _ends(key: Bytes[STUB]) -> (bool, uint256[4]):
+def _ends(key: Bytes[STEM]) -> (bool, uint256[4]):
     """
     @dev Whether a key is short and has the shape of a quad, and where its four
          bytes 0x00 are.
@@ -73,10 +73,10 @@ def _ends(key: Bytes[STUB]) -> (bool, uint256[4]):
     ends: uint256[4] = empty(uint256[4])
     found: uint256 = 0
     size: uint256 = len(key)
-    if size == STUB or size == 0:
+    if size == STEM or size == 0:
         return False, ends
-    b: Bytes[STUB + 32] = concat(key, empty(bytes32))
-    for j: uint256 in range(STUB // 32 + 1):
+    b: Bytes[STEM + 32] = concat(key, empty(bytes32))
+    for j: uint256 in range(STEM // 32 + 1):
         offset: uint256 = unsafe_mul(j, 32)
         if offset >= size:
             break
@@ -106,7 +106,7 @@ def _ends(key: Bytes[STUB]) -> (bool, uint256[4]):
 
 @internal
 @pure
-def _permute(key: Bytes[STUB], ends: uint256[4], tree: uint256, other: uint256) -> Bytes[STUB]:
+def _permute(key: Bytes[STEM], ends: uint256[4], tree: uint256, other: uint256) -> Bytes[STEM]:
     """
     @dev The key of the same components in another tree, for a key whose four
          bytes 0x00 are at `ends`.
@@ -121,7 +121,7 @@ def _permute(key: Bytes[STUB], ends: uint256[4], tree: uint256, other: uint256) 
         if place != 0:
             starts[i] = unsafe_add(ends[unsafe_sub(place, 1)], 1)
         sizes[i] = unsafe_sub(unsafe_add(ends[place], 1), starts[i])
-    made: Bytes[STUB] = slice(
+    made: Bytes[STEM] = slice(
         concat(
             slice(key, starts[0], sizes[0]),
             slice(key, starts[1], sizes[1]),
@@ -130,14 +130,14 @@ def _permute(key: Bytes[STUB], ends: uint256[4], tree: uint256, other: uint256) 
             abi_encode(empty(uint256[25])),
         ),
         0,
-        STUB,
+        STEM,
     )
     return slice(made, 0, len(key))
 
 
 @internal
 @pure
-def _owner(key: Bytes[STUB], prefix: bytes32, prefix_size: uint256) -> (bool, address):
+def _owner(key: Bytes[STEM], prefix: bytes32, prefix_size: uint256) -> (bool, address):
     """
     @dev The publisher whose a key of spog is, if it is somebody's. `prefix`:
          keccak256 of what the graphs of all publishers begin with.
@@ -151,7 +151,7 @@ def _owner(key: Bytes[STUB], prefix: bytes32, prefix_size: uint256) -> (bool, ad
     at: uint256 = unsafe_add(start, prefix_size)
     if unsafe_add(at, _PUBLISHER) > ends[3] or keccak256(slice(key, start, prefix_size)) != prefix:
         return False, empty(address)
-    b: Bytes[STUB + 64] = concat(key, empty(bytes32), empty(bytes32))
+    b: Bytes[STEM + 64] = concat(key, empty(bytes32), empty(bytes32))
     # "0x" is 12,408; "/" is 47.
     if extract32(b, at, output_type=uint256) >> 240 != 12_408:
         return False, empty(address)

@@ -24,7 +24,7 @@ BUFFER: constant(uint256) = PATH_MAX + PADDING
 
 
 # @dev Bytes of a key, a separator or a bound that are compared and hashed.
-STUB: constant(uint256) = 769
+STEM: constant(uint256) = 769
 
 
 # @dev The kinds of a page; 0 is none.
@@ -80,7 +80,7 @@ struct Page:
     count: uint256
     digests: bytes32[8]
     counts: uint256[8]
-    # keccak256(stub) of each key or separator.
+    # keccak256(stem) of each key or separator.
     hashes: bytes32[40]
 
 
@@ -222,7 +222,7 @@ def _page(b: Bytes[BUFFER], start: uint256, size: uint256) -> Page:
                 offset = unsafe_add(offset, 32)
             if not decided and before_size >= number:
                 return empty(Page)
-        page.hashes[i] = keccak256(slice(slice(b, at, STUB), 0, min(number, STUB)))
+        page.hashes[i] = keccak256(slice(slice(b, at, STEM), 0, min(number, STEM)))
         before = at
         before_size = number
         at = unsafe_add(at, number)

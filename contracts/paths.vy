@@ -254,9 +254,9 @@ def _walk(path: Bytes[pages.PATH_MAX], root: bytes32) -> End:
 
 @internal
 @pure
-def _member(end: End, key: Bytes[pages.STUB]):
+def _member(end: End, key: Bytes[pages.STEM]):
     """
-    @dev Reverts unless a path leads to a key with this stub.
+    @dev Reverts unless a path leads to a key with this stem.
     """
     reasons._require(
         end.kind == pages.LEAF and end.at < end.number and end.right == keccak256(key), reasons.NOT_A_MEMBER
@@ -268,16 +268,16 @@ def _member(end: End, key: Bytes[pages.STUB]):
 def _absent(
     end: End,
     tree: uint256,
-    key: Bytes[pages.STUB],
-    before: Bytes[pages.STUB],
-    after: Bytes[pages.STUB],
+    key: Bytes[pages.STEM],
+    before: Bytes[pages.STEM],
+    after: Bytes[pages.STEM],
     hidden: bool,
 ):
     """
     @dev Reverts unless a path shows that a key is in no leaf of a tree that
          has no faults; `hidden`: or that it would be behind a long page.
     """
-    reasons._require(len(key) < pages.STUB, reasons.NOT_SHORT)
+    reasons._require(len(key) < pages.STEM, reasons.NOT_SHORT)
     reasons._require(end.kind == 0 or end.tree == tree, reasons.TREE)
     lower: bytes32 = end.child_lower
     upper: bytes32 = end.child_upper
@@ -308,8 +308,8 @@ def _fault(
     end: End,
     fault: uint256,
     page: Bytes[pages.SHOW_MAX],
-    bound: Bytes[pages.STUB],
-    entry: Bytes[pages.STUB],
+    bound: Bytes[pages.STEM],
+    entry: Bytes[pages.STEM],
     commit: bool,
 ):
     """
@@ -334,8 +334,8 @@ def _fault(
     elif fault == BOUNDS:
         reasons._require(end.right == keccak256(entry), reasons.OTHER_ENTRY)
         order: uint256 = keys._compare(entry, bound)
-        # Of two equal stubs of long keys nothing is known.
-        reasons._require(order != keys.EQUAL or len(entry) < pages.STUB, reasons.NO_FAULT)
+        # Of two equal stems of long keys nothing is known.
+        reasons._require(order != keys.EQUAL or len(entry) < pages.STEM, reasons.NO_FAULT)
         hashed: bytes32 = keccak256(bound)
         below: bool = order == keys.LESS or order == keys.EQUAL and end.kind == pages.INNER
         reasons._require(

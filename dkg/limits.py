@@ -122,7 +122,7 @@ FINALITY_DEPTH_MAX: Final = 10_000
 KEY_MAX: Final = 768
 """Longest key that checkpoints cover, in bytes: docs/formats.md, section 11."""
 
-STUB_BYTES: Final = KEY_MAX + 1
+STEM_BYTES: Final = KEY_MAX + 1
 """Bytes of a key that a contract compares."""
 
 SHOW_MAX: Final = 30_976

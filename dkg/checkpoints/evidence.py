@@ -15,7 +15,7 @@ from dkg.checkpoints.judge import NOBODY, Evidence, Extra, Fault, Index, Invalid
 from dkg.checkpoints.owners import has_shape, is_short, owner_of, permute
 from dkg.checkpoints.paths import SEGMENT_RAW, Step, Way, path
 from dkg.checkpoints.records import Record, claim, counting_commit, marked_among
-from dkg.checkpoints.shown import Kind, children_of, classify, entries_of, stub, summary_of
+from dkg.checkpoints.shown import Kind, children_of, classify, entries_of, stem, summary_of
 from dkg.checkpoints.walk import FaultKind
 from dkg.errors import InputError
 from dkg.limits import LEAF_KEYS_MAX
@@ -39,7 +39,7 @@ GAS_MAX: Final = 1_500_000
 """Gas of a transaction, by `gas_most`, up to which no page is shown before."""
 
 _GAS_BASE: Final = 270_000
-"""More than all takes but data, records and paths' segments: memory for two paths, three stubs, storage."""
+"""More than all takes but data, records and paths' segments: memory for two paths, three stems, storage."""
 _GAS_RECORD: Final = 8_000
 _GAS_BYTE: Final = 16
 _GAS_RAW: Final = 9_000
@@ -101,11 +101,11 @@ def missing(case: Case, key: bytes) -> Missing:
 
 
 def extra(case: Case, key: bytes) -> Extra:
-    """Evidence that a key (the whole, not its stub) in the checkpoint's spog does not count."""
+    """Evidence that a key (the whole, not its stem) in the checkpoint's spog does not count."""
     member = path(case.union, case.root, 0, key)
     if not member.member:
         raise InputError("the checkpoint has not the key that should be too much")
-    found = Extra(case.checkpoint.id, stub(key), member.encode(), NOBODY, (), b"", b"", b"")
+    found = Extra(case.checkpoint.id, stem(key), member.encode(), NOBODY, (), b"", b"", b"")
     publisher = owner_of(key, case.domain)
     if publisher is None:
         return found
@@ -124,7 +124,7 @@ def index(case: Case, key: bytes, tree: int, other: int) -> Index:
     member = path(case.union, case.root, tree, key)
     if not member.member:
         raise InputError(f"tree {ORDERS[tree]} of the checkpoint has not the key")
-    found = Index(case.checkpoint.id, stub(key), member.encode(), other, b"", b"", b"")
+    found = Index(case.checkpoint.id, stem(key), member.encode(), other, b"", b"", b"")
     if not is_short(key) or not has_shape(key):
         return found
     place = path(case.union, case.root, other, permute(key, ORDERS[tree], ORDERS[other]))
@@ -151,7 +151,7 @@ def _bound_and_entry(kind: FaultKind, way: Way) -> tuple[bytes, bytes]:
     if kind is not FaultKind.BOUNDS:
         return b"", b""
     step = way.steps[-1]
-    entry = stub(entries_of(step.page)[step.at])
+    entry = stem(entries_of(step.page)[step.at])
     lower, upper = way.bounds
     return (upper if upper and entry >= upper else lower), entry
 

@@ -16,7 +16,7 @@ from dkg.checkpoints.records import RECORDS_MAX, check_claim
 from dkg.checkpoints.shown import LEAF
 from dkg.checkpoints.walk import LONG, FaultKind, check_absent, check_fault, check_hidden, check_member, walk
 from dkg.errors import ProofError
-from dkg.limits import PATH_BYTES_MAX, SHOW_MAX, STUB_BYTES
+from dkg.limits import PATH_BYTES_MAX, SHOW_MAX, STEM_BYTES
 from dkg.page import ORDERS
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Extra:
 
     id: int
     key: bytes
-    """Its stub."""
+    """Its stem."""
     member: bytes
     """Path to it in the spog of the checkpoint."""
     publisher: bytes
@@ -72,7 +72,7 @@ class Index:
 
     id: int
     key: bytes
-    """Its stub, in the order of the tree where it is."""
+    """Its stem, in the order of the tree where it is."""
     member: bytes
     other: int
     absent: bytes
@@ -110,7 +110,7 @@ Evidence = Missing | Extra | Index | Fault | Invalid
 _BYTES_MAX: Final = {
     "page": SHOW_MAX,
     **dict.fromkeys(("path", "ours", "theirs", "member", "absent"), PATH_BYTES_MAX),
-    **dict.fromkeys(("key", "before", "after", "bound", "entry"), STUB_BYTES),
+    **dict.fromkeys(("key", "before", "after", "bound", "entry"), STEM_BYTES),
 }
 
 

@@ -43,7 +43,7 @@ def has_shape(key: bytes) -> bool:
 
 
 def owner_of(key: bytes, domain: Domain) -> bytes | None:
-    """The publisher (20 bytes) that a key of spog, or its stub, is of; None if it is nobody's, long or no quad."""
+    """The publisher (20 bytes) that a key of spog, or its stem, is of; None if it is nobody's, long or no quad."""
     if not is_short(key) or not has_shape(key):
         return None
     return owner_of_graph(key.split(b"\0")[_PARTS - 1], domain)

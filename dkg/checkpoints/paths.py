@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from dkg.checkpoints.shown import children_of, entries_of, stub, summary_of
+from dkg.checkpoints.shown import children_of, entries_of, stem, summary_of
 from dkg.errors import PageError
 from dkg.limits import SEGMENTS_MAX, SHOW_MAX
 from dkg.page import CID_PREFIX, ORDERS, Inner, Leaf, cid_text
@@ -82,7 +82,7 @@ class Way:
 
     @property
     def bounds(self) -> tuple[bytes, bytes]:
-        """Stubs of the lower and the upper bound of the last step's page; empty where there is none."""
+        """Stems of the lower and the upper bound of the last step's page; empty where there is none."""
         return _bounds(self.steps[:-1])
 
 
@@ -95,7 +95,7 @@ class Place(Way):
     hidden: bool
     """Whether the way ends before a long page: the child that the last step names, or the root if there is none."""
     before: bytes
-    """Stub of the neighbour or bound below an absent key, of the bound below a hidden one; empty if there is none."""
+    """Stem of the neighbour or bound below an absent key, of the bound below a hidden one; empty if there is none."""
     after: bytes
     """The same above."""
 
@@ -112,7 +112,7 @@ def _bounds(steps: Sequence[Step]) -> tuple[bytes, bytes]:
             separators = step.page.separators
             lower = separators[step.at - 1] if step.at else lower
             upper = separators[step.at] if step.at < len(separators) else upper
-    return stub(lower), stub(upper)
+    return stem(lower), stem(upper)
 
 
 def _read(pages: Pages, cid: bytes, depth: int) -> tuple[Page, bytes]:
@@ -148,8 +148,8 @@ def _at_leaf(steps: list[Step], leaf: Leaf, raw: bytes, key: bytes) -> Place:
     if at < len(keys) and keys[at] == key:
         return Place(way, key, member=True, hidden=False, before=b"", after=b"")
     lower, upper = _bounds(steps)
-    before = stub(keys[at - 1]) if at else lower
-    after = stub(keys[at]) if at < len(keys) else upper
+    before = stem(keys[at - 1]) if at else lower
+    after = stem(keys[at]) if at < len(keys) else upper
     return Place(way, key, member=False, hidden=False, before=before, after=after)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from dkg.chain.secp import keccak256
 from dkg.errors import PageError
-from dkg.limits import SHOW_MAX, STUB_BYTES
+from dkg.limits import SHOW_MAX, STEM_BYTES
 from dkg.page import CID_PREFIX, DatasetRoot, Leaf, decode
 from dkg.scan import LAST
 
@@ -56,9 +56,9 @@ class Shown:
         return keccak256(self.summary) if self.kind is Kind.WELL_FORMED else self.kind.to_bytes(32)
 
 
-def stub(key: bytes) -> bytes:
+def stem(key: bytes) -> bytes:
     """What the contract compares of a key, a separator or a bound."""
-    return key[:STUB_BYTES]
+    return key[:STEM_BYTES]
 
 
 def classify(raw: bytes) -> Shown:
@@ -91,7 +91,7 @@ def children_of(page: Page) -> list[bytes]:
 
 def summary_of(page: Page, *, opened: bool = False) -> bytes:
     """The summary of a well-formed page; `opened`: with the separator hashes themselves."""
-    hashes = b"".join(keccak256(stub(entry)) for entry in entries_of(page))
+    hashes = b"".join(keccak256(stem(entry)) for entry in entries_of(page))
     digests = [cid[len(CID_PREFIX) :] for cid in children_of(page)]
     if isinstance(page, Leaf):
         return bytes([LEAF, len(page.keys)]) + hashes

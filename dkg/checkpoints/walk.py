@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from dkg.chain.secp import keccak256
 from dkg.checkpoints.shown import DATASET_ROOT, INNER, LEAF, Kind, classify
 from dkg.errors import ProofError
-from dkg.limits import KEY_MAX, PATH_BYTES_MAX, SEGMENTS_MAX, SHOW_MAX, STUB_BYTES
+from dkg.limits import KEY_MAX, PATH_BYTES_MAX, SEGMENTS_MAX, SHOW_MAX, STEM_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ class FaultKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a summary says. `hashes`: of the stubs of the keys or separators; `UNKNOWN` where they are left out."""
+    """What a summary says. `hashes`: of the stems of the keys or separators; `UNKNOWN` where they are left out."""
 
     kind: int
     count: int
@@ -180,10 +180,10 @@ def walk(blob: bytes, root: bytes, tree: int | None, shown: Mapping[bytes, bytes
 
 
 def check_member(end: End, key: bytes) -> End:
-    """Check that a path leads to a key, or to one with this stub.
+    """Check that a path leads to a key, or to one with this stem.
 
     1. The last segment is a leaf, and `at` is one of its keys.
-    2. That key's stub is `key`.
+    2. That key's stem is `key`.
 
     Raises `PathError`.
     """
@@ -208,7 +208,7 @@ def check_absent(end: End, key: bytes, before: bytes, after: bytes) -> End:
 
     1. The key is short.
     2. The last segment is a leaf, and `at` is at most the number of its keys.
-    3. `before` is the stub of its key `at` - 1, or of the lower bound if `at` is 0, or empty if there is none;
+    3. `before` is the stem of its key `at` - 1, or of the lower bound if `at` is 0, or empty if there is none;
        `after` that of its key `at`, or of the upper bound if there is no such key, or empty.
     4. `before` < `key` < `after`; the lower bound may be the key itself.
 
@@ -233,7 +233,7 @@ def check_hidden(end: End, key: bytes, before: bytes, after: bytes, shown: Mappi
 
     1. The key is short.
     2. The path names a child (an empty one the dataset root) that is shown to be long.
-    3. `before` and `after` are the stubs of the bounds of that child, or empty where there is none.
+    3. `before` and `after` are the stems of the bounds of that child, or empty where there is none.
     4. `before` <= `key` < `after`.
 
     Raises `PathError`.
@@ -256,8 +256,8 @@ def check_fault(end: End, fault: int, page: bytes, bound: bytes, entry: bytes, s
     1. *page*: the path names a child, or is empty. `page` is its bytes and is malformed, or of another kind than is
        due; or `page` is empty and it was shown that the child is malformed or long.
     2. *count*: there are two segments or more, and the last page has other than the number of keys that is said.
-    3. *bounds*: `entry` is the stub of entry `at` of the last page, `bound` that of one of its bounds, and the entry
-       is beyond the bound. Of two equal stubs of `STUB_BYTES` bytes nothing is known.
+    3. *bounds*: `entry` is the stem of entry `at` of the last page, `bound` that of one of its bounds, and the entry
+       is beyond the bound. Of two equal stems of `STEM_BYTES` bytes nothing is known.
     4. *depth*: there are `SEGMENTS_MAX` segments.
 
     Raises `PathError`.
@@ -295,7 +295,7 @@ def _check_bounds(end: End, bound: bytes, entry: bytes) -> None:
     if end.last is None or end.at >= len(end.last.hashes) or end.last.hashes[end.at] != keccak256(entry):
         raise PathError("that is not the entry at which the path ends")
     hashed = keccak256(bound)
-    known = entry != bound or len(entry) < STUB_BYTES
+    known = entry != bound or len(entry) < STEM_BYTES
     below = hashed == end.lower and (entry < bound or (entry == bound and end.last.kind == INNER))
     above = hashed == end.upper and entry >= bound
     if not known or not (below or above):

@@ -15,7 +15,7 @@ from dkg.checkpoints.evidence import Case, extra, fault, index, invalid, missing
 from dkg.checkpoints.judge import NOBODY, Extra, Index
 from dkg.checkpoints.owners import has_shape, owner_of, owner_of_graph, permute
 from dkg.checkpoints.paths import follow
-from dkg.checkpoints.shown import Kind, children_of, classify, stub
+from dkg.checkpoints.shown import Kind, children_of, classify, stem
 from dkg.checkpoints.walk import FaultKind
 from dkg.errors import MissingPageError, PageError
 from dkg.limits import SHOW_MAX
@@ -211,7 +211,7 @@ def _too_long(subject: Subject, tree: int, found: Differs) -> Asking[Found]:
     """A key that is not short, as evidence."""
     root = CID_PREFIX + subject.checkpoint.root
     way = follow(GivenPages((yield from followed(root, found.trail)).get, subject.shown), root, found.trail)
-    made, key = subject.checkpoint.id, stub(found.key)
+    made, key = subject.checkpoint.id, stem(found.key)
     if tree == _SPOG:
         return Wrong(Extra(made, key, way.encode(), NOBODY, (), b"", b"", b""))
     return Wrong(Index(made, key, way.encode(), _SPOG, b"", b"", b""))

@@ -3,7 +3,7 @@
 What both have at the same place is skipped, so that the work hangs on what differs. Nothing is fetched here: what a
 walk needs it yields, as lists of CIDs, and is sent back the pages that somebody gives (`Asking`, `driven`).
 
-Keys and separators are compared by their stubs, as the contract does, so that what is found here can be shown to it.
+Keys and separators are compared by their stems, as the contract does, so that what is found here can be shown to it.
 Every leaf has a key at least, pages hold each other by their hashes, and no tree is deeper than 32 levels: a walk ends,
 and it ends at the first thing that is wrong.
 """
@@ -15,11 +15,11 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from dkg.checkpoints.shown import Kind, children_of, classify, entries_of, stub
+from dkg.checkpoints.shown import Kind, children_of, classify, entries_of, stem
 from dkg.checkpoints.walk import FaultKind
 from dkg.cut import LEVELS_MAX
 from dkg.errors import MissingPageError
-from dkg.limits import KEY_MAX, STUB_BYTES
+from dkg.limits import KEY_MAX, STEM_BYTES
 from dkg.page import CID_PREFIX, DatasetRoot, Inner, Leaf, cid_text, decode
 from dkg.scan import LAST
 
@@ -157,8 +157,8 @@ class Walk:
     _ours: list[_Part] = field(default_factory=list)
     _ahead: dict[bytes, bytes] = field(default_factory=dict)
     _narrow: set[tuple[bytes, bytes, int, int]] = field(default_factory=set)
-    """Pages seen between bounds that are one stub: page, bound, count, number. Only there can a tree without faults
-    have a page at many places, as its keys are long and have one stub: 8^20 places for 21 pages."""
+    """Pages seen between bounds that are one stem: page, bound, count, number. Only there can a tree without faults
+    have a page at many places, as its keys are long and have one stem: 8^20 places for 21 pages."""
 
     def run(self) -> Asking[Broken | Differs | None]:
         """The first thing that is wrong, from the lowest key on."""
@@ -275,7 +275,7 @@ class Walk:
         return None
 
     def _children(self, part: _Part, page: Inner) -> None:
-        bounds = [part.low, *map(stub, page.separators), part.high]
+        bounds = [part.low, *map(stem, page.separators), part.high]
         for at in reversed(range(len(page.children))):
             trail = (*part.trail, at)
             count, number = page.counts[at], part.number + 1
@@ -320,7 +320,7 @@ class Walk:
         if isinstance(page, Leaf):
             self._ours.append(part._replace(cid=b"", keys=tuple(page.keys)))
             return
-        bounds = [part.low, *map(stub, page.separators), part.high]
+        bounds = [part.low, *map(stem, page.separators), part.high]
         for at in reversed(range(len(page.children))):
             child = page.children[at], page.counts[at], bounds[at], bounds[at + 1], part.number + 1
             self._ours.append(_Part(*child))
@@ -350,8 +350,8 @@ def _wrong(part: _Part, page: Leaf | Inner) -> Broken | None:
 
 
 def _is_outside(entry: bytes, low: bytes, high: bytes, *, is_leaf: bool) -> bool:
-    """Whether an entry is where the bounds, which are stubs, do not allow it; see "bounds" in section 11."""
-    short, found = len(entry) < STUB_BYTES, stub(entry)
+    """Whether an entry is where the bounds, which are stems, do not allow it; see "bounds" in section 11."""
+    short, found = len(entry) < STEM_BYTES, stem(entry)
     return found < low or found > high or (short and (found == high or (found == low and not is_leaf)))
 
 
@@ -369,7 +369,7 @@ def descended(root: bytes, tree: int, key: bytes) -> Asking[dict[bytes, bytes]]:
         if isinstance(page, DatasetRoot):
             cid = page.trees[tree]
         elif isinstance(page, Inner):
-            cid = page.children[sum(stub(one) <= key for one in page.separators)]
+            cid = page.children[sum(stem(one) <= key for one in page.separators)]
         else:
             break
     return found

@@ -167,13 +167,13 @@ def _no_faults(store: MemoryPageStore, pages: StoredPages) -> Iterator[dict[str,
     yield _fault("a key that is its lower bound", equal, FaultKind.BOUNDS, step, bound=lower, entry=lower)
     same = b"<" + b"x" * KEY_MAX
     leaves = [put(store, Leaf([same + b"a"])), put(store, Leaf([same + b"c"]))]
-    stubs = spog_only(store, put(store, Inner(leaves, [same + b"b"], [1, 1])), 2)
+    stems = spog_only(store, put(store, Inner(leaves, [same + b"b"], [1, 1])), 2)
     for at in (0, 1):
         yield _fault(
-            f"stubs that are equal ({at})",
-            stubs,
+            f"stems that are equal ({at})",
+            stems,
             FaultKind.BOUNDS,
-            follow(pages, stubs, [0, at, 0]),
+            follow(pages, stems, [0, at, 0]),
             bound=same,
             entry=same,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dkg.checkpoints.owners import permute
 from dkg.checkpoints.paths import SEGMENT_OPENED, SEGMENT_SUMMARY, Step, Way, follow, path
-from dkg.checkpoints.shown import entries_of, last_block, stub
+from dkg.checkpoints.shown import entries_of, last_block, stem
 from dkg.limits import KEY_MAX, SHOW_MAX
 from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, Leaf
 from dkg.pages import MemoryPageStore, StoredPages
@@ -32,7 +32,7 @@ def _case(name: str, root: bytes, at: int, place: Place) -> dict[str, Any]:
         "kind": kind,
         "root": root[len(CID_PREFIX) :].hex(),
         "tree": at,
-        "key": stub(place.key).hex(),
+        "key": stem(place.key).hex(),
         "before": place.before.hex(),
         "after": place.after.hex(),
         "path": place.encode().hex(),
@@ -254,7 +254,7 @@ def _no_absences(store: MemoryPageStore, pages: StoredPages, root: bytes) -> Ite
     yield _changed(
         "the empty key itself", empty, path=follow(pages, nothing, [0, 1]).encode(), key=b"", before=b"", after=one
     )
-    yield _changed("a key that is not short", absent, key=stub(key_at(200, long)))
+    yield _changed("a key that is not short", absent, key=stem(key_at(200, long)))
 
 
 def _not_hidden(pages: StoredPages, behind: bytes) -> Iterator[dict[str, Any]]:
@@ -262,7 +262,7 @@ def _not_hidden(pages: StoredPages, behind: bytes) -> Iterator[dict[str, Any]]:
     del hidden["summarised"]
     yield _changed("below the bounds of the long page", hidden, key=key_at(1500))
     yield _changed("at the upper bound of the long page", hidden, key=b"<s3")
-    long = stub(key_at(2500, "x" * KEY_MAX))
+    long = stem(key_at(2500, "x" * KEY_MAX))
     yield _changed("a key behind the long page that is not short", hidden, key=long)
     yield _changed("a bound that is not the long page's", hidden, before=b"<s1")
     yield _changed("no bound of the long page", hidden, after=b"")

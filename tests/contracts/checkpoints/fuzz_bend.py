@@ -11,9 +11,9 @@ from dkg.checkpoints.owners import has_shape, owner_of, permute
 from dkg.checkpoints.paths import Place, follow
 from dkg.checkpoints.paths import path as place_of
 from dkg.checkpoints.records import RECORDS_MAX, Record, claim, marked_among
-from dkg.checkpoints.shown import Kind, children_of, classify, entries_of, stub
+from dkg.checkpoints.shown import Kind, children_of, classify, entries_of, stem
 from dkg.errors import PageError
-from dkg.limits import PATH_BYTES_MAX, SHOW_MAX, STUB_BYTES
+from dkg.limits import PATH_BYTES_MAX, SHOW_MAX, STEM_BYTES
 from dkg.page import CID_PREFIX, ORDERS
 from node.checkpoints.find import GivenPages
 from tests.contracts.checkpoints.fuzz_world import World, address
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from random import Random
 
 BYTES: Final = frozenset({"ours", "theirs", "member", "absent", "path"})
-STUBS: Final = frozenset({"key", "before", "after", "bound", "entry"})
+STEMS: Final = frozenset({"key", "before", "after", "bound", "entry"})
 _HEADER: Final = 4
 _WORD: Final = 32
 
@@ -104,8 +104,8 @@ class Liar:
         random, last = self.random, found.steps[-1]
         entries, (lower, upper) = entries_of(last.page), found.bounds
         at = last.at + random.choice([0, 1])
-        low = [stub(entry) for entry in entries[max(0, at - 2) : at][::-1]] + [lower, b""]
-        high = [stub(entry) for entry in entries[at : at + 2]] + [upper, b""]
+        low = [stem(entry) for entry in entries[max(0, at - 2) : at][::-1]] + [lower, b""]
+        high = [stem(entry) for entry in entries[at : at + 2]] + [upper, b""]
         moved = replace(found, steps=(*found.steps[:-1], replace(last, at=at)))
         return (
             moved,
@@ -174,7 +174,7 @@ class Liar:
         theirs = self._mostly(self.world.checkpoint.root, self.any_root)
         there, _, _ = self.place(ours, self._mostly(0, self._tree), key)
         absent, before, after = self.place(theirs, self._mostly(0, self._tree), key)
-        return Missing(self._id(), publisher, records, there, absent, stub(key), before, after)
+        return Missing(self._id(), publisher, records, there, absent, stem(key), before, after)
 
     def extra(self) -> Extra:
         """That a key is too much."""
@@ -189,7 +189,7 @@ class Liar:
             absent, before, after = self.anywhere(own, 0)
         else:
             absent, before, after = self.place(own, self._mostly(0, self._tree), key)
-        return Extra(self._id(), stub(key), member, publisher, records, absent, before, after)
+        return Extra(self._id(), stem(key), member, publisher, records, absent, before, after)
 
     def index(self) -> Index:
         """That a key is in one tree only."""
@@ -199,7 +199,7 @@ class Liar:
         root = self.world.checkpoint.root
         member, _, _ = self.place(self._mostly(root, self.any_root), self._mostly(tree, self._tree), moved)
         absent, before, after = self.place(self._mostly(root, self.any_root), self._mostly(other, self._tree), there)
-        return Index(self._id(), stub(moved), member, self._mostly(other, lambda: 4), absent, before, after)
+        return Index(self._id(), stem(moved), member, self._mostly(other, lambda: 4), absent, before, after)
 
     def fault(self) -> Fault:
         """That a tree of the checkpoint has a fault."""
@@ -231,9 +231,9 @@ class Liar:
         if kind == 1 and random.random() < 0.6:
             raw = pages.get(named, b"")
             page = self._mostly(raw, lambda: random.choice(list(pages.values())))[:SHOW_MAX]
-        bound = random.choice([lower, upper, b"", stub(self.any_key())])
+        bound = random.choice([lower, upper, b"", stem(self.any_key())])
         entry = self._mostly(entries[0], lambda: random.choice(entries))
-        return kind, blob, page, stub(bound), stub(entry)
+        return kind, blob, page, stem(bound), stem(entry)
 
     def _tree(self) -> int:
         return self.random.randrange(len(ORDERS))
@@ -283,9 +283,9 @@ def bend(random: Random, evidence: Evidence, liar: Liar) -> Evidence:
     value = getattr(evidence, name)
     if name in BYTES:
         made: Any = bend_path(random, value, liar)[:PATH_BYTES_MAX]
-    elif name in STUBS:
-        others = [getattr(evidence, other) for other in STUBS if hasattr(evidence, other)]
-        made = bend_bytes(random, value, [*others, stub(liar.any_key())])[:STUB_BYTES]
+    elif name in STEMS:
+        others = [getattr(evidence, other) for other in STEMS if hasattr(evidence, other)]
+        made = bend_bytes(random, value, [*others, stem(liar.any_key())])[:STEM_BYTES]
     elif name == "page":
         made = bend_bytes(random, value, list(liar.world.store.pages.values()))[:SHOW_MAX]
     elif name == "publisher":

@@ -26,7 +26,7 @@ def show_long(state: bytes32, last: Bytes[64]) -> bytes32:
 
 @external
 @view
-def member(path: Bytes[pages.PATH_MAX], root: bytes32, tree: uint256, key: Bytes[pages.STUB]):
+def member(path: Bytes[pages.PATH_MAX], root: bytes32, tree: uint256, key: Bytes[pages.STEM]):
     end: paths.End = paths._walk(path, root)
     paths._member(end, key)
     assert end.tree == tree, "tree"
@@ -38,9 +38,9 @@ def absent(
     path: Bytes[pages.PATH_MAX],
     root: bytes32,
     tree: uint256,
-    key: Bytes[pages.STUB],
-    before: Bytes[pages.STUB],
-    after: Bytes[pages.STUB],
+    key: Bytes[pages.STEM],
+    before: Bytes[pages.STEM],
+    after: Bytes[pages.STEM],
     hidden: bool,
 ):
     paths._absent(paths._walk(path, root), tree, key, before, after, hidden)
@@ -53,21 +53,21 @@ def fault(
     root: bytes32,
     kind: uint256,
     page: Bytes[pages.SHOW_MAX],
-    bound: Bytes[pages.STUB],
-    entry: Bytes[pages.STUB],
+    bound: Bytes[pages.STEM],
+    entry: Bytes[pages.STEM],
 ):
     paths._fault(paths._walk(path, root), kind, page, bound, entry, False)
 
 
 @external
 @pure
-def owner(key: Bytes[pages.STUB], prefix: Bytes[pages.STUB]) -> (bool, address):
+def owner(key: Bytes[pages.STEM], prefix: Bytes[pages.STEM]) -> (bool, address):
     return keys._owner(key, keccak256(prefix), len(prefix))
 
 
 @external
 @pure
-def permute(key: Bytes[pages.STUB], tree: uint256, other: uint256) -> Bytes[pages.STUB]:
+def permute(key: Bytes[pages.STEM], tree: uint256, other: uint256) -> Bytes[pages.STEM]:
     good: bool = False
     ends: uint256[4] = empty(uint256[4])
     good, ends = keys._ends(key)

@@ -9,7 +9,7 @@ from eth_abi.abi import encode
 
 import contracts
 from contracts.compile import FOLDER
-from dkg.limits import KEY_MAX, PATH_BYTES_MAX, SEGMENTS_MAX, SHOW_MAX, STUB_BYTES
+from dkg.limits import KEY_MAX, PATH_BYTES_MAX, SEGMENTS_MAX, SHOW_MAX, STEM_BYTES
 from tests.contracts.checkpoints.fuzz_chain import BOND, DEMAND_BOND, DEMAND_WINDOW, WINDOW, Contracts
 from tests.contracts.onchain import KEYS, OnChain, RevertedError
 
@@ -131,7 +131,7 @@ def test_limits_are_those_of_the_library() -> None:
 
     assert number("SHOW_MAX", "pages") == SHOW_MAX
     assert number("PATH_MAX", "pages") == PATH_BYTES_MAX
-    assert number("STUB", "pages") == number("STUB", "keys") == STUB_BYTES == KEY_MAX + 1
+    assert number("STEM", "pages") == number("STEM", "keys") == STEM_BYTES == KEY_MAX + 1
     assert number("SEGMENTS_MAX", "paths") == SEGMENTS_MAX
 
 

@@ -17,7 +17,7 @@ from dkg.chain.checkpoints import Status
 from dkg.chain.commit import Domain
 from dkg.checkpoints.owners import prefix_of, registry_prefix
 from dkg.checkpoints.paths import Step
-from dkg.limits import SHOW_MAX, STUB_BYTES
+from dkg.limits import SHOW_MAX, STEM_BYTES
 from dkg.page import ORDERS, DatasetRoot, Leaf, cid_of
 from tests.contracts.checkpoints.fuzz_chain import Contracts
 from tests.contracts.onchain import KEYS, RevertedError, examples
@@ -107,7 +107,7 @@ def test_whose_keys_are(bare: Probe) -> None:
     made = cast("Any", load("checkpoints/owners.json"))
     prefix = registry_prefix(Domain(made["chain_id"], bytes.fromhex(made["registry"])))
     for case in made["keys"]:
-        found, owner = bare.call("owner", bytes.fromhex(case["key"])[:STUB_BYTES], prefix)
+        found, owner = bare.call("owner", bytes.fromhex(case["key"])[:STEM_BYTES], prefix)
         assert (owner[2:] if found else None) == case["owner"], case["name"]
     for keys in made["permuted"]:
         for at, a in enumerate(ORDERS):

@@ -149,7 +149,7 @@ def test_evidence_by_summaries_is_not_summarised_again() -> None:
         summarised(small, set(made.shown))
 
 
-def test_the_stub_of_a_long_key_is_what_is_sent() -> None:
+def test_the_stem_of_a_long_key_is_what_is_sent() -> None:
     made = World()
     made.commit(PUBLISHERS[0], {key(PUBLISHERS[0], 1)})
     long = key(PUBLISHERS[0], 2, "x" * KEY_MAX)

@@ -17,7 +17,7 @@ from dkg.checkpoints.paths import Way, follow, path
 from dkg.checkpoints.records import ClaimError, Record
 from dkg.checkpoints.walk import FaultKind, PathError
 from dkg.errors import InputError, ProofError
-from dkg.limits import KEY_MAX, PATH_BYTES_MAX, SHOW_MAX, STUB_BYTES
+from dkg.limits import KEY_MAX, PATH_BYTES_MAX, SHOW_MAX, STEM_BYTES
 from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, Leaf, cid_of
 from tests.dkg.checkpoints.worlds import PUBLISHERS, STRANGER, World, dataset, key, put, spog_only, tree
 
@@ -353,9 +353,9 @@ def test_nothing_is_shown_of_a_checkpoint_that_is_not_pending(status: Status) ->
 @pytest.mark.parametrize(
     ("name", "most"),
     [
-        ("key", STUB_BYTES),
-        ("before", STUB_BYTES),
-        ("after", STUB_BYTES),
+        ("key", STEM_BYTES),
+        ("before", STEM_BYTES),
+        ("after", STEM_BYTES),
         ("ours", PATH_BYTES_MAX),
         ("theirs", PATH_BYTES_MAX),
     ],

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkg.checkpoints.paths import Place, Way, follow, path, way_to
-from dkg.checkpoints.shown import children_of, classify, entries_of, stub
+from dkg.checkpoints.shown import children_of, classify, entries_of, stem
 from dkg.checkpoints.walk import LONG, FaultKind, PathError, check_absent, check_fault, check_hidden, check_member, walk
 from dkg.cut import Shape
 from dkg.errors import PageError
@@ -30,7 +30,7 @@ Answer = Literal["member", "absent", "hidden"]
 SHORT = st.binary(min_size=1, max_size=3).filter(lambda key: key < b"\xff")
 """Short keys. The empty one is not built, and is in the vectors."""
 FILLED = SHORT.map(lambda start: start + b"x" * KEY_MAX)
-"""Keys of which only the stubs' lengths are short of the whole: some have equal stubs."""
+"""Keys of which only the stems' lengths are short of the whole: some have equal stems."""
 HUGE = SHORT.map(lambda start: start + b"x" * 16_000)
 """Keys of which two make a page long."""
 
@@ -95,7 +95,7 @@ def near(keys: set[bytes]) -> set[bytes]:
     """Short keys, and others around them and around the long ones."""
     around = {b"", b"!", b"\xfe\xff"}
     for key in keys:
-        around |= {stub(key)[:KEY_MAX], key[:2], key + b"\0", key[:-1]}
+        around |= {stem(key)[:KEY_MAX], key[:2], key + b"\0", key[:-1]}
     return short(around | keys)
 
 
@@ -124,7 +124,7 @@ def test_each_short_key_is_found_there_or_absent_under_any_summaries(
     for key in near(keys):
         assert shown_by_finder(tree, key, summarised) == ("member" if key in keys else "absent")
     for key in keys - short(keys):  # of long ones only membership can be shown
-        check_member(tree.walk(path(tree.pages, tree.root, 0, key), summarised), stub(key))
+        check_member(tree.walk(path(tree.pages, tree.root, 0, key), summarised), stem(key))
 
 
 def neighbours(way: Way) -> tuple[set[bytes], set[bytes]]:
@@ -132,8 +132,8 @@ def neighbours(way: Way) -> tuple[set[bytes], set[bytes]]:
     (lower, upper), before, after = way.bounds, {b""}, {b""}
     if way.steps:
         entries, at = entries_of(way.steps[-1].page), way.steps[-1].at
-        before |= {stub(entry) for entry in entries[max(0, at - 1) : at]}
-        after |= {stub(entry) for entry in entries[at : at + 1]}
+        before |= {stem(entry) for entry in entries[max(0, at - 1) : at]}
+        after |= {stem(entry) for entry in entries[at : at + 1]}
     return before | {lower}, after | {upper}
 
 
@@ -187,7 +187,7 @@ def test_of_a_right_tree_nobody_can_show_a_fault(keys: set[bytes], shape: Shape)
     for way in tree.ways():
         end = tree.walk(way)
         before, after = neighbours(way)
-        entries = {stub(entry) for step in way.steps[-1:] for entry in entries_of(step.page)}
+        entries = {stem(entry) for step in way.steps[-1:] for entry in entries_of(step.page)}
         shown = [(FaultKind.PAGE, page, b"", b"") for page in pages if page or tree.shown.get(end.child or b"") != LONG]
         shown += [(FaultKind.BOUNDS, b"", bound, entry) for bound in before | after for entry in entries]
         shown += [(FaultKind.COUNT, b"", b"", b""), (FaultKind.DEPTH, b"", b"", b"")]

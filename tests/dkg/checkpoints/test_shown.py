@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkg.chain.secp import keccak256
-from dkg.checkpoints.shown import Kind, classify, compress, last_block, length_of, stub
-from dkg.limits import KEY_MAX, SHOW_MAX, STUB_BYTES
+from dkg.checkpoints.shown import Kind, classify, compress, last_block, length_of, stem
+from dkg.limits import KEY_MAX, SHOW_MAX, STEM_BYTES
 from dkg.page import DatasetRoot, Inner, Leaf, cid_of
 
 CIDS = st.binary(min_size=1, max_size=2).map(cid_of)
@@ -179,12 +179,12 @@ def test_what_is_no_state_or_block_is_refused(state: int, block: int) -> None:
         compress(bytes(state), bytes(block))
 
 
-@pytest.mark.parametrize("size", [0, KEY_MAX, STUB_BYTES, STUB_BYTES + 1])
-def test_a_stub_has_one_byte_more_than_the_longest_short_key(size: int) -> None:
-    assert len(stub(bytes(size))) == min(size, KEY_MAX + 1)
+@pytest.mark.parametrize("size", [0, KEY_MAX, STEM_BYTES, STEM_BYTES + 1])
+def test_a_stem_has_one_byte_more_than_the_longest_short_key(size: int) -> None:
+    assert len(stem(bytes(size))) == min(size, KEY_MAX + 1)
 
 
 @given(st.binary(max_size=KEY_MAX), st.binary(max_size=3), st.integers(0, 2))
-def test_a_short_key_compares_with_a_stub_as_with_the_whole(key: bytes, tail: bytes, fill: int) -> None:
-    whole = key + bytes(max(0, STUB_BYTES - len(key)) * (fill > 0)) + tail
-    assert (key < whole, key == whole) == (key < stub(whole), key == stub(whole))
+def test_a_short_key_compares_with_a_stem_as_with_the_whole(key: bytes, tail: bytes, fill: int) -> None:
+    whole = key + bytes(max(0, STEM_BYTES - len(key)) * (fill > 0)) + tail
+    assert (key < whole, key == whole) == (key < stem(whole), key == stem(whole))

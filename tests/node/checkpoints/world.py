@@ -13,7 +13,7 @@ from dkg.build import build_tree
 from dkg.chain.checkpoints import Checkpoint, Mark, Reason, Status
 from dkg.chain.commit import Domain
 from dkg.chain.log import RegistryLog
-from dkg.checkpoints.shown import Kind, classify, entries_of, stub
+from dkg.checkpoints.shown import Kind, classify, entries_of, stem
 from dkg.checkpoints.view import LogView
 from dkg.cut import FORMAT_1, Shape
 from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, Leaf, cid_of, decode
@@ -131,7 +131,7 @@ def read(get: Callable[[bytes], bytes | None], root: bytes, index: int, *, long_
         if node is None or isinstance(node, DatasetRoot) or number > 32 or node.count != said:
             raise MalformedTreeError("page, depth or count")
         for one in entries_of(node):
-            entry = stub(one)
+            entry = stem(one)
             known = len(entry) < 769
             inner = isinstance(node, Inner)
             if entry < low or entry > high or (known and (entry == high or (inner and entry == low))):
@@ -139,7 +139,7 @@ def read(get: Callable[[bytes], bytes | None], root: bytes, index: int, *, long_
         if isinstance(node, Leaf):
             found.extend(node.keys)
             return
-        bounds = [low, *map(stub, node.separators), high]
+        bounds = [low, *map(stem, node.separators), high]
         for at, child in enumerate(node.children):
             go(child, node.counts[at], bounds[at], bounds[at + 1], number + 1)
 

@@ -108,6 +108,8 @@ def _false_claims(world: World) -> Iterator[dict[str, Any]]:
     others = [Record.of(one) for one in world.log.entries if one.publisher == PUBLISHERS[2]]
     yield false("the ninth commit back, though all after it are marked", others, who=PUBLISHERS[2])
     yield false("another publisher's records", mine[9:], who=PUBLISHERS[1])
+    theirs = [Record.of(one) for one in world.log.entries if one.publisher == PUBLISHERS[1]]
+    yield false("an old commit alone that has no mark, though later ones count", theirs[:1], who=PUBLISHERS[1])
     yield false("a changed root", [replace(mine[9], root=mine[8].root)])
     yield false("a changed count", [replace(mine[9], numbers=mine[9].numbers + (1 << 48))])
     yield false("a changed block", [replace(mine[9], block_number=mine[9].block_number + 1)])

@@ -224,6 +224,11 @@ def gas_most(evidence: Evidence, digests: AbstractSet[bytes] = frozenset()) -> i
     return gas + _GAS_RAW + _GAS_ENTRY * LEAF_KEYS_MAX + _GAS_READ * len(page) if page else gas
 
 
+def least_gas(data: bytes) -> int:
+    """What a transaction with these data pays at least, in units of gas: EIP-7623."""
+    return 21_000 + 10 * (4 * len(data) - 3 * data.count(0))
+
+
 def shows_needed(evidence: Evidence, budget: int = CALLDATA_BYTES) -> list[bytes]:
     """The pages to show first, so that the transaction has at most `budget` bytes of data and takes at most `GAS_MAX`.
 

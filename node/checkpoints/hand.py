@@ -6,6 +6,7 @@ for again and again. Used in one lane.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from contracts import checkpoints
 from dkg.chain.checkpoints import Status, Terms
-from dkg.checkpoints.evidence import shows_needed, summarised
+from dkg.checkpoints.evidence import GAS_MAX, least_gas, shows_needed, summarised
 from dkg.checkpoints.judge import Fault, Invalid
 from dkg.checkpoints.records import Record
 from dkg.checkpoints.shown import last_block
@@ -21,6 +22,7 @@ from dkg.checkpoints.walk import FaultKind
 from dkg.limits import SHOW_MAX
 from node.checkpoints import calls
 from node.checkpoints.sending import Errand, has_status, is_marked, is_settled, is_shown, never
+from node.publish.errors import RevertedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,8 +92,7 @@ class Hand:
 
     def refute(self, wrong: Wrong, note: Callable[[Step], None]) -> None:
         """Refute a checkpoint, or mark a commit; pages that are too large for that are shown first."""
-        evidence = wrong.evidence
-        first = [*wrong.first, *shows_needed(evidence)]
+        evidence, first = wrong.evidence, self._first(wrong)
         for raw in first:
             self.show(raw, note)
         less = summarised(evidence, {sha256(raw).digest() for raw in first})
@@ -103,10 +104,20 @@ class Hand:
 
     def estimated(self, wrong: Wrong) -> tuple[int, int | None]:
         """How many pages `refute` would show first, and the gas of what refutes; None: it is known when they are."""
-        first = [*wrong.first, *shows_needed(wrong.evidence)]
+        first = self._first(wrong)
         if first:
             return len(first), None
         return 0, self._writer.estimate_gas(self.address, calls.evidence(self.contract, wrong.evidence))
+
+    def _first(self, wrong: Wrong) -> list[bytes]:
+        """The pages to show before. What holds for any pages is generous, so the chain is asked."""
+        needed = shows_needed(wrong.evidence)
+        if needed and not wrong.first:
+            call = calls.evidence(self.contract, wrong.evidence)
+            with suppress(RevertedError):
+                if max(self._writer.estimate_gas(self.address, call), least_gas(call.data)) <= GAS_MAX:
+                    return []
+        return [*wrong.first, *needed]
 
     def demand(self, of: int | Committed, way: Way, note: Callable[[Step], None]) -> None:
         """Demand the page of a checkpoint (its id) or of a commit that a way names."""

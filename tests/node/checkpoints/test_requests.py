@@ -90,6 +90,32 @@ def test_a_wrong_checkpoint_is_looked_at_and_then_refuted(site: Site) -> None:
     run(main)
 
 
+def test_pages_are_shown_before_only_if_the_chain_says_that_it_would_be_too_much(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        for who in (0, 1):
+            site.commit(who, site.keys(who, 120))
+        async with site.node() as core:
+            hand, core.watcher.hand = core.watcher.hand, None
+            site.contract.propose(2, root=site.union(min(site.keys(1, 1))))
+            await site.bring(core)
+            assert await site.judged(core, 1) == "wrong"
+            core.watcher.hand = hand
+            gas = (await core.requests.challenge(1, dry_run=True))["estimated_gas"]
+            monkeypatch.setattr("dkg.checkpoints.evidence.GAS_MAX", gas)  # what holds for any pages is more
+            monkeypatch.setattr("node.checkpoints.hand.GAS_MAX", gas - 1)
+            dry = await core.requests.challenge(1, dry_run=True)
+            assert dry["shows"] > 0
+            assert dry["estimated_gas"] is None
+            monkeypatch.setattr("node.checkpoints.hand.GAS_MAX", gas)
+            assert (await core.requests.challenge(1, dry_run=True))["shows"] == 0
+            done = await core.requests.challenge(1, dry_run=False)
+            assert [step["what"] for step in done["steps"]] == ["challenge"]
+
+    run(main)
+
+
 def test_what_is_final_is_answered_from_though_nobody_has_the_datasets_of_then(site: Site) -> None:
     async def main() -> None:
         for who in (0, 1):

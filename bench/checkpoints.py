@@ -274,7 +274,7 @@ def challenges(made: World, name: str, sample: int = COUNTED) -> Json:
     """The figures of many challenges of a kind: bytes of calldata and the floor of all, gas of those that are sent.
 
     `calldata` and `floor` are those of one transaction, with no page shown before. Like a watcher, it shows pages where
-    a transaction without that is too much. Sent is every so-manieth, and each of which that is not plain.
+    a transaction without that is too much. Sent are a share, and all of which that is not plain: the dearer ones.
     """
     counted: list[dict[str, int]] = []
     sent: list[dict[str, int]] = []
@@ -327,10 +327,17 @@ def others(made: World) -> Json:
 
 
 def _paper(small: Json, large: Json) -> dict[str, int]:
-    """What 10^9 quads take, on paper: each ten times as many add as many bytes as they did from 10^4 to 10^6."""
+    """What 10^9 quads take, on paper: each ten times as many add as much as they did from 10^4 to 10^6."""
     decades = 2
     more = {what: (large[what] - small[what]) / decades for what in large}
     return {what: round(large[what] + 3 * more[what]) for what in large}
+
+
+def _paper_row(what: str, unit: str, one: dict[str, int]) -> Row:
+    spread = (float(one["p95"]), float(one["max"]))
+    bar = float(TARGET) if unit == "gas" else None
+    said = f"{what.replace(' ', ', ')}, 10^9 quads on paper, median (p95-max)"
+    return Row(f"{what} {PAPER}", said, float(one["median"]), unit, bar=bar, spread=spread)
 
 
 def measured(say: Callable[[str], None], *, quick: bool) -> tuple[list[Row], Json]:
@@ -349,12 +356,16 @@ def measured(say: Callable[[str], None], *, quick: bool) -> tuple[list[Row], Jso
         rows += _rows(quads, found)
     if not quick:
         small, large = (details[f"{quads}"]["challenges"] for quads in SIZES)
-        paper = {name: _paper(small[name]["calldata"], large[name]["calldata"]) for name in KINDS}
+        paper = {
+            name: {what: _paper(small[name][what], large[name][what]) for what in ("total", "calldata")}
+            for name in KINDS
+        }
         details["on paper"] = {f"{PAPER}": paper}
         for name, one in paper.items():
-            what = f"calldata, {name}, 10^9 quads on paper, median (p95-max)"
-            spread = (float(one["p95"]), float(one["max"]))
-            rows.append(Row(f"calldata {name} {PAPER}", what, float(one["median"]), "bytes", spread=spread))
+            rows += [
+                _paper_row(f"gas {name}", "gas", one["total"]),
+                _paper_row(f"calldata {name}", "bytes", one["calldata"]),
+            ]
     last = details[f"{(QUICK if quick else SIZES)[-1]}"]["others"]
     rows += [Row(f"gas {name}", f"gas, {name}", float(one["total"]), "gas") for name, one in last.items()]
     return rows, details

@@ -303,8 +303,11 @@ def _chosen(found: CheckpointState, *, pending: bool) -> Checkpoint:
     if pending and newest is not None and (final is None or _is_from(newest, final.position, final.marks)):
         return newest
     if final is None:
-        open_ones = f"{len(found.pending)} pending ones can be asked for" if found.pending else "none is pending either"
-        raise NoCheckpointError(f"no checkpoint is final in block {found.block.number}; {open_ones}")
+        number = len(found.pending)
+        open_ones = f"{number} {'is' if number == 1 else 'are'} pending, and can be asked for"
+        raise NoCheckpointError(
+            f"no checkpoint is final in block {found.block.number}; {open_ones if number else 'none is pending either'}"
+        )
     return final
 
 

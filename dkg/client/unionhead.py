@@ -110,10 +110,11 @@ class UnionHead:
         said = f"{self.endpoints} endpoint" + ("s agree on" if self.endpoints > 1 else " names")
         age = f"{self.age} s old" if self.age >= 0 else f"{-self.age} s ahead of this device's clock"
         since = len(self.since - self.behind.keys())
+        fresh = f"for the {since} that" if since else "as nobody else" if self.behind else "as nobody"
         parts = [
             (
                 f"{_complete(checkpoint)} for all publishers as of log position {checkpoint.position} "
-                f"(checkpoint {checkpoint.id}, {_said_of(checkpoint)}), and as of block {number} for the {since} that "
+                f"(checkpoint {checkpoint.id}, {_said_of(checkpoint)}), and as of block {number} {fresh} "
                 f"committed since, {self.state} (proved from the block hash that {said}; {age}; "
                 f"final after {self.finality_depth} blocks)"
             )

@@ -21,6 +21,7 @@ from node.cli.asking import NodeSilentError, call, token_in, url_of
 from node.cli.nodes import config_path, configured
 from node.core.statusfile import read_status
 from node.home import Home
+from node.publish.errors import RejectedError
 from node.publish.fees import ether
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def propose(args: argparse.Namespace, console: Console) -> int:
         console.object(made)
     else:
         console.line(str(made["root"]))
+    marked = f", without those that the first {made['marks']} marks name" if made["marks"] else ""
     console.say(
-        f"proposed for the first {made['position']} commits, without those that the first {made['marks']} marks name; "
+        f"proposed for the first {made['position']} commits{marked}; "
         f"the bond is {ether(made['bond_wei'])}, and the window {duration(made['window_seconds'])}"
     )
     _say_steps(made["steps"], console)
@@ -111,7 +113,12 @@ def withdraw(args: argparse.Namespace, console: Console) -> int:
     with connected(settings.endpoints, settings.need) as (reader, writer), Waiter(console) as tell:
         tools = Tools(writer, Waiting(), time.time, policy_of(args), Waits())
         sender = CheckpointSender(home, wallet, settings.domain, reader, tools)
-        sent = sender.send(Errand(calls.withdraw(contract), never, once=True), tell)
+        try:
+            sent = sender.send(Errand(calls.withdraw(contract), never, once=True), tell)
+        except RejectedError as error:
+            if "nothing owed" not in str(error):
+                raise
+            raise InputError(f"nothing is owed to {checksum(wallet.address)}: nothing was sent") from error
     transaction = f"0x{(sent.transaction or b'').hex()}"
     if console.json:
         console.object({"transaction": transaction, "block": sent.block, "gas": sent.gas_used})

@@ -160,5 +160,6 @@ def _say(facts: dict[str, Any], console: Console) -> None:
     elif changed is None:
         console.say("too many commits came since the final checkpoint: it is of little use", "yellow")
     else:
-        console.say(f"{len(changed)} publishers committed since, and are answered from their own datasets")
+        whose = "publisher" if len(changed) == 1 else "publishers"
+        console.say(f"{len(changed)} {whose} committed since: answered from their own datasets")
     console.say(f"as of block {facts['block']}, {facts['age_seconds']} s old, proved from its hash", "dim")

@@ -125,6 +125,7 @@ def test_without_changes_an_answer_is_the_checkpoints(scene: Scene) -> None:
     said = head.describe()
     assert {"claim": "L2", "anchor": "proved", "position": 4, "marks": 0, "key_bytes_max": 768}.items() <= said.items()
     assert "log position 4 (checkpoint 1, final), and as of block" in head.sentence()
+    assert f"{head.block.number} as nobody committed since" in head.sentence()
 
 
 def test_who_committed_since_is_answered_from_what_counts_now(scene: Scene) -> None:
@@ -178,7 +179,7 @@ def test_without_a_final_checkpoint_there_is_no_answer(scene: Scene) -> None:
     with pytest.raises(NoCheckpointError, match="none is pending either"):
         scene.client().head()
     scene.checkpoint(Status.PENDING)
-    with pytest.raises(NoCheckpointError, match="1 pending ones can be asked for"):
+    with pytest.raises(NoCheckpointError, match="1 is pending, and can be asked for"):
         scene.client().head()
 
 

@@ -280,7 +280,7 @@ def test_status_says_what_is_final_and_what_is_covered(asked: Asked) -> None:
     assert {covered[checksum(accounts[one])][0] for one in (0, 2)} == {1}
     assert len(covered) == 3
     code, out, err = asked.run("checkpoint", "status", "--node", asked.url)
-    assert (code, "3 of 4" in out, "it committed since" in out, "1 publishers committed since" in err) == (
+    assert (code, "3 of 4" in out, "it committed since" in out, "1 publisher committed since" in err) == (
         0,
         *[True] * 3,
     )

@@ -17,6 +17,7 @@ import pytest
 
 from dkg.chain.checkpoints import Checkpoint, Status
 from dkg.client.chainread import RpcReader
+from dkg.client.cli.exits import Exit
 from dkg.client.rpc import HttpRpc
 from dkg.page import cid_bytes
 from node.checkpoints import calls
@@ -107,7 +108,8 @@ class Scene:
         self.desk.signed(self.home, "checkpoint", "withdraw")
         gained = int(self.rpc("eth_getBalance", self.desk.address(0), "latest"), 16) - before
         assert 0 <= 75 * 10**16 - gained < 10**15  # but for gas
-        assert "nothing owed" in self.desk.refused(self.home, "checkpoint", "withdraw").err
+        again = self.desk.refused(self.home, "checkpoint", "withdraw")
+        assert (again.code, "nothing is owed to 0x" in again.err) == (Exit.INPUT, True)
 
     def status(self, checkpoint: int) -> Status:
         with HttpRpc(self.desk.chain.url) as rpc:

@@ -77,7 +77,7 @@ def verify_slots(header: Header, registry: bytes, slots: Sequence[bytes], proof:
     account = verify_account(header.state_root, registry, _nodes(found, "accountProof"))
     if account is None or account.code_hash == EMPTY_CODE:
         raise NoContractError(
-            f"there is no contract at {checksum(registry)} in block {header.number}: a wrong registry?"
+            f"there is no contract at {checksum(registry)} in block {header.number}: a wrong address?"
         )
     storage = found.get("storageProof")
     if not isinstance(storage, list) or len(storage) != len(slots):

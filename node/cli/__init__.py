@@ -25,6 +25,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentTypeError
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
@@ -169,6 +170,13 @@ def _wei(text: str) -> int:
     return int(value)
 
 
+def _interval(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:  # not a number is not, either
+        raise ArgumentTypeError(f"{text} is no number of seconds from 0 on")
+    return value
+
+
 def _block_time(text: str) -> float:
     value = float(text)
     if not 0 <= value <= BLOCK_TIME_MAX:  # not a number is not, either
@@ -297,7 +305,9 @@ def _checkpoints(add: Add) -> None:
         "run the peer node, and tell what its watcher does, until it is interrupted",
         "A node that is started by `dkg start` watches too; `dkg logs --event 'checkpoint*'` shows it.",
     )
-    command.add_argument("--propose-every", metavar="S", type=float, help="propose, this many seconds apart at least")
+    command.add_argument(
+        "--propose-every", metavar="S", type=_interval, help="propose, this many seconds apart at least"
+    )
     _config(command)
     command = add(
         "checkpoint withdraw",

@@ -17,6 +17,7 @@ import pytest
 
 from dkg.chain.checkpoints import Checkpoint, Status
 from dkg.client.chainread import RpcReader
+from dkg.client.cli import main
 from dkg.client.cli.exits import Exit
 from dkg.client.rpc import HttpRpc
 from dkg.page import cid_bytes
@@ -189,3 +190,8 @@ def test_who_runs_no_node_or_knows_no_contract_is_told(desk: Desk) -> None:
     desk.ok("init", "--config", config, "--home", without)
     ran = desk.run("checkpoint", "watch", "--config", config)
     assert (ran.code, "knows no checkpoint contract" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "x"])
+def test_a_time_between_proposals_that_is_none_is_a_usage_error(seconds: str) -> None:
+    assert main(["checkpoint", "watch", f"--propose-every={seconds}"]) == Exit.USAGE

@@ -69,6 +69,8 @@ def test_a_checkpoint_that_was_right_before_a_reorganisation_of_marks_is_refuted
             in_one_block(2, 1)
             site.there.mine(1)
             await site.status(core, 1, Status.REFUTED)
+            one = site.checkpoint(core, 1)
+            assert (one and (one.marks, one.status)) == (1, Status.REFUTED)
 
     run(main)
 
@@ -126,5 +128,8 @@ def test_right_checkpoints_that_nobody_makes_final_do_not_hold_all_places_for_ev
                 lambda: (seen := core.chain.view.checkpoints) is not None and seen.log.state.last == OPEN_MAX
             )
             await site.until(lambda: (seen := core.chain.view.checkpoints) is not None and seen.log.final is not None)
+            seen = core.chain.view.checkpoints
+            assert seen is not None
+            assert len(seen.log.opened) < OPEN_MAX
 
     run(main)

@@ -69,8 +69,9 @@ def test_a_checkpoint_that_was_right_before_a_reorganisation_of_marks_is_refuted
             in_one_block(2, 1)
             site.there.mine(1)
             await site.status(core, 1, Status.REFUTED)
-            one = site.checkpoint(core, 1)
-            assert (one and (one.marks, one.status)) == (1, Status.REFUTED)
+            refuted = site.checkpoint(core, 1)
+            assert refuted is not None
+            assert (refuted.marks, refuted.status) == (1, Status.REFUTED)
 
     run(main)
 

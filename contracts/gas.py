@@ -23,7 +23,7 @@ from contracts import registry
 from contracts.statements import TYPES, parts, typed_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from eth_account.signers.local import LocalAccount
 
@@ -180,17 +180,24 @@ def _key_changes(chain: Chain, publisher: Publisher, how: str, *, relayed: bool)
     return figures | {f"commit, first, by a rotated signer, {how}": fresh.commit(relayed=relayed)}
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m contracts.gas", description=__doc__)
-    parser.add_argument("--write", action="store_true", help=f"write {SNAPSHOT.name} instead of printing")
+def report(
+    arguments: list[str], name: str, about: str | None, snapshot: Path, measured: Callable[[], Mapping[str, object]]
+) -> int:
+    """Run a command that prints figures of gas, or writes them to its snapshot."""
+    parser = argparse.ArgumentParser(prog=name, description=about)
+    parser.add_argument("--write", action="store_true", help=f"write {snapshot.name} instead of printing")
     write = parser.parse_args(arguments).write
-    text = json.dumps(measure(), indent=1) + "\n"
+    text = json.dumps(measured(), indent=1) + "\n"
     if write:
-        SNAPSHOT.write_text(text)
+        snapshot.write_text(text)
     else:
         sys.stdout.write(text)
     return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command."""
+    return report(arguments, "python -m contracts.gas", __doc__, SNAPSHOT, measure)
 
 
 if __name__ == "__main__":

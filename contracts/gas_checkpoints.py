@@ -10,8 +10,6 @@ levels with 8 children a page, counts of four bytes, nine records. `shows`: how 
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from dataclasses import astuple, dataclass, fields
 from hashlib import sha256
@@ -24,10 +22,10 @@ from eth_tester import PyEVMBackend  # type: ignore[import-untyped]
 from eth_utils.crypto import keccak
 
 from contracts import checkpoints
-from contracts.gas import Chain, account
+from contracts.gas import Chain, account, report
 from dkg.build import build_tree
 from dkg.chain.commit import Domain
-from dkg.checkpoints.evidence import shows_needed, summarised
+from dkg.checkpoints.evidence import least_gas, shows_needed, summarised
 from dkg.checkpoints.judge import Extra, Missing
 from dkg.checkpoints.owners import permute, prefix_of
 from dkg.checkpoints.paths import Step, Way, path
@@ -73,8 +71,7 @@ def calldata(name: str, *values: Any) -> bytes:  # noqa: ANN401 - values of an A
 
 def figure(data: bytes, standard: int) -> dict[str, int]:
     """All of a transaction's figures."""
-    zeros = data.count(0)
-    floor = 21_000 + 10 * (zeros + 4 * (len(data) - zeros))
+    floor = least_gas(data)
     return {"calldata": len(data), "standard": standard, "floor": floor, "total": max(standard, floor)}
 
 
@@ -410,15 +407,7 @@ def _claim(contracts: Contracts, counts: bytes, proposed: bytes) -> tuple[int, t
 
 def main(arguments: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m contracts.gas_checkpoints", description=__doc__)
-    parser.add_argument("--write", action="store_true", help=f"write {SNAPSHOT.name} instead of printing")
-    write = parser.parse_args(arguments).write
-    text = json.dumps(measure(), indent=1) + "\n"
-    if write:
-        SNAPSHOT.write_text(text)
-    else:
-        sys.stdout.write(text)
-    return 0
+    return report(arguments, "python -m contracts.gas_checkpoints", __doc__, SNAPSHOT, measure)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dkg.chain.checkpoint_events import (
     Answered,
+    CheckpointEvent,
     Demanded,
     Expired,
     Finalised,
@@ -23,12 +24,9 @@ from dkg.chain.checkpoint_events import (
     Target,
 )
 from dkg.chain.checkpoints import OPEN_MAX, Checkpoint, ContractState, Mark, Status
-from dkg.chain.log import LogError
+from dkg.chain.log import BlockLog, LogError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dkg.chain.checkpoint_events import CheckpointEvent
     from dkg.chain.log import Block
 
 DEMAND_WINDOWS: Final = 2
@@ -54,10 +52,14 @@ class Snapshot:
     undo: tuple[_Undo, ...]
 
 
-class CheckpointLog:
-    """All checkpoints and marks so far, and open demands. `kept_blocks`: how many blocks can be rolled back."""
+class CheckpointLog(BlockLog[CheckpointEvent, _Undo]):
+    """All checkpoints and marks so far, and open demands. `kept_blocks`: how many blocks can be rolled back.
+
+    Positions are not compared with the registry's log here.
+    """
 
     def __init__(self, kept_blocks: int = 256) -> None:
+        super().__init__(kept_blocks)
         self.state = ContractState(0, 0, 0, 0)
         self.opened: tuple[int, ...] = ()
         """Ids of the pending checkpoints, oldest first."""
@@ -71,20 +73,6 @@ class CheckpointLog:
         """Those that are open, by number."""
         self.shown: dict[bytes, Page] = {}
         """What was shown, by digest."""
-        self._undo: list[_Undo] = []
-        self._kept = kept_blocks
-        self._is_whole = True
-        """Whether all blocks can be rolled back."""
-
-    @property
-    def tip(self) -> Block | None:
-        """The latest block that was applied; None at the start."""
-        return self._undo[-1].block if self._undo else None
-
-    @property
-    def blocks(self) -> list[Block]:
-        """The blocks that can still be rolled back, oldest first."""
-        return [undo.block for undo in self._undo]
 
     @property
     def final(self) -> Checkpoint | None:
@@ -105,34 +93,6 @@ class CheckpointLog:
         """The mark of the commit at a position, if it is among the first `marks`."""
         found = self.marked.get(position)
         return found if found is not None and found.number <= marks else None
-
-    def apply(self, block: Block, events: Sequence[CheckpointEvent]) -> None:
-        """Apply the events of one block, in order. Blocks without events may be left out.
-
-        Raises `LogError`, and changes nothing, if the contract cannot have emitted them. Positions are not compared
-        with the registry's log here.
-        """
-        tip = self.tip
-        if tip is not None and block.number <= tip.number:
-            raise LogError(f"block {block.number} does not come after block {tip.number}")
-        if tip is not None and block.number == tip.number + 1 and block.parent != tip.hash:
-            raise LogError(f"block {block.number} does not follow from block {tip.number}: its parent is another")
-        self._undo.append(_Undo(block, self.state, self.opened))
-        try:
-            for event in events:
-                self._event(event, block.time)
-        except LogError:
-            self._revert(self._undo.pop())
-            raise
-        self._is_whole &= len(self._undo) <= self._kept
-        del self._undo[: -self._kept]
-
-    def rollback(self, number: int) -> None:
-        """Forget all blocks above a number; raises `LogError` if that is further back than what is kept."""
-        if self._undo and not self._is_whole and number < self._undo[0].block.number - 1:
-            raise LogError(f"cannot go back to block {number}: what is kept begins at {self._undo[0].block.number}")
-        while self._undo and self._undo[-1].block.number > number:
-            self._revert(self._undo.pop())
 
     def snapshot(self) -> Snapshot:
         """What the log is now, to come back to with `restore` however many blocks are applied in between."""
@@ -160,6 +120,9 @@ class CheckpointLog:
         self._undo[-1].changes.append((table, key, table.get(key)))
         _set(table, key, value)
 
+    def _begin(self, block: Block) -> _Undo:
+        return _Undo(block, self.state, self.opened)
+
     def _revert(self, undo: _Undo) -> None:
         for table, key, before in reversed(undo.changes):
             _set(table, key, before)
@@ -167,7 +130,8 @@ class CheckpointLog:
 
     # --- events ----------------------------------------------------------------------------------------------
 
-    def _event(self, event: CheckpointEvent, time: int) -> None:
+    def _event(self, event: CheckpointEvent, block: Block) -> None:
+        time = block.time
         match event:
             case Proposed():
                 self._proposed(event, time)

@@ -7,18 +7,18 @@ endpoint that forges, drops or reorders events is found out here, whatever else 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from dkg.chain.commit import ZERO_HASH
-from dkg.chain.registry import Committed, Head, Retired, Revoked, Rotated
+from dkg.chain.registry import Committed, Event, Head, Retired, Revoked, Rotated
 from dkg.chain.secp import checksum
 from dkg.errors import ProofError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dkg.chain.registry import Event
 
 ROTATIONS_MAX: Final = 256
 """Signers kept for one publisher (TUF bounds its chain of roots the same way); older ones are forgotten."""
@@ -36,6 +36,77 @@ class Block:
     hash: bytes
     parent: bytes
     time: int
+
+
+class Undo(Protocol):
+    """How to take one block back. `block`: which one."""
+
+    @property
+    def block(self) -> Block:
+        """The block."""
+
+
+E = TypeVar("E")
+U = TypeVar("U", bound=Undo)
+
+
+class BlockLog(ABC, Generic[E, U]):
+    """What the events of a contract make, block by block, with rollback. `kept_blocks`: how many can be rolled back."""
+
+    def __init__(self, kept_blocks: int) -> None:
+        self._undo: list[U] = []
+        self._kept = kept_blocks
+        self._is_whole = True
+        """Whether all blocks can be rolled back."""
+
+    @abstractmethod
+    def _begin(self, block: Block) -> U:
+        """How to come back to what the log is now."""
+
+    @abstractmethod
+    def _event(self, event: E, block: Block) -> None:
+        """Apply one event. Raises `LogError` if the contract cannot have emitted it."""
+
+    @abstractmethod
+    def _revert(self, undo: U) -> None:
+        """Take back the newest block."""
+
+    @property
+    def tip(self) -> Block | None:
+        """The latest block that was applied; None at the start."""
+        return self._undo[-1].block if self._undo else None
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks that can still be rolled back, oldest first."""
+        return [undo.block for undo in self._undo]
+
+    def apply(self, block: Block, events: Sequence[E]) -> None:
+        """Apply the events of one block, in order. Blocks without events may be left out.
+
+        Raises `LogError`, and changes nothing, if the contract cannot have emitted them.
+        """
+        tip = self.tip
+        if tip is not None and block.number <= tip.number:
+            raise LogError(f"block {block.number} does not come after block {tip.number}")
+        if tip is not None and block.number == tip.number + 1 and block.parent != tip.hash:
+            raise LogError(f"block {block.number} does not follow from block {tip.number}: its parent is another")
+        self._undo.append(self._begin(block))
+        try:
+            for event in events:
+                self._event(event, block)
+        except LogError:
+            self._revert(self._undo.pop())
+            raise
+        self._is_whole &= len(self._undo) <= self._kept
+        del self._undo[: -self._kept]
+
+    def rollback(self, number: int) -> None:
+        """Forget all blocks above a number; raises `LogError` if that is further back than what is kept."""
+        if self._undo and not self._is_whole and number < self._undo[0].block.number - 1:
+            raise LogError(f"cannot go back to block {number}: what is kept begins at {self._undo[0].block.number}")
+        while self._undo and self._undo[-1].block.number > number:
+            self._revert(self._undo.pop())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,53 +134,13 @@ class Mark:
     undo: tuple[_Undo, ...]
 
 
-class RegistryLog:
+class RegistryLog(BlockLog[Event, _Undo]):
     """All commits so far, and each publisher's state. `kept_blocks`: how many blocks can be rolled back."""
 
     def __init__(self, kept_blocks: int = 256) -> None:
+        super().__init__(kept_blocks)
         self.entries: list[Committed] = []
         self.publishers: dict[bytes, PublisherState] = {}
-        self._undo: list[_Undo] = []
-        self._kept = kept_blocks
-        self._is_whole = True
-        """Whether all blocks can be rolled back."""
-
-    @property
-    def tip(self) -> Block | None:
-        """The latest block that was applied; None at the start."""
-        return self._undo[-1].block if self._undo else None
-
-    @property
-    def blocks(self) -> list[Block]:
-        """The blocks that can still be rolled back, oldest first."""
-        return [undo.block for undo in self._undo]
-
-    def apply(self, block: Block, events: Sequence[Event]) -> None:
-        """Apply the events of one block, in order. Blocks without events may be left out.
-
-        Raises `LogError`, and changes nothing, if the contract cannot have emitted them.
-        """
-        tip = self.tip
-        if tip is not None and block.number <= tip.number:
-            raise LogError(f"block {block.number} does not come after block {tip.number}")
-        if tip is not None and block.number == tip.number + 1 and block.parent != tip.hash:
-            raise LogError(f"block {block.number} does not follow from block {tip.number}: its parent is another")
-        self._undo.append(_Undo(block, len(self.entries)))
-        try:
-            for event in events:
-                self._event(event, block)
-        except LogError:
-            self._revert(self._undo.pop())
-            raise
-        self._is_whole &= len(self._undo) <= self._kept
-        del self._undo[: -self._kept]
-
-    def rollback(self, number: int) -> None:
-        """Forget all blocks above a number; raises `LogError` if that is further back than what is kept."""
-        if self._undo and not self._is_whole and number < self._undo[0].block.number - 1:
-            raise LogError(f"cannot go back to block {number}: what is kept begins at {self._undo[0].block.number}")
-        while self._undo and self._undo[-1].block.number > number:
-            self._revert(self._undo.pop())
 
     def mark(self) -> Mark:
         """What the log is now, to come back to with `restore` however many blocks are applied in between."""
@@ -180,6 +211,9 @@ class RegistryLog:
             raise LogError(f"commit {event.commit.seq} of {who} is of another block than {block.number}")
         head = replace(head, seq=event.commit.seq, position=event.position)
         return replace(state, head=head)
+
+    def _begin(self, block: Block) -> _Undo:
+        return _Undo(block, len(self.entries))
 
     def _revert(self, undo: _Undo) -> None:
         del self.entries[undo.length :]

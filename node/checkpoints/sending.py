@@ -11,15 +11,16 @@ transaction of ours in a block of the chain is enough.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dkg.chain.checkpoints import Checkpoint, Mark, Status, demand_slots, marked_slot, shown_slot
 from dkg.chain.secp import checksum
 from node.publish.deployment import KeptAttempts
 from node.publish.errors import EmptyWalletError, RejectedError, RevertedError
 from node.publish.fees import ether
+from node.publish.kept import KeptGoal
 from node.publish.lock import home_lock
 from node.publish.sender import Sender, View
 from node.publish.waits import silent
@@ -31,14 +32,10 @@ if TYPE_CHECKING:
     from node.home import Home
     from node.publish.answers import Receipt
     from node.publish.calls import Call
-    from node.publish.jobs import Attempt
     from node.publish.sender import Tools
     from node.publish.waits import Progress
     from node.publish.wallet import Wallet
     from node.publish.writer import ChainWriter
-
-ATTEMPTS_KEPT: Final = 16
-"""Most transactions that are remembered for one call."""
 
 Reached = Callable[["Header"], bool]
 """Whether what a call is for is so after a block, proved. Raises `ProofError` and `ChainError`."""
@@ -83,7 +80,7 @@ class CheckpointSender:
         kept = KeptAttempts(self._home, _name(errand.call))
         with home_lock(self._home.path, tools.waits, tools.waiting, progress):
             made = kept.load(chain_id, self.address)
-            goal = _CallGoal(errand, self._reader, tools.writer, self.address, kept, made)
+            goal = _CallGoal(kept, made, errand, self._reader, tools.writer, self.address)
             try:
                 Sender(self._wallet, chain_id, tools).drive(goal, progress)
             except RejectedError:
@@ -102,15 +99,13 @@ def _name(call: Call) -> str:
 
 
 @dataclass(slots=True)
-class _CallGoal:
+class _CallGoal(KeptGoal):
     """Reached when the errand is. See `node.publish.sender.Goal`."""
 
     errand: Errand
     reader: ChainReader
     writer: ChainWriter
     payer: bytes
-    kept: KeptAttempts
-    made: list[Attempt] = field(default_factory=list)
 
     def look(self) -> View[bool]:
         """See `Goal`. Raises `RejectedError` if the contract refuses the call."""
@@ -145,28 +140,6 @@ class _CallGoal:
     def _has(self, receipt: Receipt) -> bool:
         latest = self.reader.header("latest")
         return receipt.block <= latest.number and self.reader.header(receipt.block).hash == receipt.block_hash
-
-    def attempts(self) -> list[Attempt]:
-        """See `Goal`."""
-        return self.made
-
-    def keep(self, attempt: Attempt) -> None:
-        """See `Goal`."""
-        self._save([*(one for one in self.made if one.hash != attempt.hash), attempt][-ATTEMPTS_KEPT:])
-
-    def refuse(self, attempt: Attempt) -> None:
-        """See `Goal`."""
-        self._save([replace(one, refused=True) if one.hash == attempt.hash else one for one in self.made])
-
-    def _save(self, attempts: list[Attempt]) -> None:
-        self.kept.save(attempts)
-        self.made = attempts
-
-    def sent(self, attempt: Attempt) -> None:
-        """See `Goal`."""
-
-    def dropped(self, reason: str) -> None:
-        """See `Goal`."""
 
 
 # --- what calls are for ------------------------------------------------------------------------------------------

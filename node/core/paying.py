@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dkg.chain.commit import ZERO_HASH
 from dkg.client.anchored import Client
@@ -12,6 +12,7 @@ from dkg.client.store import SqliteStore
 from dkg.client.trusted import TrustedHeads
 from node.publish import calls
 from node.publish.errors import RejectedError
+from node.publish.kept import KeptGoal
 from node.publish.sender import Sender, View
 from node.publish.waits import silent
 
@@ -23,14 +24,10 @@ if TYPE_CHECKING:
     from dkg.client.chainread import ChainReader
     from dkg.pages import PageStore
     from node.core.parts import Attempts
-    from node.publish.jobs import Attempt
     from node.publish.published import Published, Request
     from node.publish.publisher import Publisher
     from node.publish.sender import Tools
     from node.publish.wallet import Wallet
-
-ATTEMPTS_KEPT: Final = 16
-"""Most transactions that are remembered for one commit."""
 
 
 class ChainPayer:
@@ -53,19 +50,17 @@ class ChainPayer:
             clock=self._tools.now,
             finality_depth=self._depth,
         )
-        goal = _RelayGoal(signed, client, attempts, attempts.load())
+        goal = _RelayGoal(attempts, attempts.load(), signed, client)
         self._sender.drive(goal, silent)
         return goal.made[-1].hash if goal.made else None
 
 
 @dataclass(slots=True)
-class _RelayGoal:
+class _RelayGoal(KeptGoal):
     """Reached when the publisher's proved head is the commit, or a later one. See `node.publish.sender.Goal`."""
 
     signed: SignedCommit
     client: Client
-    kept: Attempts
-    made: list[Attempt] = field(default_factory=list)
 
     def look(self) -> View[ClientHead]:
         """See `Goal`. Raises `RejectedError` if the registry can never take the commit."""
@@ -83,28 +78,6 @@ class _RelayGoal:
             raise RejectedError("whoever signed the commit may not sign for the publisher any more")
         prior = committed.meta() if committed else ZERO_HASH
         return View(head.anchored.block, call=calls.commit_signed(self.signed, prior))
-
-    def attempts(self) -> list[Attempt]:
-        """See `Goal`."""
-        return self.made
-
-    def keep(self, attempt: Attempt) -> None:
-        """See `Goal`."""
-        self._save([*(one for one in self.made if one.hash != attempt.hash), attempt][-ATTEMPTS_KEPT:])
-
-    def refuse(self, attempt: Attempt) -> None:
-        """See `Goal`."""
-        self._save([replace(one, refused=True) if one.hash == attempt.hash else one for one in self.made])
-
-    def _save(self, attempts: list[Attempt]) -> None:
-        self.kept.save(attempts)
-        self.made = attempts
-
-    def sent(self, attempt: Attempt) -> None:
-        """See `Goal`."""
-
-    def dropped(self, reason: str) -> None:
-        """See `Goal`."""
 
 
 class HomePublisher:

@@ -9,17 +9,15 @@ asks all publishers at once.
 from __future__ import annotations
 
 import json
-import threading
 import time
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from _demo_liar import Stores
 from _demo_nodes import ACROSS
-from _demo_stage import PREFIXES, REFUSED, Attack, Stage
+from _demo_stage import PREFIXES, REFUSED, Answering, Attack, Stage, serving
 
 import dkg
 from dkg.chain.commit import Domain
@@ -41,7 +39,7 @@ from node.cli.network import TERMS
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from _demo_nodes import Nodes
 
@@ -115,33 +113,19 @@ class Checkpointing(Stage):
             told = {"from": sender, "to": self.chain["checkpoints"], "data": f"0x{call.data.hex()}"}
             rpc.call("eth_sendTransaction", [{**told, "value": hex(call.value)}])
 
-    @contextmanager
-    def careless(self) -> Iterator[str]:
+    def careless(self) -> AbstractContextManager[str]:
         """An HTTP server that proves answers over the wrong checkpoint; gives its URL."""
         stores, domain = [self.wrong, *self.nodes.stores()], self.domain
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
+        class Handler(Answering):
+            def do_POST(self) -> None:  # noqa: N802 - what the library calls it
                 fields = parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode())
                 given = dict(fields)
                 parts = Parts(domain, cid_bytes(given["at"].removeprefix("root:")), {})
                 body = compress(prove_joint(StoredPages(Stores(stores)), parts, given["query"]).car)
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.answer(body, "application/vnd.ipld.car+zstd")
 
-            def log_message(self, *_: object) -> None:
-                """Nobody reads it."""
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_address[1]}"
-            finally:
-                server.shutdown()
-                thread.join()
+        return serving(Handler)
 
     # --- the client ------------------------------------------------------------------------------------------------
 

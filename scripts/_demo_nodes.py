@@ -13,17 +13,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import closing, contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from _demo_chain import CASE, FINALITY_DEPTH, FINDINGS, LICENCE, PROLOGUE, value
-from _demo_stage import ROOT, Attack, Stage
+from _demo_stage import ROOT, Answering, Attack, Stage, serving
 
 from dkg.car import read_car, write_car
 from dkg.client.progress import duration, grouped
@@ -33,6 +31,7 @@ from node.config import example
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 PATIENCE_S: Final = 300.0
@@ -348,30 +347,15 @@ def _changed(root: bytes, car: bytes, change: Callable[[bytes], bytes]) -> bytes
     return write_car(root, [(cid, raw) for cid, raw in blocks.items() if raw])
 
 
-@contextmanager
-def _between(peer: str, lie: Callable[[bytes, bytes], bytes]) -> Iterator[str]:
+def _between(peer: str, lie: Callable[[bytes, bytes], bytes]) -> AbstractContextManager[str]:
     """An HTTP server in front of a peer that lies about proofs; gives its URL."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(Answering):
+        def do_GET(self) -> None:  # noqa: N802 - what the library calls it
             request = Request(peer + self.path, headers={"Accept": self.headers["Accept"]})  # noqa: S310 - loopback
             with urlopen(request, timeout=60) as answer:  # noqa: S310 - loopback
                 body = lie(root_bytes(answer.headers["DKG-Root"]), answer.read())
                 kind = answer.headers["Content-Type"]
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(body, kind)
 
-        def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving(Handler)

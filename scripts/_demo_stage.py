@@ -6,11 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dkg.client.cli.console import paint, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CELL_MAX: Final = 60
@@ -34,6 +40,34 @@ class Attack:
     name: str
     exit: int
     said: str
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers with bytes, and logs nothing."""
+
+    def answer(self, body: bytes, kind: str) -> None:
+        """Send a whole answer. `kind`: its media type."""
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@contextmanager
+def serving(handler: type[Answering]) -> Iterator[str]:
+    """An HTTP server on loopback; gives its URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class Stage:

@@ -7,7 +7,6 @@ endpoint that forges, drops or reorders events is found out here, whatever else 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
@@ -50,8 +49,11 @@ E = TypeVar("E")
 U = TypeVar("U", bound=Undo)
 
 
-class BlockLog(ABC, Generic[E, U]):
-    """What the events of a contract make, block by block, with rollback. `kept_blocks`: how many can be rolled back."""
+class BlockLog(Generic[E, U]):
+    """What the events of a contract make, block by block, with rollback. Subclasses say what events do.
+
+    `kept_blocks`: how many can be rolled back.
+    """
 
     def __init__(self, kept_blocks: int) -> None:
         self._undo: list[U] = []
@@ -59,17 +61,17 @@ class BlockLog(ABC, Generic[E, U]):
         self._is_whole = True
         """Whether all blocks can be rolled back."""
 
-    @abstractmethod
     def _begin(self, block: Block) -> U:
         """How to come back to what the log is now."""
+        raise RuntimeError(f"{type(self).__name__} does not say how block {block.number} is taken back")
 
-    @abstractmethod
     def _event(self, event: E, block: Block) -> None:
         """Apply one event. Raises `LogError` if the contract cannot have emitted it."""
+        raise RuntimeError(f"{type(self).__name__} does not say what {event} does in block {block.number}")
 
-    @abstractmethod
     def _revert(self, undo: U) -> None:
         """Take back the newest block."""
+        raise RuntimeError(f"{type(self).__name__} does not say how block {undo.block.number} is taken back")
 
     @property
     def tip(self) -> Block | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from random import Random
 
 BYTES: Final = frozenset({"ours", "theirs", "member", "absent", "path"})
-STEMS: Final = frozenset({"key", "before", "after", "bound", "entry"})
+STEMS: Final = ("key", "before", "after", "bound", "entry")
 _HEADER: Final = 4
 _WORD: Final = 32
 

@@ -5,6 +5,9 @@ Long runs: `python -m tests.contracts.checkpoints.fuzz 0 400 --record FILE`.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -37,6 +40,25 @@ def test_no_challenge_of_a_right_checkpoint_is_accepted(contracts: Contracts) ->
     assert {kind: {why for why in whys if f"{kind}: {why}" not in said} for kind, whys in REFUSALS.items()} == {
         kind: set() for kind in REFUSALS
     }
+
+
+def test_what_a_seed_tries_does_not_hang_on_how_python_hashes() -> None:
+    command = (
+        "from tests.contracts.checkpoints.fuzz import right, wrong, Contracts\n"
+        "contracts = Contracts()\n"
+        "print([sorted(run(contracts, seed, 10).items()) for run in (right, wrong) for seed in (3, 4)])"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", command],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for hash_seed in ("0", "2")
+    ]
+    assert said[0] == said[1] != ""
 
 
 def test_what_is_found_wrong_is_refuted_and_what_is_bent_is_judged_alike(contracts: Contracts) -> None:

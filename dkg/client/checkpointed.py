@@ -9,7 +9,8 @@
    and its entry that was the last one then is still in its place. Otherwise it is a `RollbackError` or a
    `FinalityError`.
 4. Everybody of whom something may have changed since the checkpoint is known: each entry of the log and each mark since
-   is proved. What counts of them is proved too, and takes the place of what the checkpoint has of them.
+   is proved. What counts of them is proved too, and takes the place of what the checkpoint has of them. For a proof
+   that was kept, what came after its moment (`AsOf`) is left out, but for marks: what is marked now counts no more.
 5. If only what is final is wanted, the block is `finality_depth` blocks deep, the checkpoint was final in it, and what
    the answer rests on is in the newest block's state too.
 6. The answer is as young as the caller asks for.
@@ -32,7 +33,7 @@ from dkg.chain.registry import LOG_STATE_SLOT, LogState, entry_slot
 from dkg.checkpoints.answer import verify_joint
 from dkg.client.anchored import PendingError, RollbackError, State, age_of
 from dkg.client.chainread import FinalityError
-from dkg.client.checkpointread import log_length, read_checkpoints
+from dkg.client.checkpointread import entries_since, log_length, read_checkpoints
 from dkg.client.counting import Place, changes_since, counting
 from dkg.client.trusted import FinalUnion, TrustedHeads
 from dkg.client.unionhead import UnionAnswer, UnionHead
@@ -49,12 +50,13 @@ if TYPE_CHECKING:
     from dkg.chain.registry import Committed
     from dkg.client.chainread import ChainReader
     from dkg.client.checkpointread import CheckpointState
+    from dkg.client.unionhead import AsOf
     from dkg.evaluate import Dataset
     from dkg.limits import Budget
 
 
 class NoCheckpointError(ProofError):
-    """It is proved that no checkpoint is final yet, or that none is pending either."""
+    """It is proved that no checkpoint is final yet, or none pending either; or not the one that is asked for."""
 
 
 class CheckpointClient:
@@ -100,6 +102,7 @@ class CheckpointClient:
         max_age: float | None = None,
         behind: Container[bytes] = (),
         shown: Iterable[Committed] = (),
+        as_of: AsOf | None = None,
     ) -> UnionHead:
         """The latest final checkpoint and what changed since.
 
@@ -107,6 +110,7 @@ class CheckpointClient:
         is pending. `max_age`: seconds that the answer may be old. `behind`: publishers to answer as the checkpoint has
         them, though they committed since: nobody may have their data, or they may be too many; the answer is then as
         old as their first commit since. `shown`: commits as a node shows them, which need not be looked for.
+        `as_of`: this checkpoint and no commit after that position, for a proof that was kept; all marks count.
 
         Raises `ProofError` if it cannot be trusted (`RollbackError`, `FinalityError`, `StaleError`, `PendingError`,
         `NoCheckpointError`, `OldCheckpointError`), `TooManyError`, `UnprovableError`, and `ChainError`.
@@ -120,7 +124,8 @@ class CheckpointClient:
         newest = read_checkpoints(self._reader, self._contract, tip)  # step 2
         self._check_known(tip, newest)  # step 3
         state = self._buried(tip) if final else newest
-        head = self._read(state, _chosen(state, pending=pending), behind, list(shown))  # step 4
+        checkpoint = self._kept(state, as_of.checkpoint, pending=pending) if as_of else _chosen(state, pending=pending)
+        head = self._read(state, checkpoint, behind, list(shown), as_of)  # step 4
         head.parts  # noqa: B018 - raises if they are too many
         if final:
             self._check_in(tip, head)  # step 5
@@ -173,7 +178,9 @@ class CheckpointClient:
         Raises what `head` raises; an endpoint may have forgotten the state of the block.
         """
         place = Place(self._reader, self._domain, self._contract, head.block)
-        found = counting(place, sorted(publishers), shown=list(shown))
+        shown = list(shown)
+        later = entries_since(self._reader, self._domain, head.block, head.length, shown) if head.later else ()
+        found = counting(place, sorted(publishers), later=later, shown=shown)
         behind = {one: first for one, first in head.behind.items() if one not in found}
         more = replace(head, beside={**head.beside, **found}, behind=behind)
         more.parts  # noqa: B018 - raises if they are too many
@@ -187,10 +194,11 @@ class CheckpointClient:
         checkpoint: Checkpoint,
         behind: Container[bytes],
         shown: list[Committed],
+        as_of: AsOf | None,
     ) -> UnionHead:
         """The checkpoint and what changed since, as of the block of what was found (step 4)."""
         place = Place(self._reader, self._domain, self._contract, found.block)
-        changes = changes_since(place, checkpoint, found.state, shown)
+        changes = changes_since(place, checkpoint, found.state, shown, as_of.length if as_of else None)
         left = {one: first for one, first in changes.first.items() if first is not None and one in behind}
         asked = sorted(changes.first.keys() - left.keys())
         return UnionHead(
@@ -199,9 +207,10 @@ class CheckpointClient:
             checkpoint,
             found.block,
             changes.length,
+            next(iter(changes.later), None),
             found.state.marks,
             frozenset(changes.first),
-            counting(place, asked, changes.commits, shown),
+            counting(place, asked, changes.commits, changes.later, shown),
             left,
             State.PENDING,
             0,
@@ -228,18 +237,22 @@ class CheckpointClient:
         if tip.number < self._depth:
             return State.PENDING
         block = self._reader.header(tip.number - self._depth)
+        number = head.checkpoint.id
         try:
-            (word,) = self._reader.slots(self._contract, [STATE_SLOT.to_bytes(32)], block)
+            word, *words = self._reader.slots(
+                self._contract, [STATE_SLOT.to_bytes(32), *Checkpoint.slots(number)], block
+            )
             length = log_length(self._reader, self._domain.registry, block).length
         except NoContractError:
             return State.PENDING
         then = ContractState.unpack(word)
-        is_same = (then.final, then.marks, length) == (head.checkpoint.id, head.marks, head.length)
-        return State.FINAL if is_same else State.PENDING
+        was_final = number <= then.last and Checkpoint.unpack(number, *words).status is Status.FINAL
+        return State.FINAL if was_final and then.marks == head.marks and length >= head.length else State.PENDING
 
     def _aged(self, head: UnionHead, max_age: float | None) -> UnionHead:
         """The head with its age now (step 6)."""
-        what = "the first commit that is left out" if head.behind else f"block {head.block.number}"
+        is_older = bool(head.behind or head.later)
+        what = "the first commit that is left out" if is_older else f"block {head.block.number}"
         return replace(head, age=age_of(what, head.complete_until, self._clock(), max_age))
 
     # --- what was seen before ------------------------------------------------------------------------------
@@ -279,6 +292,19 @@ class CheckpointClient:
                 f"what is final in block {head.block.number} is not in block {tip.number}: the endpoint mixes two "
                 "chains, or one was reorganised while it was read"
             )
+
+    def _kept(self, found: CheckpointState, number: int, *, pending: bool) -> Checkpoint:
+        """The checkpoint with an id, if one may answer from it."""
+        if not 0 < number <= found.state.last:
+            raise NoCheckpointError(f"there is no checkpoint {number} in block {found.block.number}")
+        kept = self._checkpoint(found.block, number)
+        if kept.status is Status.REFUTED:
+            raise NoCheckpointError(f"checkpoint {number} was refuted: nothing is answered from it")
+        if kept.status is Status.PENDING and not pending:
+            raise NoCheckpointError(
+                f"checkpoint {number} is not final in block {found.block.number}; it is pending, and can be asked for"
+            )
+        return kept
 
     def _checkpoint(self, block: Header, number: int) -> Checkpoint:
         return Checkpoint.unpack(number, *self._reader.slots(self._contract, Checkpoint.slots(number), block))

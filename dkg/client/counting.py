@@ -60,20 +60,35 @@ class Changes:
     """Of whom something else may count than the checkpoint has, and its first commit since; None: only marks."""
     commits: Sequence[Committed]
     """All commits since, in the order of the log."""
+    later: Sequence[Committed]
+    """The commits up to the block that are left out, if not all are taken into account."""
     length: int
-    """Commits in the registry's log as of the block."""
+    """Commits in the registry's log that are taken into account."""
 
 
 def changes_since(
-    place: Place, checkpoint: Checkpoint, state: ContractState, shown: Iterable[Committed] = ()
+    place: Place,
+    checkpoint: Checkpoint,
+    state: ContractState,
+    shown: Iterable[Committed] = (),
+    length: int | None = None,
 ) -> Changes:
     """All that changed since a checkpoint, as of a block.
 
     `state`: of the contract as of the block. `shown`: commits as a node shows them, which need not be looked for.
-    Raises what `entries_since` and `marks_since` raise.
+    `length`: how much of the log is taken into account, if not all; all marks are.
+    Raises what `entries_since` and `marks_since` raise, and `ProofError` if the log is shorter.
     """
     first: dict[bytes, Committed | None] = {}
-    since = entries_since(place.reader, place.domain, place.block, checkpoint.position, shown)
+    entries = entries_since(place.reader, place.domain, place.block, checkpoint.position, shown)
+    known = checkpoint.position + len(entries)
+    if length is not None and not checkpoint.position <= length <= known:
+        raise ProofError(
+            f"checkpoint {checkpoint.id} is about {checkpoint.position} commits, and the log has {known} in block "
+            f"{place.block.number}: there is no answer by it as of {length}"
+        )
+    cut = len(entries) if length is None else length - checkpoint.position
+    since, later = entries[:cut], entries[cut:]
     for committed in since:
         first.setdefault(committed.publisher, committed)
     marks = marks_since(place.reader, place.contract, place.block, checkpoint.marks, state.marks)
@@ -84,20 +99,27 @@ def changes_since(
         if committed.publisher not in first:
             marked[committed.publisher] = max(committed.position, marked.get(committed.publisher, 0))
     # A mark of a commit before the one that counts changes nothing. Anybody makes such marks, as nobody keeps old data.
-    for publisher, counts in counting(place, sorted(marked), shown=[*older, *shown]).items():
+    for publisher, counts in counting(place, sorted(marked), later=later, shown=[*older, *shown]).items():
         if counts.committed is None or counts.committed.position < marked[publisher]:
             first[publisher] = None
-    return Changes(first, since, checkpoint.position + len(since))
+    return Changes(first, since, later, checkpoint.position + len(since))
 
 
 def counting(
-    place: Place, publishers: Collection[bytes], since: Sequence[Committed] = (), shown: Iterable[Committed] = ()
+    place: Place,
+    publishers: Collection[bytes],
+    since: Sequence[Committed] = (),
+    later: Sequence[Committed] = (),
+    shown: Iterable[Committed] = (),
 ) -> dict[bytes, Counting]:
     """What counts of each of some publishers.
 
-    `since`: the end of the log as of the block, proved (`Changes.commits`). `shown` as above. Raises what reading does.
+    `since`, `later`: the end of the log as of the block, proved; what is `later` is left out (see `Changes`). `shown`
+    as above. Raises what reading does.
     """
     latest = {one.publisher: (one.commit.seq, one.position) for one in since}
+    for one in later:
+        latest.setdefault(one.publisher, (one.commit.seq - 1, one.prior_position))
     heads = _heads(place, [publisher for publisher in publishers if publisher not in latest])
     proved = {one.position: one for one in since}
     marks: dict[bytes, list[Mark]] = {publisher: [] for publisher in publishers}

@@ -8,14 +8,15 @@ there can be some that nobody signed; with `origins`, quads can be missing and n
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Self
 
 from dkg.chain.checkpoints import Status
 from dkg.chain.secp import checksum
 from dkg.checkpoints.answer import Parts
 from dkg.client.anchored import Anchor, Claim, State
-from dkg.errors import ProofError
+from dkg.errors import InputError, ProofError
 from dkg.limits import KEY_MAX, SHOW_MAX
 from dkg.page import CID_PREFIX
 
@@ -30,6 +31,28 @@ if TYPE_CHECKING:
     from dkg.client.counting import Counting
 
 
+_AS_OF: Final = re.compile(r"([0-9]{1,15})/([0-9]{1,15})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """A moment that a kept proof is of: a checkpoint, and how many commits of the registry's log are looked at."""
+
+    checkpoint: int
+    """Its id."""
+    length: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `CHECKPOINT/POSITION`, like `3/17`. Raises `InputError`."""
+        if (found := _AS_OF.fullmatch(text)) is None:
+            raise InputError(f"{text[:40]!r} is no moment: it is CHECKPOINT/POSITION, like 3/17")
+        return cls(*map(int, found.groups()))
+
+    def __str__(self) -> str:
+        return f"{self.checkpoint}/{self.length}"
+
+
 @dataclass(frozen=True, slots=True)
 class UnionHead:
     """A checkpoint and what changed since, as of a block, all proved from the block's hash."""
@@ -40,7 +63,9 @@ class UnionHead:
     checkpoint: Checkpoint
     block: Header
     length: int
-    """Commits in the registry's log as of the block."""
+    """Commits in the registry's log that are taken into account: all as of the block, unless there is a `later` one."""
+    later: Committed | None
+    """The first commit that is not, where what is asked for is `AsOf` an earlier moment."""
     marks: int
     """Marks in the contract as of the block."""
     since: frozenset[bytes]
@@ -65,8 +90,14 @@ class UnionHead:
 
     @property
     def complete_until(self) -> int:
-        """Unix seconds: nothing that was committed before is left out. The block's time if nobody is behind."""
-        return min([self.block.timestamp, *(committed.time for committed in self.behind.values())])
+        """Unix seconds: nothing that was committed before is left out. The block's time if nothing is."""
+        left = [*self.behind.values(), *([self.later] if self.later else [])]
+        return min([self.block.timestamp, *(committed.time for committed in left)])
+
+    @property
+    def as_of(self) -> AsOf:
+        """The moment, for whoever verifies a kept proof."""
+        return AsOf(self.checkpoint.id, self.length)
 
     def describe(self) -> dict[str, object]:
         """Claim, state, checkpoint, block, age, and whose data is from where, for programs."""
@@ -90,6 +121,7 @@ class UnionHead:
                 "open_demands": checkpoint.open_demands,
             },
             "position": self.length,
+            "as_of": str(self.as_of),
             "marks": self.marks,
             "block": block.number,
             "block_hash": "0x" + block.hash.hex(),
@@ -111,10 +143,11 @@ class UnionHead:
         age = f"{self.age} s old" if self.age >= 0 else f"{-self.age} s ahead of this device's clock"
         since = len(self.since - self.behind.keys())
         fresh = f"for the {since} that" if since else "as nobody else" if self.behind else "as nobody"
+        now = f"log position {self.length}" if self.later else f"block {number}"
         parts = [
             (
                 f"{_complete(checkpoint)} for all publishers as of log position {checkpoint.position} "
-                f"(checkpoint {checkpoint.id}, {_said_of(checkpoint)}), and as of block {number} {fresh} "
+                f"(checkpoint {checkpoint.id}, {_said_of(checkpoint)}), and as of {now} {fresh} "
                 f"committed since, {self.state} (proved from the block hash that {said}; {age}; "
                 f"final after {self.finality_depth} blocks)"
             )

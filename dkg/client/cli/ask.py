@@ -69,7 +69,11 @@ def query(args: argparse.Namespace, console: Console) -> int:
 
 
 def verify(args: argparse.Namespace, console: Console) -> int:
-    """Recompute the answer from a proof."""
+    """Recompute the answer from a proof. With --min-claim, see `everybody`."""
+    if args.min_claim is not None:
+        from dkg.client.cli.everybody import verify as verify_everybody  # noqa: PLC0415 - it needs a chain
+
+        return verify_everybody(args, console)
     text, options = text_of(args), options_of(args)
     budget = options.pop("budget")
     car = read_proof(args.proof, budget)

@@ -1,6 +1,7 @@
 """`dkg query --node URL --min-claim L2`: all publishers are asked, by a checkpoint, and the answer is verified here.
 
 The chain says which datasets are asked; the node proves the answer over just these; nothing else of it is believed.
+`dkg verify --min-claim L2` does the same with a proof that was kept, and asks nobody but the chain.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg.chain.checkpoints import Status
-from dkg.chain.secp import address_from_text
+from dkg.chain.secp import address_from_text, checksum
 from dkg.checkpoints.answer import OriginsError
 from dkg.client.checkpointed import CheckpointClient
 from dkg.client.cli.ask import amount, cost_of, options_of, rendered, text_of
 from dkg.client.cli.chain import settings_of
 from dkg.client.endpoints import reader_of
+from dkg.client.files import read_proof, write_proof
 from dkg.client.nodes import Node, NodeLacksError
+from dkg.client.progress import size
 from dkg.client.settings import HEADS_FILE, SETTINGS_FILE, home_path
 from dkg.client.trusted import TrustedHeads
+from dkg.client.unionhead import AsOf
 from dkg.errors import InputError
 from dkg.evaluate import Dataset
 
@@ -41,8 +45,50 @@ def query(args: argparse.Namespace, console: Console) -> int:
     text = text_of(args)
     start = time.perf_counter()
     with client_of(args) as client, Node(args.node) as node:
-        found = asked(client, node, text, args)
+        car, found = asked(client, node, text, args)
+    shown = _shown(found, args, console, text, time.perf_counter() - start)  # first: a refused format writes no proof
+    written = size(write_proof(args.proof, car)) if args.proof is not None else ""
+    console.result(shown)
+    _say(found, console, time.perf_counter() - start)
+    if written:
+        console.say(f"proof of {written} in {args.proof}; verify it with {' '.join(_again(found, args))}")
+    return 0
+
+
+def verify(args: argparse.Namespace, console: Console) -> int:
+    """Recompute an answer over all publishers from a proof that was kept, and print it with what it claims."""
+    text, options = text_of(args), _options(args)
+    car = read_proof(args.proof, options["budget"])
+    start = time.perf_counter()
+    with client_of(args) as client:
+        head = client.head(
+            final=args.final,
+            pending=args.pending,
+            max_age=args.max_age,
+            behind=_addresses(args.behind),
+            as_of=AsOf.parse(args.as_of) if args.as_of is not None else None,
+        )
+        if args.beside:
+            head = client.beside(head, _addresses(args.beside))
+        found = client.verify(car, text, head, origins=args.origins, final=args.final, max_age=args.max_age, **options)
     seconds = time.perf_counter() - start
+    console.result(_shown(found, args, console, text, seconds))
+    _say(found, console, seconds)
+    return 0
+
+
+def _again(found: UnionAnswer, args: argparse.Namespace) -> list[str]:
+    """The options of `dkg verify` with which a proof that is kept is of the same datasets."""
+    head = found.head
+    words = ["--min-claim", "L2", "--as-of", str(head.as_of)]
+    words += ["--pending"] if head.checkpoint.status is Status.PENDING else []
+    words += ["--origins"] if args.origins else []
+    for option, publishers in (("--behind", head.behind), ("--beside", head.beside.keys() - head.since)):
+        words += [word for publisher in sorted(publishers) for word in (option, checksum(publisher))]
+    return words
+
+
+def _shown(found: UnionAnswer, args: argparse.Namespace, console: Console, text: str, seconds: float) -> bytes:
     answer = found.answer
     facts = {
         "verified": True,
@@ -51,8 +97,11 @@ def query(args: argparse.Namespace, console: Console) -> int:
         "seconds": seconds,
         **found.describe(),
     }
-    console.result(rendered(answer, args, console, facts, text))
-    head = found.head
+    return rendered(answer, args, console, facts, text)
+
+
+def _say(found: UnionAnswer, console: Console, seconds: float) -> None:
+    answer, head = found.answer, found.head
     beside = len(head.parts.datasets)
     what = "nothing matches" if answer.provably_nothing else amount(answer)
     of = f"checkpoint {head.checkpoint.id}" + (
@@ -61,7 +110,6 @@ def query(args: argparse.Namespace, console: Console) -> int:
     is_final = head.checkpoint.status is Status.FINAL
     console.say(f"verified: {what} in {of} ({cost_of(answer, seconds)})", "green" if is_final else "yellow")
     console.say(found.sentence(), "" if is_final else "yellow")
-    return 0
 
 
 def client_of(args: argparse.Namespace) -> CheckpointClient:
@@ -86,13 +134,10 @@ def contract_of(settings: ChainSettings, home: Path) -> bytes:
     return address_from_text(settings.checkpoints)
 
 
-def asked(client: CheckpointClient, node: Node, text: str, args: argparse.Namespace) -> UnionAnswer:
-    """The answer of a node, verified. Raises `ProofError`, `InputError`, `StoreError`."""
-    options = options_of(args)
-    if args.default_graph or args.named_graph:  # a node takes what is not named of them for empty
-        named: Dataset = options["dataset"]
-        options["dataset"] = Dataset(named.default_graphs or (), named.named_graphs or ())
-    behind = {address_from_text(one) for one in args.behind or ()}
+def asked(client: CheckpointClient, node: Node, text: str, args: argparse.Namespace) -> tuple[bytes, UnionAnswer]:
+    """A node's proof, and the answer that it proves. Raises `ProofError`, `InputError`, `StoreError`."""
+    options = _options(args)
+    behind = _addresses(args.behind)
     common: dict[str, Any] = {"final": args.final, "max_age": args.max_age}
     until = time.monotonic() + PATIENCE_S
     while True:
@@ -107,12 +152,24 @@ def asked(client: CheckpointClient, node: Node, text: str, args: argparse.Namesp
 
 def _proved(
     client: CheckpointClient, node: Node, text: str, head: UnionHead, options: dict[str, Any], *, origins: bool
-) -> UnionAnswer:
-    """The answer as of a head. `origins`: with all those beside the checkpoint whose quads are looked at."""
+) -> tuple[bytes, UnionAnswer]:
+    """Proof and answer as of a head. `origins`: with all those beside the checkpoint whose quads are looked at."""
     asked_for = {name: value for name, value in options.items() if name not in {"final", "max_age"}}
     while True:
         car = node.prove(text, head.parts, origins=origins, **asked_for)
         try:
-            return client.verify(car, text, head, origins=origins, **options)
+            return car, client.verify(car, text, head, origins=origins, **options)
         except OriginsError as error:
             head = client.beside(head, error.publishers)
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    options = options_of(args)
+    if args.default_graph or args.named_graph:  # a node takes what is not named of them for empty
+        named: Dataset = options["dataset"]
+        options["dataset"] = Dataset(named.default_graphs or (), named.named_graphs or ())
+    return options
+
+
+def _addresses(texts: list[str] | None) -> set[bytes]:
+    return {address_from_text(text) for text in texts or ()}

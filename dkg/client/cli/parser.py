@@ -68,10 +68,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args = command.parse_intermixed_args(argv[words:])  # so that QUERY may come before or after options
     if "query" in args and (args.query is None) == (args.file is None):
         command.error("give either a QUERY or -f FILE")
-    if "min_claim" in args:
+    if "node" in args and "min_claim" in args:
         _check_query(args, command)
-    if "publisher" in args and "root" in args and (args.root is None) == (args.publisher is None):
-        command.error("give either the --root that you trust, or the --publisher")
+    if "as_of" in args:
+        _check_verify(args, command)
     if "commit" in args and args.signer and not args.commit:
         command.error("--signer goes with --commit: from a chain it is known who signs")
     return args
@@ -81,10 +81,23 @@ def _check_query(args: argparse.Namespace, command: Parser) -> None:
     """What goes with a store and what with a node."""
     if (args.store is None) == (args.node is None):
         command.error("give either the --store that you trust, or a --node")
-    if args.node is not None and (args.min_claim is None or args.root is not None or args.proof is not None):
-        command.error("--node goes with --min-claim L2, and without --root and --proof")
+    if args.node is not None and (args.min_claim is None or args.root is not None):
+        command.error("--node goes with --min-claim L2, and without --root")
     if args.node is None and any((args.min_claim, args.pending, args.final, args.max_age, args.origins, args.behind)):
         command.error("a claim, a state and an age are of a --node's answer")
+    if args.pending and args.final:
+        command.error("what is pending is not final: give --pending or --final")
+
+
+def _check_verify(args: argparse.Namespace, command: Parser) -> None:
+    """What is trusted: a root, a publisher's head, or a checkpoint."""
+    if (args.root is not None) + (args.publisher is not None) + (args.min_claim is not None) != 1:
+        command.error("give one of the --root that you trust, the --publisher, and --min-claim L2")
+    of_all = (args.as_of, args.pending, args.origins, args.behind, args.beside, args.checkpoints)
+    if args.min_claim is None and any(of_all):
+        command.error("a moment and a checkpoint are of a proof over all publishers: give --min-claim L2")
+    if args.min_claim is not None and any((args.commit, args.private, args.allow_unproved)):
+        command.error("--commit, --private and --allow-unproved are of one publisher's proof")
     if args.pending and args.final:
         command.error("what is pending is not final: give --pending or --final")
 
@@ -223,17 +236,22 @@ def _query(add: Callable[..., Parser]) -> None:
     _question(command)
     everybody = command.add_argument_group("instead of --store: all publishers, by a checkpoint on a chain")
     everybody.add_argument("--node", metavar="URL", help="a peer node that proves the answer; it is not trusted")
-    everybody.add_argument("--min-claim", choices=("L2",), help="with --node: complete for all publishers")
-    everybody.add_argument("--pending", action="store_true", help="take the newest checkpoint that is pending, if any")
     everybody.add_argument("--final", action="store_true", help="take only what is final, checkpoint and commits since")
     everybody.add_argument("--max-age", metavar="S", type=_seconds, help="refuse an answer that is older, in seconds")
-    everybody.add_argument("--origins", action="store_true", help="take no quad from the checkpoint's word alone")
-    everybody.add_argument(
-        "--behind", metavar="ADDRESS", action="append", help="a publisher to take as the checkpoint has it (repeatable)"
-    )
-    everybody.add_argument("--checkpoints", metavar="ADDRESS", help="the contract of the registry's checkpoints")
+    _everybody(everybody)
     _chain(everybody)
     _trusted(everybody)
+
+
+def _everybody(group: argparse._ActionsContainer) -> None:
+    """What `query` and `verify` share of answers over all publishers."""
+    group.add_argument("--min-claim", choices=("L2",), help="complete for all publishers")
+    group.add_argument("--pending", action="store_true", help="take the newest checkpoint that is pending, if any")
+    group.add_argument("--origins", action="store_true", help="take no quad from the checkpoint's word alone")
+    group.add_argument(
+        "--behind", metavar="ADDRESS", action="append", help="a publisher to take as the checkpoint has it (repeatable)"
+    )
+    group.add_argument("--checkpoints", metavar="ADDRESS", help="the contract of the registry's checkpoints")
 
 
 def _verify(add: Callable[..., Parser]) -> None:
@@ -247,6 +265,14 @@ def _verify(add: Callable[..., Parser]) -> None:
     command.add_argument("--root", metavar="CID", help="the root you trust")
     _question(command)
     _trust(command)
+    everybody = command.add_argument_group("for a proof over all publishers, with the chain's options above")
+    _everybody(everybody)
+    everybody.add_argument(
+        "--as-of", metavar="CHECKPOINT/POSITION", help="the moment that the proof is of (default: the newest)"
+    )
+    everybody.add_argument(
+        "--beside", metavar="ADDRESS", action="append", help="a publisher asked beside the checkpoint (repeatable)"
+    )
     private = command.add_argument_group("for a proof over the private part of an asset")
     private.add_argument("--private", metavar="UAL", help="the asset; the root is its publisher's public one then")
     private.add_argument("--opening", metavar="FILE", help="file with the field DKG-Opening that came with the proof")

@@ -230,6 +230,37 @@ def test_graphs_are_named_as_over_http(asked: Asked) -> None:
         assert (code, "verified: nothing matches in checkpoint 1" in err) == (0, True)
 
 
+def test_a_kept_proof_is_verified_with_what_was_said_of_it_and_with_nothing_else(asked: Asked) -> None:
+    asked.say(2, "second 2")
+    asked.propose(5)
+    behind = ("--behind", checksum(asked.here.registry.accounts[1]))
+    every = [(), behind, ("--origins",), ("--origins", *behind), ("--pending",), ("--named-graph", "urn:nothing")]
+    kept = []
+    for number, options in enumerate(every):
+        proof = str(asked.home / f"{number}.car.zst")
+        found = asked.ok(*options, "--proof", proof)
+        said = asked.query(*options, "--proof", proof)[2].rpartition("; verify it with ")[2].split()
+        graphs = options if "--named-graph" in options else ()
+        kept.append(("verify", proof, *said, *graphs, NAMES))
+        code, out, err = asked.run(*kept[-1], "--json")
+        assert code == 0, err
+        timeless = {"seconds": 0, "age_seconds": 0}
+        assert json.loads(out) | timeless == found | timeless
+        assert json.loads(out)["as_of"] == said[said.index("--as-of") + 1] == ("2/5" if "--pending" in said else "1/5")
+    before = [asked.run(*verify)[1] for verify in kept]
+    asked.say(0, "second 0")
+    asked.lacking = 1_000  # no node is asked
+    for verify, out in zip(kept, before, strict=True):
+        code, again, err = asked.run(*verify)
+        assert (code, again) == (0, out)
+        assert "as of log position 5" in err
+    newest = [word for word in kept[0] if word not in {"--as-of", "1/5"}]
+    code, out, err = asked.run(*newest)
+    assert (code, out, "not verified" in err) == (2, "", True)
+    for moment, code in (("1/4", 2), ("2/5", 2), ("3/5", 2), ("1/9", 2), ("nothing", 1)):
+        assert asked.run(*(moment if word == "1/5" else word for word in kept[0]))[:2] == (code, "")
+
+
 def test_a_node_that_cannot_be_reached_is_no_empty_answer(asked: Asked) -> None:
     asked.url = "http://127.0.0.1:1"
     code, out, err = asked.query()
@@ -254,10 +285,17 @@ def test_without_a_contract_nothing_is_asked(asked: Asked) -> None:
         ("query", "--node", "http://x", NAMES),
         ("query", "--node", "http://x", "--store", "db", "--min-claim", "L2", NAMES),
         ("query", "--node", "http://x", "--min-claim", "L2", "--root", "bafy", NAMES),
-        ("query", "--node", "http://x", "--min-claim", "L2", "--proof", "a.car", NAMES),
         ("query", "--node", "http://x", "--min-claim", "L2", "--final", "--pending", NAMES),
         ("query", "--node", "http://x", "--min-claim", "L1", NAMES),
         ("query", "--store", "db", "--max-age", "3", NAMES),
+        ("verify", "a.car", NAMES),
+        ("verify", "a.car", "--min-claim", "L2", "--root", "bafy", NAMES),
+        ("verify", "a.car", "--min-claim", "L2", "--publisher", "0x", NAMES),
+        ("verify", "a.car", "--min-claim", "L2", "--commit", "c", NAMES),
+        ("verify", "a.car", "--min-claim", "L2", "--allow-unproved", NAMES),
+        ("verify", "a.car", "--min-claim", "L2", "--final", "--pending", NAMES),
+        ("verify", "a.car", "--root", "bafy", "--as-of", "1/2", NAMES),
+        ("verify", "a.car", "--publisher", "0x", "--beside", "0x", NAMES),
     ],
 )
 def test_what_makes_no_sense_together_is_a_usage_error(argv: tuple[str, ...]) -> None:

@@ -11,7 +11,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -94,6 +95,14 @@ class Scene:
         with urlopen(f"{self.url}/v1/checkpoints") as answer:
             return json.loads(answer.read())
 
+    def proved(self, file: str) -> str:
+        """Ask over HTTP for a proof over all publishers; gives its moment."""
+        asked = Request(f"{self.url}/sparql?{urlencode({'query': VALUES, 'min_claim': 'L2'})}")
+        asked.add_header("Accept", "application/vnd.ipld.car")
+        with urlopen(asked) as answer:
+            Path(file).write_bytes(answer.read())
+            return f"{answer.headers['DKG-Checkpoint']}/{answer.headers['DKG-Position']}"
+
     def until(self, is_so: Callable[[], bool]) -> None:
         while not is_so():
             time.sleep(0.05)
@@ -134,6 +143,10 @@ class Scene:
         assert receipt["status"] == "0x1"
 
 
+def _values(found: dict[str, Any]) -> list[str]:
+    return [row["o"]["value"] for row in found["answer"]["results"]["bindings"]]
+
+
 @pytest.mark.slow
 def test_from_a_wrong_checkpoint_to_an_answer_that_is_complete_for_all(desk: Desk) -> None:
     scene = Scene(desk)
@@ -167,16 +180,27 @@ def test_from_a_wrong_checkpoint_to_an_answer_that_is_complete_for_all(desk: Des
         scene.until(lambda: scene.status(2) is Status.FINAL)
         scene.mine()
         found = desk.ok(*query, "--node", scene.url, "--final")
-        assert [row["o"]["value"] for row in found["answer"]["results"]["bindings"]] == ["1", "2"]
+        assert _values(found) == ["1", "2"]
         assert (found["state"], found["beside"]) == ("final", [])
         # Whoever commits later is answered from what it says now.
         scene.publish(scene.other, "b", 3)
-        found = desk.ok(*query, "--node", scene.url)
-        assert [row["o"]["value"] for row in found["answer"]["results"]["bindings"]] == ["1", "3"]
+        proof = str(desk.path / "proof.car.zst")
+        found = desk.ok(*query, "--node", scene.url, "--proof", proof)
+        assert _values(found) == ["1", "3"]
+        by_http = str(desk.path / "http.car")
+        moment = scene.proved(by_http)
         status = desk.ok("checkpoint", "status", "--home", scene.other, "--node", scene.url)
         assert status["changed"] == [desk.address(1)]
         assert [one["not_covered"] for one in status["coverage"] if one["publisher"] == desk.address(0)] == [0]
         assert desk.run("checkpoint", "watch", "--config", scene.config).code == 1  # one is there already
+        scene.publish(scene.other, "b", 4)
+    # The node is gone, and what it proved holds as of its moment, and no later.
+    told = ("--min-claim", "L2", "--home", scene.other, VALUES)
+    for kept in (proof, by_http):
+        again = desk.ok("verify", kept, "--as-of", found["as_of"], *told)
+        assert (_values(again), again["as_of"], again["beside"]) == (["1", "3"], moment, found["beside"])
+    newest = desk.run("verify", proof, *told)
+    assert (newest.code, newest.out, "not verified" in newest.err) == (2, "", True)
     scene.withdraw()
 
 

@@ -249,6 +249,7 @@ def test_a_kept_proof_is_verified_with_what_was_said_of_it_and_with_nothing_else
         assert json.loads(out)["as_of"] == said[said.index("--as-of") + 1] == ("2/5" if "--pending" in said else "1/5")
     before = [asked.run(*verify)[1] for verify in kept]
     asked.say(0, "second 0")
+    asked.contract.finalise(2)
     asked.lacking = 1_000  # no node is asked
     for verify, out in zip(kept, before, strict=True):
         code, again, err = asked.run(*verify)

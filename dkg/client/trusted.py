@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from dkg.chain.commit import Commit
+from dkg.chain.checkpoints import ID_MAX
+from dkg.chain.commit import NUMBER_MAX, Commit
 from dkg.chain.registry import Committed
 from dkg.errors import InputError, StoreError
 
@@ -29,6 +30,7 @@ FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _VERSION: Final = 1
 _FINAL: Final = "#final"
+_DIGEST_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +221,12 @@ def _values(found: dict[str, Any]) -> dict[str, Any]:
 
 def _union(found: dict[str, Any]) -> FinalUnion:
     union = FinalUnion(**_values(found))
-    if not all(type(number) is int for number in (union.checkpoint, *union.at)):
+    if not all(type(number) is int and 0 <= number <= NUMBER_MAX for number in (union.checkpoint, *union.at)):
         raise TypeError("no number")
-    if not type(union.root) is type(union.entry) is bytes:
-        raise TypeError("no bytes")
+    if not 1 <= union.checkpoint <= ID_MAX or union.position > union.length:
+        raise ValueError("no checkpoint of this log")
+    if not all(type(digest) is bytes and len(digest) == _DIGEST_BYTES for digest in (union.root, union.entry)):
+        raise TypeError("no digest")
     return union
 
 

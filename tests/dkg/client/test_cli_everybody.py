@@ -45,11 +45,12 @@ class Asked(Scene):
     lacking = 0
     """So many requests are answered with 404 first."""
 
-    def run(self, *argv: str) -> tuple[int, str, str]:
+    def run(self, *argv: str, chain_id: int | None = None) -> tuple[int, str, str]:
         self.capsys.readouterr()
         registry = self.here.registry
+        named = str(chain_id or registry.domain.chain_id)
         chain = ("--rpc", self.here.proxy.url, "--registry", checksum(registry.address), "--home", str(self.home))
-        told = ("--chain-id", str(registry.domain.chain_id), "--checkpoints", checksum(self.contract.address))
+        told = ("--chain-id", named, "--checkpoints", checksum(self.contract.address))
         code = main([*argv, *chain, *told, "--finality-depth", str(DEPTH)])
         return code, *self.capsys.readouterr()
 
@@ -284,6 +285,11 @@ def test_status_says_what_is_final_and_what_is_covered(asked: Asked) -> None:
         0,
         *[True] * 3,
     )
+
+
+def test_status_of_another_chain_than_the_endpoints_is_none(asked: Asked) -> None:
+    code, out, err = asked.run("checkpoint", "status", "--node", asked.url, chain_id=5)
+    assert (code, out, "the endpoint is of chain 31337, not 5" in err) == (2, "", True)
 
 
 def test_status_without_any_checkpoint_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def move_away(folder: Path) -> None:
+    (file,) = folder.rglob(CHAIN_FILE)
+    file.rename(file.with_suffix(".away"))
+
+
 def test_what_was_final_is_forgotten_with_the_chain_file_and_with_nothing_less(folder: Path) -> None:
     quiet = Quiet(folder)
 
@@ -35,8 +40,7 @@ def test_what_was_final_is_forgotten_with_the_chain_file_and_with_nothing_less(f
         assert await started() is Condition.FROZEN
         quiet.node.stop()
         await quiet.wait(1)
-        (file,) = folder.rglob(CHAIN_FILE)
-        file.rename(file.with_suffix(".away"))
+        move_away(folder)
         assert await started() is Condition.FOLLOWING
         chain = quiet.node.core.status()["chain"]
         assert isinstance(chain, dict)

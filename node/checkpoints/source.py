@@ -21,7 +21,6 @@ from node.replication.ledger import LIE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dkg.chain.checkpoint_events import Demanded
     from node.checkpoints.keeper import CheckpointKeeper
     from node.checkpoints.walk import Asking
     from node.core.parts import Parts
@@ -37,9 +36,6 @@ PAGES_MAX: Final = 2_000_000
 
 BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes of pages that came after which no more are asked for at a time: the first is what is needed (`Walk`)."""
-
-ANSWERS_MAX: Final = 10_000
-"""Most demands whose answers are known to be on the chain."""
 
 CHAIN_LANE: Final = "chain"
 
@@ -90,16 +86,13 @@ class Source:
         self._parts = parts
         self._asker = asker
         self._keeper = keeper
-        self._demands: dict[bytes, tuple[int, int]] = {}
+        self._answered: Mapping[bytes, tuple[int, int]] = {}
         self._failures: dict[str, int] = {}  # in a row, by peer
         self._silent: set[str] = set()  # who did not answer in this look
 
-    def seen(self, demands: Mapping[int, Demanded], block: int) -> None:
-        """These demands are open as of a block: when they are answered, the page is on the chain."""
-        for demand in demands.values():
-            self._demands.setdefault(demand.digest, (demand.demand, block))
-        while len(self._demands) > ANSWERS_MAX:
-            self._demands.pop(next(iter(self._demands)))
+    def seen(self, answered: Mapping[bytes, tuple[int, int]]) -> None:
+        """A look begins. `answered`: see `CheckpointLog`; these pages are on the chain, whoever demanded them."""
+        self._answered = answered
 
     async def found(self, asking: Asking[T], record: dict[bytes, None] | None = None) -> T:
         """What a look finds. `record`: takes the CIDs of all pages that it was given. Raises what the look raises."""
@@ -172,15 +165,14 @@ class Source:
     async def _from_chain(self, cid: bytes) -> bytes | None:
         """A page that somebody answered a demand with."""
         contract = self._parts.settings.checkpoints
-        demand, first = self._demands.get(cid.removeprefix(CID_PREFIX), (0, 0))
+        demand, block = self._answered.get(cid.removeprefix(CID_PREFIX), (0, 0))
         if not demand or contract is None:
             return None
         topics = [TOPICS[Answered], demand.to_bytes(32), cid.removeprefix(CID_PREFIX)]
 
         def read() -> bytes | None:
             try:
-                head = self._parts.reader.header("latest").number
-                logs = self._parts.reader.logs(contract, first, head, topics)
+                logs = self._parts.reader.logs(contract, block, block, topics)
                 events = [decode_checkpoint_event(log.topics, log.data) for log in logs]
             except (ChainError, ProofError):
                 return None  # the endpoint does not say: then nobody has the page, for now

@@ -193,7 +193,7 @@ class Watcher:
         seen, self.waits = view.checkpoints, self.unsure(view)
         if seen is None or self.waits or view.head is None:
             return
-        self._source.seen(seen.log.demands, view.head.number)
+        self._source.seen(seen.log.answered)
         self._acts, self._brings = ACTS_MAX, BRING_MAX
         for one in seen.log.pending:
             await self._look_at(view, seen.log, one)
@@ -414,18 +414,29 @@ class Watcher:
     # --- demands, and this node's own checkpoints --------------------------------------------------------------------
 
     async def _demands(self, view: LogView, log: CheckpointLog) -> None:
-        """Answer what is demanded and is here; end what nobody has answered in time."""
-        blocking = self._parts.runtime.blocking
+        """Answer what is demanded and is here; then end what nobody has answered in time.
+
+        One end is enough for a checkpoint or commit. Where that is settled already, it would only give a bond back:
+        anybody could have any number of demands run out, and keep this node from answering others.
+        """
+        blocking, late = self._parts.runtime.blocking, dict[tuple[Target, int], int]()
         mine = {one.id for one in log.pending if self.hand is not None and one.proposer == self.hand.address}
         for number, demand in sorted(log.demands.items(), key=lambda it: (_urgency(it[1], mine), it[0])):
-            name, page = f"demand-{number}", CID_PREFIX + demand.digest
             if view.head is not None and view.head.time > demand.deadline:
-                await self._act_if_room(name, {"demand": number}, lambda hand, note, n=number: hand.expire(n, note))  # type: ignore[misc]
+                late.setdefault((demand.kind, demand.target), number)
+                continue
+            name, page = f"demand-{number}", CID_PREFIX + demand.digest
+            if self._acts <= 0 or not self._retries.is_due(name):
                 continue
             raw = await blocking(LANE, lambda page=page: self._source.here(page))  # type: ignore[misc]
             if raw is not None:
                 facts = {"demand": number, "page": cid_text(page)}
                 await self._act_if_room(name, facts, lambda hand, note, n=number, raw=raw: hand.answer(n, raw, note))  # type: ignore[misc]
+        self._acts = ACTS_MAX
+        for (kind, target), number in late.items():
+            if target in log.opened if kind is Target.CHECKPOINT else target not in log.marked:
+                facts, name = {"demand": number}, f"demand-{number}"
+                await self._act_if_room(name, facts, lambda hand, note, n=number: hand.expire(n, note))  # type: ignore[misc]
 
     async def _own(self, view: LogView, seen: CheckpointView) -> None:
         """Finalise this node's own checkpoints, and propose the next one when it is time.

@@ -24,11 +24,11 @@ from dkg.chain.checkpoints import (
     unpack_open,
 )
 from dkg.chain.registry import COMMITTED, LOG_STATE_SLOT, Committed, LogState, decode_event, entry_slot
-from dkg.client.rpc import RpcTooLongError
+from dkg.client.search import CANDIDATES_MAX, events_back
 from dkg.errors import InputError, ProofError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dkg.chain.commit import Domain
     from dkg.chain.header import Header
@@ -42,12 +42,6 @@ POSITIONS_MAX: Final = 1_024
 
 SLOTS_PER_PROOF: Final = 64
 """Storage slots that one eth_getProof is asked for."""
-
-FIRST_WINDOW: Final = 1_000
-"""Blocks, back from the block that is read, whose events are asked for first; each next window is twice as long."""
-
-CANDIDATES_MAX: Final = 4
-"""Most events for one position that are looked at: the registry logs one, a reorganisation may leave another."""
 
 
 class OldCheckpointError(ProofError):
@@ -170,7 +164,7 @@ def _search(
     """Find the commits of entries among the chain's events, from the newest backwards, into `found`."""
     times = {header.number: header.timestamp}
     tried: dict[int, int] = {}
-    for log in _events(reader, registry, first_block, header.number):
+    for log in events_back(reader, registry, [COMMITTED], first_block, header.number):
         position = _position(log)
         if position not in entries or position in found:
             continue
@@ -189,22 +183,6 @@ def _search(
         f"the endpoint does not show commit {missing} of the log, which the registry has: ask another endpoint, or one "
         "that keeps old events"
     )
-
-
-def _events(reader: ChainReader, registry: bytes, first_block: int, last: int) -> Iterator[Log]:
-    """The registry's commits from the newest backwards, as the endpoint tells them."""
-    end, window = last, FIRST_WINDOW
-    while end >= first_block:
-        start = max(first_block, end - window + 1)
-        try:
-            logs = reader.logs(registry, start, end, [COMMITTED])
-        except RpcTooLongError:
-            if start == end:
-                raise
-            window = (end - start + 1) // 2
-            continue
-        yield from sorted(logs, key=lambda log: (log.block_number, log.log_index), reverse=True)
-        end, window = start - 1, 2 * window
 
 
 def _position(log: Log) -> int:

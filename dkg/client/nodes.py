@@ -41,7 +41,7 @@ DETAIL_CHARS: Final = 500
 """Most that is shown of why a node refuses something, in characters."""
 
 _OK: Final = 200
-_LACKS: Final = frozenset({404, 410})
+_LACKS: Final = frozenset({404, 410, 412})
 _BUSY: Final = 429
 _FAULTS: Final = 500
 _ZSTD: Final = "application/vnd.ipld.car+zstd"

@@ -99,9 +99,10 @@ def asked(client: CheckpointClient, node: Node, text: str, args: argparse.Namesp
         head = client.head(pending=args.pending, behind=behind, **common)
         try:
             return _proved(client, node, text, head, {**common, **options}, origins=args.origins)
-        except NodeLacksError:  # it has not read that far yet, or is about to bring it over
+        except NodeLacksError as error:  # it has not read that far yet, or is about to bring it over
             if time.monotonic() > until:
-                raise
+                hint = "; --behind takes a publisher as the checkpoint has it" if head.beside else ""
+                raise NodeLacksError(f"{error}{hint}") from error
             time.sleep(LOOK_S)
 
 

@@ -183,7 +183,7 @@ def test_a_node_that_has_not_read_so_far_is_asked_again(asked: Asked, monkeypatc
     asked.lacking = 2
     code, out, err = asked.query()
     assert (code, out) == (3, "")
-    assert "it is not here yet" in err
+    assert "it is not here yet; --behind takes a publisher" in err
 
 
 def test_what_is_not_final_is_not_given_as_final(asked: Asked) -> None:

@@ -115,8 +115,8 @@ def test_a_page_that_is_too_long_is_not_read(told: Told, node: Node, monkeypatch
     [
         (404, NodeLacksError),
         (410, NodeLacksError),
+        (412, NodeLacksError),
         (400, InputError),
-        (412, InputError),
         (302, InputError),
         (429, StoreError),
         (503, StoreError),

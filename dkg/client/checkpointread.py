@@ -25,7 +25,7 @@ from dkg.chain.checkpoints import (
 )
 from dkg.chain.registry import COMMITTED, LOG_STATE_SLOT, Committed, LogState, decode_event, entry_slot
 from dkg.client.search import CANDIDATES_MAX, events_back
-from dkg.errors import InputError, ProofError
+from dkg.errors import ProofError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +38,7 @@ LOG_ENTRIES_MAX: Final = 1_024
 """Most commits since a checkpoint that a client reads: each is proved, and may be of another block."""
 
 POSITIONS_MAX: Final = 1_024
-"""Most positions of the log whose marks are read at once."""
+"""Most marks since a checkpoint that a client reads."""
 
 SLOTS_PER_PROOF: Final = 64
 """Storage slots that one eth_getProof is asked for."""
@@ -50,7 +50,7 @@ class OldCheckpointError(ProofError):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointState:
-    """The checkpoint contract as of a block, proved. `marked`: of the positions asked for; None: no mark."""
+    """The checkpoint contract as of a block, proved."""
 
     block: Header
     state: ContractState
@@ -58,21 +58,15 @@ class CheckpointState:
     """The latest final one."""
     pending: tuple[Checkpoint, ...]
     """Oldest first."""
-    marked: Mapping[int, Mark | None]
 
 
-def read_checkpoints(
-    reader: ChainReader, address: bytes, header: Header, positions: Sequence[int] = ()
-) -> CheckpointState:
-    """The contract at an address (20 bytes) as of a block, and the marks of commits at positions of the log.
+def read_checkpoints(reader: ChainReader, address: bytes, header: Header) -> CheckpointState:
+    """The contract at an address (20 bytes) as of a block.
 
-    Raises `InputError` for more than `POSITIONS_MAX` positions, `ProofError` if it is not what is proved
-    (`NoContractError`: there is no contract), `UnprovableError` without `eth_getProof`, and `ChainError`.
+    Raises `ProofError` if it is not what is proved (`NoContractError`: there is no contract), `UnprovableError` without
+    `eth_getProof`, and `ChainError`.
     """
-    if len(positions) > POSITIONS_MAX:
-        raise InputError(f"the marks of {len(positions)} commits were asked for; {POSITIONS_MAX} are the most")
-    slots = [STATE_SLOT.to_bytes(32), OPEN_SLOT.to_bytes(32), *(marked_slot(position) for position in positions)]
-    word, opened, *marks = _slots(reader, address, slots, header)
+    word, opened = _slots(reader, address, [STATE_SLOT.to_bytes(32), OPEN_SLOT.to_bytes(32)], header)
     state, pending = ContractState.unpack(word), unpack_open(opened)
     wanted = [*([state.final] if state.final else []), *pending]
     if wanted and max(wanted) > state.last:
@@ -84,8 +78,13 @@ def read_checkpoints(
     final = found.pop(0) if state.final else None
     if (final and final.status is not Status.FINAL) or any(one.status is not Status.PENDING for one in found):
         raise ProofError("a pending or final checkpoint has another status: the address is another contract's")
-    marked = {position: Mark.unpack(position, one) for position, one in zip(positions, marks, strict=True)}
-    return CheckpointState(header, state, final, tuple(found), marked)
+    return CheckpointState(header, state, final, tuple(found))
+
+
+def marks_at(reader: ChainReader, address: bytes, header: Header, positions: Sequence[int]) -> dict[int, Mark | None]:
+    """The marks of the commits at positions of the log, as of a block; None: no mark. Raises what reading raises."""
+    words = _slots(reader, address, [marked_slot(position) for position in positions], header)
+    return {position: Mark.unpack(position, word) for position, word in zip(positions, words, strict=True)}
 
 
 def log_length(reader: ChainReader, registry: bytes, header: Header) -> LogState:

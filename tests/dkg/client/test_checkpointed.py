@@ -523,6 +523,14 @@ def test_too_many_marks_make_a_checkpoint_too_old(scene: Scene, monkeypatch: pyt
         scene.client().head()
 
 
+def test_more_publishers_changed_than_marks_are_looked_at(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.checkpoint()
+    for who in EVERYBODY:
+        scene.say(who, f"more {who}")
+    monkeypatch.setattr("dkg.client.checkpointread.POSITIONS_MAX", 2)
+    assert scene.names(scene.client(), scene.client().head()) == [f"more {who}" for who in EVERYBODY]
+
+
 def test_an_answer_is_as_young_as_asked_for(scene: Scene) -> None:
     scene.checkpoint()
     client = scene.client()

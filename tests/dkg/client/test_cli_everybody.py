@@ -259,6 +259,10 @@ def test_without_a_contract_nothing_is_asked(asked: Asked) -> None:
         ("query", "--node", "http://x", "--min-claim", "L2", "--final", "--pending", NAMES),
         ("query", "--node", "http://x", "--min-claim", "L1", NAMES),
         ("query", "--store", "db", "--max-age", "3", NAMES),
+        ("query", "--store", "db", "--finality-depth", "0", NAMES),
+        ("query", "--store", "db", "--rpc", "http://x", NAMES),
+        ("query", "--store", "db", "--trusted", "heads.json", NAMES),
+        ("query", "--store", "db", "--checkpoints", "0x", NAMES),
     ],
 )
 def test_what_makes_no_sense_together_is_a_usage_error(argv: tuple[str, ...]) -> None:

@@ -164,5 +164,6 @@ def _say(facts: dict[str, Any], console: Console) -> None:
         console.say("too many commits came since the final checkpoint: it is of little use", "yellow")
     else:
         whose = "publisher" if len(changed) == 1 else "publishers"
-        console.say(f"{len(changed)} {whose} committed since: answered from their own datasets")
+        since = f"{len(changed)} {whose} committed since: answered from their own datasets"
+        console.say(since if changed else "nobody committed since")
     console.say(f"as of block {facts['block']}, {facts['age_seconds']} s old, proved from its hash", "dim")

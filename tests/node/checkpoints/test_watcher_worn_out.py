@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from dkg.chain.checkpoints import Status
 from dkg.checkpoints.records import Record
 from dkg.page import CID_PREFIX
 from node.checkpoints import calls, watcher
-from node.storage import NodeStore
 from tests.node.checkpoints.test_watcher import Site, built, run, site
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["built", "site"]
 
@@ -45,8 +47,7 @@ def test_demands_that_ran_out_are_ended_where_that_changes_anything_and_after_al
             contract.send(calls.demand_checkpoint(contract.address, 1, b"", bond))
         contract.wait(contract.terms.demand_window + 1)
         contract.send(calls.demand_commit(contract.address, one.publisher, Record.of(one), b"", bond))
-        with NodeStore(site.folder / "node", reserve_bytes=0) as store:
-            store.pages.put_many(site.pages.pages.items())
+        site.have()
         async with site.node() as core:
             await site.status(core, 1, Status.REFUTED)
             await site.until(lambda: core.watcher.cases.read("demand-13").get("outcome") == "done")

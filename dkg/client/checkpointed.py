@@ -11,7 +11,7 @@
 4. Everybody of whom something may have changed since the checkpoint is known: each entry of the log and each mark since
    is proved. What counts of them is proved too, and takes the place of what the checkpoint has of them.
 5. If only what is final is wanted, the block is `finality_depth` blocks deep, the checkpoint was final in it, and what
-   the answer rests on is in the newest block's state too.
+   the answer rests on is in the newest block's state too. If more was final before, the head says so (`went_back`).
 6. The answer is as young as the caller asks for.
 
 `CheckpointClient.verify` then checks a proof against these roots, and nothing else (`dkg.checkpoints.answer`).
@@ -124,7 +124,8 @@ class CheckpointClient:
         head.parts  # noqa: B018 - raises if they are too many
         if final:
             self._check_in(tip, head)  # step 5
-        head = self._aged(replace(head, state=self._state(head, tip, final=final)), max_age)  # step 6
+        head = replace(head, state=self._state(head, tip, final=final), went_back=final and self._went_back(head))
+        head = self._aged(head, max_age)  # step 6
         if head.state is State.FINAL:
             self._remember(head)
         return head
@@ -289,12 +290,22 @@ class CheckpointClient:
         state, entry = self._reader.slots(self._domain.registry, slots, block)
         return LogState.unpack(state).length, entry.to_bytes(32) if position else bytes(32)
 
+    def _went_back(self, head: UnionHead) -> bool:
+        """Whether more was final before. It is on the chain still (step 3), but not in the block that is final now."""
+        known = self._trusted.union(self._domain, self._contract)
+        return known is not None and known.at > _at(head)
+
     def _remember(self, head: UnionHead) -> None:
         known, one = self._trusted.union(self._domain, self._contract), head.checkpoint
-        if known is None or known.at < (one.position, one.marks, head.length):
+        if known is None or known.at < _at(head):
             entry = self._log(head.block, head.length)[1]
             union = FinalUnion(one.id, one.position, one.marks, one.root, head.length, entry)
             self._trusted.put_union(self._domain, self._contract, union)
+
+
+def _at(head: UnionHead) -> tuple[int, int, int]:
+    """As `FinalUnion.at`."""
+    return head.checkpoint.position, head.checkpoint.marks, head.length
 
 
 def _chosen(found: CheckpointState, *, pending: bool) -> Checkpoint:

@@ -60,7 +60,7 @@ def query(args: argparse.Namespace, console: Console) -> int:
     )
     is_final = head.checkpoint.status is Status.FINAL
     console.say(f"verified: {what} in {of} ({cost_of(answer, seconds)})", "green" if is_final else "yellow")
-    console.say(found.sentence(), "" if is_final else "yellow")
+    console.say(found.sentence(), "" if is_final and not head.went_back else "yellow")
     return 0
 
 

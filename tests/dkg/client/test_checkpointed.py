@@ -399,6 +399,23 @@ def test_an_older_state_than_what_was_final_is_a_rollback(scene: Scene) -> None:
         scene.client(trusted).head()
 
 
+def test_an_endpoint_that_hides_the_newest_blocks_does_not_take_what_is_final_back_silently(scene: Scene) -> None:
+    scene.checkpoint(position=2)
+    scene.here.mine(DEPTH)
+    scene.checkpoint()
+    scene.say(1, "second 1")
+    scene.here.mine(DEPTH)
+    trusted = TrustedHeads(None)
+    before = scene.client(trusted).head(final=True)
+    assert (before.checkpoint.id, before.length, before.went_back) == (2, 5, False)
+    for hidden, expected in ((1, (2, 4)), (2, (1, 4))):
+        scene.here.proxy.rule = as_of(scene.here.rpc.url, scene.here.height() - hidden)
+        head = scene.client(trusted).head(final=True)
+        assert (head.checkpoint.id, head.length, head.describe()["went_back"]) == (*expected, True)
+        assert "more was final before" in head.sentence()
+        assert not scene.client().head(final=True).went_back
+
+
 def test_a_log_shorter_than_what_was_final_is_a_rollback(scene: Scene) -> None:
     scene.checkpoint()
     snapshot = scene.here.rpc("evm_snapshot")

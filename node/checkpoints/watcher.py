@@ -476,8 +476,8 @@ class Watcher:
         anybody could have any number of demands run out, and keep this node from answering others.
         """
         blocking, late = self._parts.runtime.blocking, dict[tuple[Target, int], int]()
-        mine = {one.id for one in log.pending if self.hand is not None and one.proposer == self.hand.address}
-        for number, demand in sorted(log.demands.items(), key=lambda it: (_urgency(it[1], mine), it[0])):
+        mine = None if self.hand is None else self.hand.address
+        for number, demand in sorted(log.demands.items(), key=lambda it: (_urgency(it[1], view, log, mine), it[0])):
             if view.head is not None and view.head.time > demand.deadline:
                 late.setdefault((demand.kind, demand.target), number)
                 continue
@@ -649,11 +649,12 @@ def _demands_of(log: CheckpointLog, kind: Target, target: int) -> list[Demanded]
     return [one for one in log.demands.values() if (one.kind, one.target) == (kind, target)]
 
 
-def _urgency(demand: Demanded, mine: Container[int]) -> int:
-    """What comes first, the least: this node's bonds, then checkpoints. Anybody makes any number of the others."""
-    if demand.kind is not Target.CHECKPOINT:
-        return 2
-    return 0 if demand.target in mine else 1
+def _urgency(demand: Demanded, view: LogView, log: CheckpointLog, mine: bytes | None) -> int:
+    """What comes first, the least: what is this account's, then checkpoints. Anybody makes any number of the others."""
+    if demand.kind is Target.CHECKPOINT:
+        return 0 if log.checkpoints[demand.target].proposer == mine else 1
+    entries = view.log.entries
+    return 0 if demand.target < len(entries) and entries[demand.target].publisher == mine else 2
 
 
 def _is_demanded(log: CheckpointLog, kind: Target, target: int, page: bytes) -> bool:

@@ -57,3 +57,20 @@ def test_demands_that_ran_out_are_ended_where_that_changes_anything_and_after_al
             assert done["demand-13"]["block"] < done["demand-1"]["block"]
 
     run(main)
+
+
+def test_what_is_demanded_of_ones_own_commits_is_answered_before_what_is_of_others(site: Site) -> None:
+    async def main() -> None:
+        contract, own = site.contract, 5
+        theirs, mine = site.commit(0, site.keys(0, 30)), site.commit(own, site.keys(own, 30))
+        for one in [*[theirs] * 12, mine]:  # in time they would not come to the last one, and it would be marked
+            call = calls.demand_commit(contract.address, one.publisher, Record.of(one), b"", contract.terms.demand_bond)
+            contract.send(call)
+        site.have()
+        async with site.node() as core:
+            assert core.watcher.hand is not None
+            assert core.watcher.hand.address == mine.publisher
+            done = [await site.done(core, f"demand-{number}") for number in (13, 1)]
+            assert done[0]["steps"][0]["block"] < done[1]["steps"][0]["block"]
+
+    run(main)

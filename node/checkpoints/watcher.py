@@ -585,14 +585,20 @@ class Watcher:
         return True
 
     def _tidy(self, view: LogView, log: CheckpointLog, made: Made) -> None:
-        """Forget what cannot matter any more, and note how checkpoints ended. In the lane."""
+        """Forget what cannot matter any more. In the lane."""
         self._verdicts = {one: verdict for one, verdict in self._verdicts.items() if one in log.opened}
         settled = 0 if view.checkpoints is None else view.checkpoints.settled  # asked by whoever wants what is final
         self._keeper.keep_only([*log.opened, log.state.final, settled])
-        if self._keeper.odd.roots:
-            least = min((one.position for one in log.pending), default=view.length)
-            wanted = (one for one in view.log.entries if one.position >= least or _is_recent(view, one))
-            self._keeper.odd.drop_all_but(map(dataset_root, wanted))
+        ends, entries, odd = [*(one.position for one in log.pending), view.length], view.log.entries, self._keeper.odd
+
+        def counts(position: int) -> bool:
+            """Whether a commit may count at a pending position, or now."""
+            return position < len(entries) and any(_is_recent(view, entries[position], end) for end in ends)
+
+        self._keeper.drop_covers(counts)
+        if odd.roots:
+            here = [one for one in entries if dataset_root(one) in odd.roots]
+            odd.drop_all_but(dataset_root(one) for one in here if counts(one.position))
         if made.union is not None and made.union.root != self._coverage[0]:
             self._coverage = made.union.root, self._covered(made, made.union.root)
 
@@ -633,9 +639,9 @@ def is_proved(view: LogView) -> bool:
     return view.proved and view.checkpoints is not None and view.checkpoints.proved
 
 
-def _is_recent(view: LogView, one: Committed) -> bool:
-    """Whether a commit is among its publisher's last ones, of which any may count."""
-    latest = view.latest(one.publisher)
+def _is_recent(view: LogView, one: Committed, end: int) -> bool:
+    """Whether a commit is among its publisher's last ones before a position, of which any may count."""
+    latest = view.log.head_at(one.publisher, min(end, view.length)) if one.position < end else None
     return latest is not None and latest.commit.seq - one.commit.seq < COMMITS_MAX
 
 

@@ -70,11 +70,12 @@ def test_pages_that_come_slowly_save_no_other_checkpoint_and_keep_no_demand_from
         contract.propose(1, root=site.union(min(site.keys(0, 1))))
         contract.propose(1, root=site.union())
         contract.send(calls.demand_checkpoint(contract.address, 3, b"", contract.terms.demand_bond))
+        site.have()
         async with site.node() as core:
             await site.status(core, 2, Status.REFUTED)
             assert [step["what"] for step in (await site.done(core, "demand-1"))["steps"]] == ["answer"]
             assert core.watcher.status()["pending"][1] == {"state": "waits", "why": "it is being looked at"}
-            assert core.watcher.status()["pending"][3]["state"] == "right"
+            assert await site.judged(core, 3) == "right"
 
     run(main)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
-from dkg.errors import BudgetError, PageError
+from dkg.errors import BudgetError, MissingPageError, PageError
 from dkg.page import ORDERS, cid_text
 from dkg.scan import LAST, Cursor, count_range, prefix_end
 from dkg.terms import keys_are_quads, quads_only
@@ -143,11 +143,14 @@ class Gather:
         return next((batch[0] for batch in self._batches(order, low, high, None)), None)
 
     def remaining_estimate(self) -> str:
-        """What the range that was being read when a budget ran out would have cost, as a sentence."""
+        """What the range that was being read when a budget ran out would have cost, as a sentence; empty if unknown."""
         if self.reading is None:
             return ""
         order, low, high = self.reading
-        keys = self.count_unlimited(order, low, min(high, LAST))
+        try:
+            keys = self.count_unlimited(order, low, min(high, LAST))
+        except MissingPageError:  # the pages at hand are those of a proof, which need not have the range's edges
+            return ""
         return (
             f"The range it was reading has {keys} quads on about {keys // KEYS_PER_PAGE + 1} pages, "
             f"after {self.size} quads read before."

@@ -73,6 +73,8 @@ class CheckpointLog(BlockLog[CheckpointEvent, _Undo]):
         """Those that are open, by number."""
         self.shown: dict[bytes, Page] = {}
         """What was shown, by digest."""
+        self.answered: dict[bytes, tuple[int, int]] = {}
+        """Demands that pages were shown for first, by digest, and the blocks that have their bytes."""
 
     @property
     def final(self) -> Checkpoint | None:
@@ -113,7 +115,7 @@ class CheckpointLog(BlockLog[CheckpointEvent, _Undo]):
         return made
 
     def _tables(self) -> tuple[dict[Any, Any], ...]:
-        return self.checkpoints, self.marks, self.marked, self.demands, self.shown
+        return self.checkpoints, self.marks, self.marked, self.demands, self.shown, self.answered
 
     def _put(self, table: dict[Any, Any], key: object, value: object) -> None:
         """Set a value, or take it out (None), so that it can be undone."""
@@ -146,7 +148,7 @@ class CheckpointLog(BlockLog[CheckpointEvent, _Undo]):
             case Demanded():
                 self._demanded(event, time)
             case Answered() | Expired():
-                self._closed(event, time)
+                self._closed(event, block)
 
     def _proposed(self, event: Proposed, time: int) -> None:
         if event.id != self.state.last + 1:
@@ -207,8 +209,8 @@ class CheckpointLog(BlockLog[CheckpointEvent, _Undo]):
         self._put(self.demands, event.demand, event)
         self.state = replace(self.state, demands=event.demand)
 
-    def _closed(self, event: Answered | Expired, time: int) -> None:
-        found = self.demands.get(event.demand)
+    def _closed(self, event: Answered | Expired, block: Block) -> None:
+        found, time = self.demands.get(event.demand), block.time
         if found is None:
             raise LogError(f"demand {event.demand}, which is not open, is answered or expires")
         if isinstance(event, Answered) and (event.digest != found.digest or time > found.deadline):
@@ -216,6 +218,8 @@ class CheckpointLog(BlockLog[CheckpointEvent, _Undo]):
         if isinstance(event, Expired) and time <= found.deadline:
             raise LogError(f"demand {event.demand} expires before its deadline")
         self._put(self.demands, event.demand, None)
+        if isinstance(event, Answered) and event.digest not in self.answered:
+            self._put(self.answered, event.digest, (event.demand, block.number))
         if found.kind is Target.CHECKPOINT:
             of = self.checkpoints[found.target]
             self._put(self.checkpoints, of.id, replace(of, open_demands=of.open_demands - 1))

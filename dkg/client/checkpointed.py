@@ -12,7 +12,7 @@
    is proved. What counts of them is proved too, and takes the place of what the checkpoint has of them. For a proof
    that was kept, what came after its moment (`AsOf`) is left out, but for marks: what is marked now counts no more.
 5. If only what is final is wanted, the block is `finality_depth` blocks deep, the checkpoint was final in it, and what
-   the answer rests on is in the newest block's state too.
+   the answer rests on is in the newest block's state too. If more was final before, the head says so (`went_back`).
 6. The answer is as young as the caller asks for.
 
 `CheckpointClient.verify` then checks a proof against these roots, and nothing else (`dkg.checkpoints.answer`).
@@ -110,7 +110,8 @@ class CheckpointClient:
         is pending. `max_age`: seconds that the answer may be old. `behind`: publishers to answer as the checkpoint has
         them, though they committed since: nobody may have their data, or they may be too many; the answer is then as
         old as their first commit since. `shown`: commits as a node shows them, which need not be looked for.
-        `as_of`: this checkpoint and no commit after that position, for a proof that was kept; all marks count.
+        `as_of`: this checkpoint and no commit after that position, for a proof that was kept; all marks count, but for
+        publishers that are `behind`.
 
         Raises `ProofError` if it cannot be trusted (`RollbackError`, `FinalityError`, `StaleError`, `PendingError`,
         `NoCheckpointError`, `OldCheckpointError`), `TooManyError`, `UnprovableError`, and `ChainError`.
@@ -129,8 +130,11 @@ class CheckpointClient:
         head.parts  # noqa: B018 - raises if they are too many
         if final:
             self._check_in(tip, head)  # step 5
-        head = self._aged(replace(head, state=self._state(head, tip, final=final)), max_age)  # step 6
-        if head.state is State.FINAL:
+        went_back = final and as_of is None and self._went_back(head)
+        head = replace(head, state=self._state(head, tip, final=final), went_back=went_back)
+        head = self._aged(head, max_age)  # step 6
+        # A final checkpoint that a kept proof names need not be below the latest one: its marks, or position, may not.
+        if head.state is State.FINAL and newest.final and _is_from(newest.final, checkpoint.position, checkpoint.marks):
             self._remember(head)
         return head
 
@@ -315,12 +319,22 @@ class CheckpointClient:
         state, entry = self._reader.slots(self._domain.registry, slots, block)
         return LogState.unpack(state).length, entry.to_bytes(32) if position else bytes(32)
 
+    def _went_back(self, head: UnionHead) -> bool:
+        """Whether more was final before. It is on the chain still (step 3), but not in the block that is final now."""
+        known = self._trusted.union(self._domain, self._contract)
+        return known is not None and known.at > _at(head)
+
     def _remember(self, head: UnionHead) -> None:
         known, one = self._trusted.union(self._domain, self._contract), head.checkpoint
-        if known is None or known.at < (one.position, one.marks, head.length):
+        if known is None or known.at < _at(head):
             entry = self._log(head.block, head.length)[1]
             union = FinalUnion(one.id, one.position, one.marks, one.root, head.length, entry)
             self._trusted.put_union(self._domain, self._contract, union)
+
+
+def _at(head: UnionHead) -> tuple[int, int, int]:
+    """As `FinalUnion.at`."""
+    return head.checkpoint.position, head.checkpoint.marks, head.length
 
 
 def _chosen(found: CheckpointState, *, pending: bool) -> Checkpoint:

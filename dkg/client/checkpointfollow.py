@@ -148,7 +148,7 @@ class CheckpointFollower:
     def _expected(self) -> dict[bytes, _Word]:
         """What slots hold: of all that is new since it was proved last, and of what may have changed since."""
         log, before = self.log, self._checked if self.proved else self._empty
-        checkpoints, marks, _, demands, shown = before.tables
+        checkpoints, marks, _, demands, shown, _ = before.tables
         found = {STATE_SLOT.to_bytes(32): _Word(log.state.pack()), OPEN_SLOT.to_bytes(32): _Word(pack_open(log.opened))}
         for one in log.checkpoints.values():
             if one.id in log.opened or checkpoints.get(one.id) != one:

@@ -24,11 +24,11 @@ from dkg.chain.checkpoints import (
     unpack_open,
 )
 from dkg.chain.registry import COMMITTED, LOG_STATE_SLOT, Committed, LogState, decode_event, entry_slot
-from dkg.client.rpc import RpcTooLongError
-from dkg.errors import InputError, ProofError
+from dkg.client.search import CANDIDATES_MAX, events_back
+from dkg.errors import ProofError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dkg.chain.commit import Domain
     from dkg.chain.header import Header
@@ -38,16 +38,10 @@ LOG_ENTRIES_MAX: Final = 1_024
 """Most commits since a checkpoint that a client reads: each is proved, and may be of another block."""
 
 POSITIONS_MAX: Final = 1_024
-"""Most positions of the log whose marks are read at once."""
+"""Most marks since a checkpoint that a client reads."""
 
 SLOTS_PER_PROOF: Final = 64
 """Storage slots that one eth_getProof is asked for."""
-
-FIRST_WINDOW: Final = 1_000
-"""Blocks, back from the block that is read, whose events are asked for first; each next window is twice as long."""
-
-CANDIDATES_MAX: Final = 4
-"""Most events for one position that are looked at: the registry logs one, a reorganisation may leave another."""
 
 
 class OldCheckpointError(ProofError):
@@ -56,7 +50,7 @@ class OldCheckpointError(ProofError):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointState:
-    """The checkpoint contract as of a block, proved. `marked`: of the positions asked for; None: no mark."""
+    """The checkpoint contract as of a block, proved."""
 
     block: Header
     state: ContractState
@@ -64,21 +58,15 @@ class CheckpointState:
     """The latest final one."""
     pending: tuple[Checkpoint, ...]
     """Oldest first."""
-    marked: Mapping[int, Mark | None]
 
 
-def read_checkpoints(
-    reader: ChainReader, address: bytes, header: Header, positions: Sequence[int] = ()
-) -> CheckpointState:
-    """The contract at an address (20 bytes) as of a block, and the marks of commits at positions of the log.
+def read_checkpoints(reader: ChainReader, address: bytes, header: Header) -> CheckpointState:
+    """The contract at an address (20 bytes) as of a block.
 
-    Raises `InputError` for more than `POSITIONS_MAX` positions, `ProofError` if it is not what is proved
-    (`NoContractError`: there is no contract), `UnprovableError` without `eth_getProof`, and `ChainError`.
+    Raises `ProofError` if it is not what is proved (`NoContractError`: there is no contract), `UnprovableError` without
+    `eth_getProof`, and `ChainError`.
     """
-    if len(positions) > POSITIONS_MAX:
-        raise InputError(f"the marks of {len(positions)} commits were asked for; {POSITIONS_MAX} are the most")
-    slots = [STATE_SLOT.to_bytes(32), OPEN_SLOT.to_bytes(32), *(marked_slot(position) for position in positions)]
-    word, opened, *marks = _slots(reader, address, slots, header)
+    word, opened = _slots(reader, address, [STATE_SLOT.to_bytes(32), OPEN_SLOT.to_bytes(32)], header)
     state, pending = ContractState.unpack(word), unpack_open(opened)
     wanted = [*([state.final] if state.final else []), *pending]
     if wanted and max(wanted) > state.last:
@@ -90,8 +78,13 @@ def read_checkpoints(
     final = found.pop(0) if state.final else None
     if (final and final.status is not Status.FINAL) or any(one.status is not Status.PENDING for one in found):
         raise ProofError("a pending or final checkpoint has another status: the address is another contract's")
-    marked = {position: Mark.unpack(position, one) for position, one in zip(positions, marks, strict=True)}
-    return CheckpointState(header, state, final, tuple(found), marked)
+    return CheckpointState(header, state, final, tuple(found))
+
+
+def marks_at(reader: ChainReader, address: bytes, header: Header, positions: Sequence[int]) -> dict[int, Mark | None]:
+    """The marks of the commits at positions of the log, as of a block; None: no mark. Raises what reading raises."""
+    words = _slots(reader, address, [marked_slot(position) for position in positions], header)
+    return {position: Mark.unpack(position, word) for position, word in zip(positions, words, strict=True)}
 
 
 def log_length(reader: ChainReader, registry: bytes, header: Header) -> LogState:
@@ -170,7 +163,7 @@ def _search(
     """Find the commits of entries among the chain's events, from the newest backwards, into `found`."""
     times = {header.number: header.timestamp}
     tried: dict[int, int] = {}
-    for log in _events(reader, registry, first_block, header.number):
+    for log in events_back(reader, registry, [COMMITTED], first_block, header.number):
         position = _position(log)
         if position not in entries or position in found:
             continue
@@ -189,22 +182,6 @@ def _search(
         f"the endpoint does not show commit {missing} of the log, which the registry has: ask another endpoint, or one "
         "that keeps old events"
     )
-
-
-def _events(reader: ChainReader, registry: bytes, first_block: int, last: int) -> Iterator[Log]:
-    """The registry's commits from the newest backwards, as the endpoint tells them."""
-    end, window = last, FIRST_WINDOW
-    while end >= first_block:
-        start = max(first_block, end - window + 1)
-        try:
-            logs = reader.logs(registry, start, end, [COMMITTED])
-        except RpcTooLongError:
-            if start == end:
-                raise
-            window = (end - start + 1) // 2
-            continue
-        yield from sorted(logs, key=lambda log: (log.block_number, log.log_index), reverse=True)
-        end, window = start - 1, 2 * window
 
 
 def _position(log: Log) -> int:

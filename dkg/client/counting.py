@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dkg.chain.registry import Committed, Head, head_slot
 from dkg.chain.secp import checksum
-from dkg.client.checkpointread import SLOTS_PER_PROOF, commits_at, entries_since, marks_since, read_checkpoints
+from dkg.client.checkpointread import SLOTS_PER_PROOF, commits_at, entries_since, marks_at, marks_since
 from dkg.errors import ProofError
 from dkg.limits import COMMITS_MAX
 from dkg.page import CID_PREFIX
@@ -130,7 +130,7 @@ def counting(
         positions = [position for _, position in asked.values()]
         older = [position for position in positions if position not in proved]
         proved |= commits_at(place.reader, place.domain, place.block, older, shown)
-        marked = read_checkpoints(place.reader, place.contract, place.block, positions).marked if positions else {}
+        marked = marks_at(place.reader, place.contract, place.block, positions)
         for publisher, (seq, position) in asked.items():
             committed, mark = proved[position], marked[position]
             if (committed.publisher, committed.commit.seq) != (publisher, seq):

@@ -215,7 +215,8 @@ class Follower:
         if low == 0 and self._known:
             raise FinalityError(
                 f"block {numbers[0]} was final and is not on the chain any more: it was reorganised deeper than "
-                f"{self.finality_depth} blocks. What was final is frozen; check the endpoints, then raise the depth"
+                f"{self.finality_depth} blocks, or this is another chain. What was final is frozen; check the "
+                "endpoints. If they are right, the chain must be read anew, with a greater depth (docs/operations.md)"
             )
         return self._rolled_back(numbers[low - 1] if low else self._first - 1)
 

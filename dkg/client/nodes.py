@@ -41,7 +41,8 @@ DETAIL_CHARS: Final = 500
 """Most that is shown of why a node refuses something, in characters."""
 
 _OK: Final = 200
-_LACKS: Final = frozenset({404, 410})
+_LACKS: Final = frozenset({404, 410, 412})
+_BUSY: Final = 429
 _FAULTS: Final = 500
 _ZSTD: Final = "application/vnd.ipld.car+zstd"
 _RAW: Final = "application/vnd.ipld.raw"
@@ -101,7 +102,8 @@ class Node:
         fields += [(name, value) for name, value in (("base", base_iri), ("now", now)) if value is not None]
         most = proof_file_bytes_max(budget)
         headers = {"Accept": _ZSTD, "Content-Type": _FORM}
-        reply = self._asked("/sparql", headers, most, urlencode(fields).encode())
+        form = urlencode(fields, errors="surrogatepass")  # what is no UTF-8 is for the node to refuse
+        reply = self._asked("/sparql", headers, most, form.encode())
         return decompress(reply.body, most)
 
     def page(self, cid: bytes) -> bytes | None:
@@ -165,7 +167,7 @@ class Node:
         said = f"{self.name} refuses it (HTTP {reply.status})" + (f": {detail}" if detail else "")
         if reply.status in _LACKS:
             return NodeLacksError(said)
-        return StoreError(said) if reply.status >= _FAULTS else InputError(said)
+        return StoreError(said) if reply.status == _BUSY or reply.status >= _FAULTS else InputError(said)
 
 
 def parts_of(url: str) -> tuple[str, str, str, int | None]:

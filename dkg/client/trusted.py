@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from dkg.chain.commit import Commit
+from dkg.chain.checkpoints import ID_MAX
+from dkg.chain.commit import NUMBER_MAX, Commit
 from dkg.chain.registry import Committed
 from dkg.errors import InputError, StoreError
 
@@ -29,6 +30,7 @@ FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _VERSION: Final = 1
 _FINAL: Final = "#final"
+_DIGEST_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class TrustedHeads:
         return self._kept.unions.get(_union_name(domain, contract))
 
     def put_union(self, domain: Domain, contract: bytes, union: FinalUnion) -> None:
-        """Keep a final checkpoint, if it or the log is later than what is kept. As `put`."""
+        """Keep a final checkpoint, if it or the log is later than what is kept, and neither is earlier. As `put`."""
         self._store(lambda kept: _with_union(kept, _union_name(domain, contract), union))
 
     def _change(self, name: str, committed: Committed | None) -> None:
@@ -128,9 +130,9 @@ def _changed(heads: dict[str, Committed], name: str, committed: Committed | None
 
 
 def _with_union(kept: _Kept, name: str, union: FinalUnion) -> _Kept:
-    """What is kept, with another final checkpoint; it is never replaced by one that is not later."""
+    """What is kept, with another final checkpoint; it is never replaced by one that is not later, or a shorter log."""
     before = kept.unions.get(name)
-    if before is not None and before.at >= union.at:
+    if before is not None and (before.at >= union.at or before.length > union.length):
         return kept
     return _Kept(kept.heads, kept.unions | {name: union})
 
@@ -219,10 +221,12 @@ def _values(found: dict[str, Any]) -> dict[str, Any]:
 
 def _union(found: dict[str, Any]) -> FinalUnion:
     union = FinalUnion(**_values(found))
-    if not all(type(number) is int for number in (union.checkpoint, *union.at)):
+    if not all(type(number) is int and 0 <= number <= NUMBER_MAX for number in (union.checkpoint, *union.at)):
         raise TypeError("no number")
-    if not type(union.root) is type(union.entry) is bytes:
-        raise TypeError("no bytes")
+    if not 1 <= union.checkpoint <= ID_MAX or union.position > union.length:
+        raise ValueError("no checkpoint of this log")
+    if not all(type(digest) is bytes and len(digest) == _DIGEST_BYTES for digest in (union.root, union.entry)):
+        raise TypeError("no digest")
     return union
 
 

@@ -81,6 +81,8 @@ class UnionHead:
     finality_depth: int
     endpoints: int
     """How many endpoints had to agree on the block: all that is trusted, besides the checkpoint."""
+    went_back: bool = False
+    """Whether this client saw more final before: the newest blocks are not shown any more, or it waits for more now."""
 
     @property
     def parts(self) -> Parts:
@@ -130,6 +132,7 @@ class UnionHead:
             "complete_until": self.complete_until,
             "age_seconds": self.age,
             "finality_depth": self.finality_depth,
+            "went_back": self.went_back,
             "beside": [_beside(publisher, counting) for publisher, counting in sorted(self.beside.items())],
             "behind": [checksum(publisher) for publisher in sorted(self.behind)],
             "key_bytes_max": KEY_MAX,
@@ -152,6 +155,10 @@ class UnionHead:
                 f"final after {self.finality_depth} blocks)"
             )
         ]
+        if self.went_back:
+            parts.append("more was final before: the newest blocks are hidden, or fewer were waited for then")
+        if self.later:
+            parts.append(f"what was committed from log position {self.length} on is left out")
         if self.behind:
             parts.append(f"only as the checkpoint has them, though they committed since: {_names(self.behind)}")
         skipped = [publisher for publisher, counting in self.beside.items() if counting.skipped]

@@ -19,6 +19,7 @@ from dkg.checkpoints.judge import Fault, Invalid
 from dkg.checkpoints.records import Record
 from dkg.checkpoints.shown import last_block
 from dkg.checkpoints.walk import FaultKind
+from dkg.client.checkpointread import read_checkpoints
 from dkg.limits import SHOW_MAX
 from node.checkpoints import calls
 from node.checkpoints.sending import Errand, has_status, is_marked, is_settled, is_shown, never
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from dkg.chain.registry import Committed
     from dkg.checkpoints.paths import Way
     from dkg.client.chainread import ChainReader
+    from dkg.client.checkpointread import CheckpointState
     from node.checkpoints.find import Wrong
     from node.checkpoints.sending import CheckpointSender, Reached, Sent
     from node.publish.calls import Call
@@ -79,6 +81,10 @@ class Hand:
         """What the contract was made with. Raises `ProofError` if it is another contract."""
         runtime = bytes.fromhex(checkpoints().runtime[2:])
         return Terms.of_code(self._writer.code(self.contract), runtime, self._domain)
+
+    def newest(self) -> CheckpointState:
+        """The contract as of the newest block: this node's log may be a block behind. Raises `ProofError`."""
+        return read_checkpoints(self._reader, self.contract, self._reader.header("latest"))
 
     def _do(self, what: str, call: Call, reached: Reached, note: Callable[[Step], None], *, once: bool = False) -> None:
         note(Step(what, call, self._sender.send(Errand(call, reached, once))))

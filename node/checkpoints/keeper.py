@@ -6,7 +6,8 @@ Used in the lane that changes the store. Roots are kept under names beside those
 |-------------------------|-------------------------------------------------------------------------------|
 | `checkpoint:own`        | the unions that were made last                                                |
 | `checkpoint:<id>`       | what a checkpoint of the contract names, while it is pending or the final one |
-| `covered:0x...`         | covers of a publisher's datasets that are not their own                       |
+| `covered:0x.../...`     | the cover of a publisher's dataset (its CID in hexadecimal) that is not kept  |
+|                         | as a whole, or is not its own cover                                           |
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class CheckpointKeeper:
         self._shelf = shelf
         self._store = shelf.store
         self._leftovers = Leftovers(shelf.store.pages)
-        self._covers: dict[bytes, bytes] = {}  # by dataset of a commit
+        self._whole: set[bytes] = set()  # checked datasets that are their own covers
         self._last: dict[bytes, tuple[bytes, bytes]] = {}  # by publisher: a checked dataset, and its cover
         self._union: Union | None = None
         self._made_of: tuple[RegistryLog | None, int, Container[int]] = (None, 0, ())
@@ -130,23 +131,32 @@ class CheckpointKeeper:
     # --- covers ------------------------------------------------------------------------------------------------------
 
     def _cover(self, one: Committed) -> bytes:
-        root = dataset_root(one)
-        found = self._covers.get(root) or self._kept_cover(one)
-        if found is None:
+        """Of an odd dataset, the cover is one publisher's: anybody may commit what another has committed."""
+        root, is_kept = dataset_root(one), self.is_kept(one)
+        if is_kept and root in self._whole:
+            return root
+        name = f"{_COVERED}{one.publisher.hex()}/{root.hex()}"
+        rows = self._shelf.rows(name)
+        if rows:
+            found = rows[0].root
+        else:
             with FileSpill(self._store.directory) as spill:
-                found = self._checked(one, spill) if self.is_kept(one) else self._read(one, spill)
-            if found != root:
-                self.keep(f"{_COVERED}{one.publisher.hex()}", found, one.position + 1, one.time)
-        if len(self._covers) > _REMEMBERED:
-            self._covers.clear()
-        self._covers[root] = found
-        if self.is_kept(one):
+                found = self._checked(one, spill) if is_kept else self._read(one, spill)
+        if is_kept:
             self._last[one.publisher] = root, found
+        if is_kept and found == root:
+            if len(self._whole) > _REMEMBERED:
+                self._whole.clear()
+            self._whole.add(root)
+        elif not rows:
+            self.keep(name, found, one.position + 1, one.time)
         return found
 
-    def _kept_cover(self, one: Committed) -> bytes | None:
-        rows = self._shelf.rows(f"{_COVERED}{one.publisher.hex()}")
-        return next((row.root for row in rows if row.position == one.position + 1), None)
+    def drop_covers(self, counts: Callable[[int], bool]) -> None:
+        """Forget the covers of what cannot count any more. `counts`: whether the commit at a position can."""
+        for name, rows in list(self._shelf.kept.items()):
+            if name.startswith(_COVERED) and not counts(rows[0].position - 1):
+                self._shelf.forget(name)
 
     def _checked(self, one: Committed, spill: FileSpill) -> bytes:
         root, store = dataset_root(one), self._store.pages

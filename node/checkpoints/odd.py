@@ -18,7 +18,7 @@ from dkg.errors import StoreError
 from dkg.page import cid_bytes, cid_of, cid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
 ODD: Final = "odd"
@@ -41,8 +41,11 @@ class OddCommits:
         self._cids: dict[bytes, Collection[bytes]] = {}
         for path in self.directory.glob(f"*{_PART}"):
             path.unlink(missing_ok=True)
-        self.roots = {cid_bytes(path.stem) for path in self.directory.glob(f"*{_END}")}
+        self.roots: set[bytes] = set()
         """The datasets of which the pages are here."""
+        for path in self.directory.glob(f"*{_END}"):
+            with suppress(ValueError):  # a file of somebody else's
+                self.roots.add(cid_bytes(path.stem))
 
     def close(self) -> None:
         """Close the files that are open."""
@@ -79,14 +82,18 @@ class OddCommits:
         return None
 
     def keep(self, root: bytes, pages: Iterable[tuple[bytes, bytes]]) -> None:
-        """Keep the pages of a dataset's spog, by CID; durable when this returns. Raises `StoreError`."""
+        """Keep the pages of a dataset's spog, by CID, and its root page; durable when this returns.
+
+        Raises `StoreError`. The root page is written last: it is what lacks in a file that was cut off at the end of a
+        page. Of other pages nobody knows that they were there: long ones need not be.
+        """
         make_directory(self.directory, "node's")
         path = self._path(root)
         part = path.with_suffix(_PART)
         try:
             with part.open("wb") as file:
                 file.write(car_header(root))
-                file.writelines(car_blocks(pages))
+                file.writelines(car_blocks(_root_last(root, pages)))
                 file.flush()
                 os.fsync(file.fileno())
             part.rename(path)
@@ -114,7 +121,10 @@ class OddCommits:
     def _listed(self, root: bytes) -> Collection[bytes]:
         """Which pages a dataset's file has; it need not be open."""
         if root not in self._cids:
-            self._cids[root] = self._opened(root).cids
+            found = self._opened(root).cids
+            if root not in found:
+                raise StoreError(f"{self._path(root)} is cut off")
+            self._cids[root] = found
         return self._cids[root]
 
     def _path(self, root: bytes) -> Path:
@@ -127,3 +137,13 @@ class OddCommits:
                 self._open.pop(next(iter(self._open))).close()
             store = self._open[root] = CarStore(self._path(root))
         return store
+
+
+def _root_last(root: bytes, pages: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    last = []
+    for cid, raw in pages:
+        if cid == root:
+            last.append((cid, raw))
+        else:
+            yield cid, raw
+    yield from last

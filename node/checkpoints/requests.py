@@ -5,8 +5,10 @@ Both give facts, as JSON, of what was found and done; the case that the watcher 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from dkg.chain.checkpoints import OPEN_MAX
 from dkg.checkpoints.judge import Extra, Fault, Index, Missing
 from dkg.errors import InputError
 from dkg.page import CID_PREFIX, cid_text
@@ -19,7 +21,8 @@ from node.serving import NoKeyError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dkg.chain.checkpoint_log import CheckpointLog
+    from dkg.chain.checkpoints import Checkpoint
+    from dkg.client.checkpointread import CheckpointState
     from node.checkpoints.hand import Hand, Step
     from node.checkpoints.watcher import Verdict, Watcher
     from node.core.checkpointwatch import CheckpointView
@@ -70,7 +73,7 @@ class Requests:
         if made.union is None:
             raise InputError(f"nothing is proposed: {self._watcher.lacks(made)}")
         root = made.union.root
-        _require_new(seen.log, at, marks, root)
+        _require_new(await self._parts.runtime.blocking(HAND_LANE, hand.newest), at, marks, root)
         tip, digest = view.log.entries[at - 1].entry(), root.removeprefix(CID_PREFIX)
         facts = {"position": at, "marks": marks, "root": cid_text(root)}
         steps = await self._done(
@@ -155,14 +158,27 @@ class Requests:
         ]
 
 
-def _require_new(log: CheckpointLog, position: int, marks: int, root: bytes) -> None:
-    """Raise `InputError` if a checkpoint would say nothing new."""
-    final = log.final
+def _require_new(newest: CheckpointState, position: int, marks: int, root: bytes) -> None:
+    """Raise `InputError` if a checkpoint would say nothing new, or has no place."""
+    final = newest.final
     if final is not None and (position < final.position or marks < final.marks or root == CID_PREFIX + final.root):
         raise InputError(f"checkpoint {final.id} is final, and says as much: nothing is proposed")
-    for one in log.pending:
+    for one in newest.pending:
         if (one.position, one.marks, CID_PREFIX + one.root) == (position, marks, root):
-            raise InputError(f"checkpoint {one.id} is pending, and says the same: nothing is proposed")
+            raise InputError(
+                f"checkpoint {one.id} is pending, and says the same: nothing is proposed. Its window ends {_time(one)}"
+            )
+    if len(newest.pending) == OPEN_MAX:
+        first = min(newest.pending, key=lambda one: one.ends)
+        raise InputError(
+            f"{OPEN_MAX} checkpoints are pending, the most that there can be: nothing is proposed. The first window "
+            f"ends {_time(first)}, that of checkpoint {first.id}"
+        )
+
+
+def _time(one: Checkpoint) -> str:
+    """When a checkpoint's window ends."""
+    return datetime.fromtimestamp(one.ends, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _said(found: Verdict) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from dkg.chain.checkpoints import Checkpoint, Mark, Status, demand_slots, marked_slot, shown_slot
 from dkg.chain.secp import checksum
+from node.checkpoints.refusals import sentence
 from node.publish.deployment import KeptAttempts
 from node.publish.errors import EmptyWalletError, RejectedError, RevertedError
 from node.publish.fees import ether
@@ -121,7 +122,7 @@ class _CallGoal(KeptGoal):
         try:
             self.writer.try_call(self.payer, call, block)
         except RevertedError as error:
-            raise RejectedError(str(error)) from error
+            raise RejectedError(sentence(str(error))) from error
         return View(block, call=call)
 
     def succeeded(self) -> tuple[bytes, Receipt] | None:

@@ -6,22 +6,24 @@ store: the next look has them, and whoever asks this node, until garbage is coll
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from dkg.chain.checkpoint_events import TOPICS, Answered, decode_checkpoint_event
+from dkg.client.database import FullError
 from dkg.client.rpc import ChainError
-from dkg.errors import LimitError, ProofError
-from dkg.page import CID_PREFIX, cid_of
+from dkg.errors import LimitError, ProofError, StoreError
+from dkg.page import CID_PREFIX, cid_of, cid_text
+from node.checkpoints.find import Right
 from node.core.mending import held
 from node.replication.errors import BusyError, NotHeldError, PeerError, UnreachableError
 from node.replication.fetch import LANE
 from node.replication.ledger import LIE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from dkg.chain.checkpoint_events import Demanded
     from node.checkpoints.keeper import CheckpointKeeper
     from node.checkpoints.walk import Asking
     from node.core.parts import Parts
@@ -33,13 +35,14 @@ STEPS_MAX: Final = 256
 """Most requests of a look that are answered from this disk in one go, so that others get their turn."""
 
 PAGES_MAX: Final = 2_000_000
-"""Most pages that one look is given: some 40 million quads. More are nobody's to judge here."""
+"""Most pages of a commit that are looked at: some 40 million quads. More are nobody's to keep here. Of a checkpoint any
+number is looked at: whoever proposes it cuts a right one into 128 pages a quad, and must not be safe for that."""
 
 BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes of pages that came after which no more are asked for at a time: the first is what is needed (`Walk`)."""
 
-ANSWERS_MAX: Final = 10_000
-"""Most demands whose answers are known to be on the chain."""
+SLOW_S: Final = 5.0
+"""A peer that takes longer for an answer is asked after all others, and no more in the same look."""
 
 CHAIN_LANE: Final = "chain"
 
@@ -52,14 +55,22 @@ class _Short(NamedTuple):
 
 
 class _Look(Generic[T]):
-    """A look under way. `record`: takes the CIDs of all pages that it was given."""
+    """A look under way. `record`: takes the CIDs of all pages that it was given. `until`: when peers are asked last."""
 
-    def __init__(self, asking: Asking[T], here: Callable[[bytes], bytes | None], record: dict[bytes, None]) -> None:
+    def __init__(
+        self, asking: Asking[T], here: Callable[[bytes], bytes | None], record: dict[bytes, None] | None, until: float
+    ) -> None:
         self._asking = asking
         self._here = here
-        self._record = record
+        self._most = None if record is None else PAGES_MAX
+        self._record = {} if record is None else record
         self._sending: dict[bytes, bytes] | None = None
         self._given = 0
+        self.until = until
+        self.slow: set[str] = set()
+        """Who did not answer soon."""
+        self.full: FullError | None = None
+        """Why not all that came is here."""
         self.found: T
 
     def go_on(self, came: dict[bytes, bytes]) -> _Short | None:
@@ -67,9 +78,10 @@ class _Look(Generic[T]):
         if self._sending is not None:
             self._sending |= came
         for _ in range(STEPS_MAX):
-            self._record |= dict.fromkeys(self._sending or ())
             self._given += len(self._sending or ())
-            if self._given > PAGES_MAX:
+            if self._most is not None:
+                self._record |= dict.fromkeys(self._sending or ())
+            if self._most is not None and self._given > self._most:
                 raise LimitError(f"this node looks at {PAGES_MAX:,} pages at most to judge what somebody says")
             try:
                 wanted = next(self._asking) if self._sending is None else self._asking.send(self._sending)
@@ -84,35 +96,39 @@ class _Look(Generic[T]):
 
 
 class Source:
-    """See the module. For one coroutine at a time."""
+    """See the module. Several looks may be under way."""
 
     def __init__(self, parts: Parts, asker: Asker, keeper: CheckpointKeeper) -> None:
         self._parts = parts
         self._asker = asker
         self._keeper = keeper
-        self._demands: dict[bytes, tuple[int, int]] = {}
-        self._failures: dict[str, int] = {}  # in a row, by peer
-        self._silent: set[str] = set()  # who did not answer in this look
+        self._answered: Mapping[bytes, tuple[int, int]] = {}
+        self._took: dict[str, float] = {}  # by peer, how long its last answer took, in seconds
 
-    def seen(self, demands: Mapping[int, Demanded], block: int) -> None:
-        """These demands are open as of a block: when they are answered, the page is on the chain."""
-        for demand in demands.values():
-            self._demands.setdefault(demand.digest, (demand.demand, block))
-        while len(self._demands) > ANSWERS_MAX:
-            self._demands.pop(next(iter(self._demands)))
+    def seen(self, answered: Mapping[bytes, tuple[int, int]]) -> None:
+        """`answered`: see `CheckpointLog`; these pages are on the chain, whoever demanded them."""
+        self._answered = answered
 
-    async def found(self, asking: Asking[T], record: dict[bytes, None] | None = None) -> T:
-        """What a look finds. `record`: takes the CIDs of all pages that it was given. Raises what the look raises."""
-        blocking = self._parts.runtime.blocking
-        self._silent.clear()
-        self._failures = {one: self._failures[one] for one in self._parts.transport.peers() if one in self._failures}
-        look, came = _Look(asking, self.here, {} if record is None else record), dict[bytes, bytes]()
-        arriving = await blocking(LANE, self._arrives)
+    async def found(
+        self, asking: Asking[T], record: dict[bytes, None] | None = None, *, seconds: float = math.inf
+    ) -> T:
+        """What a look finds. Raises what the look raises.
+
+        `record`: takes the CIDs of all pages that it was given, `PAGES_MAX` at most, which are all here in the end.
+        `seconds`: how long peers are asked; what they give later nobody gives.
+        """
+        runtime = self._parts.runtime
+        self._took = {one: self._took[one] for one in self._parts.transport.peers() if one in self._took}
+        look: _Look[T] = _Look(asking, lambda cid: self._given(look, cid), record, runtime.now() + seconds)
+        came = dict[bytes, bytes]()
+        arriving = await runtime.blocking(LANE, self._arrives)
         try:
-            while (short := await blocking(LANE, lambda came=came: self._go_on(look, came))) is not None:  # type: ignore[misc]
-                came = await self._brought(short.missing)
+            while (short := await runtime.blocking(LANE, lambda came=came: self._go_on(look, came))) is not None:  # type: ignore[misc]
+                came = await self._brought(look, short.missing)
         finally:
-            await blocking(LANE, arriving.close)
+            arriving.close()  # at once: whoever gives up a look waits for nothing
+        if look.full is not None and (record is not None or isinstance(look.found, Right)):
+            raise look.full
         return look.found
 
     def _arrives(self) -> ExitStack:
@@ -122,8 +138,24 @@ class Source:
 
     def _go_on(self, look: _Look[T], came: dict[bytes, bytes]) -> _Short | None:
         if came:
-            self._parts.store.pages.put_many(came.items())
+            self._put(look, came)
         return look.go_on(came)
+
+    def _put(self, look: _Look[T], pages: dict[bytes, bytes]) -> None:
+        try:
+            self._parts.store.pages.put_many(pages.items())
+        except FullError as error:  # a full disk saves no wrong checkpoint: what came is looked at all the same
+            look.full = error
+
+    def _given(self, look: _Look[T], cid: bytes) -> bytes | None:
+        """The same as `here`; then it is in the store, where all of a root that is kept must be."""
+        raw = self._parts.store.pages.get(cid)
+        if raw is not None and cid_of(raw) == cid:
+            return raw
+        raw = self._keeper.odd.page(cid)
+        if raw is not None:
+            self._put(look, {cid: raw})
+        return raw
 
     def here(self, cid: bytes) -> bytes | None:
         """A page that is on this disk, undamaged. In the lane."""
@@ -133,54 +165,64 @@ class Source:
                 return raw
         return None
 
-    async def _brought(self, missing: list[bytes]) -> dict[bytes, bytes]:
-        """What somebody else has of pages that are not here."""
-        came = await self._from_peers(missing)
-        for cid in missing:
-            raw = None if cid in came else await self._from_chain(cid)
-            came |= {} if raw is None else {cid: raw}
-        return came
+    def all_here(self, record: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Pages that a look was given. In the lane. Raises `StoreError` if one has been collected meanwhile."""
+        for cid in record:
+            raw = self.here(cid)
+            if raw is None:
+                raise StoreError(f"page {cid_text(cid)} was here, and is not any more: it is fetched again")
+            yield cid, raw
 
-    async def _from_peers(self, missing: list[bytes]) -> dict[bytes, bytes]:
+    async def _brought(self, look: _Look[T], missing: list[bytes]) -> dict[bytes, bytes]:
+        """What somebody else has of pages that are not here."""
+        from_chain = {cid: await self._from_chain(cid) for cid in missing}
+        came = {cid: raw for cid, raw in from_chain.items() if raw is not None}
+        return came | await self._from_peers(look, [cid for cid in missing if cid not in came])
+
+    async def _from_peers(self, look: _Look[T], missing: list[bytes]) -> dict[bytes, bytes]:
         """Pages that some peer has."""
         found: dict[bytes, bytes] = {}
-        for peer in self._peers() if missing else []:
+        now = self._parts.runtime.now
+        for peer in self._peers(look) if missing else []:
             wanted = [cid for cid in missing if cid not in found]
-            if not wanted:
-                break
-            try:
-                while wanted and (missing[0] not in found or sum(map(len, found.values())) < BYTES_MAX):
+            while wanted and now() < look.until:
+                if missing[0] in found and sum(map(len, found.values())) >= BYTES_MAX:
+                    return found
+                began, failed = now(), True
+                try:
                     part = await self._asker.pages(peer, wanted)
                     found |= held(peer, part)
-                    wanted = wanted[len(part) :]
-                self._failures.pop(peer, None)
-            except PeerError as error:
-                self._parts.transport.penalise(peer, LIE, str(error))
-            except UnreachableError:
-                self._failures[peer] = self._failures.get(peer, 0) + 1
-                self._silent.add(peer)
-            except (BusyError, NotHeldError):
-                continue
+                    wanted, failed = wanted[len(part) :], False
+                except PeerError as error:
+                    self._parts.transport.penalise(peer, LIE, str(error))
+                except UnreachableError:
+                    began -= SLOW_S
+                except (BusyError, NotHeldError):
+                    pass
+                self._took[peer] = now() - began
+                if self._took[peer] >= SLOW_S:
+                    look.slow.add(peer)
+                if failed or peer in look.slow:
+                    break
         return found
 
-    def _peers(self) -> list[str]:
-        """Whom to ask, those who answered first. Who did not is asked once a look: that takes a minute each time."""
-        peers = [peer for peer in self._parts.transport.peers() if peer not in self._silent]
+    def _peers(self, look: _Look[T]) -> list[str]:
+        """Whom to ask, who answers soonest first. Who is slow is asked once a look: that takes most of a minute."""
+        peers = [peer for peer in self._parts.transport.peers() if peer not in look.slow]
         self._parts.runtime.random.shuffle(peers)
-        return sorted(peers, key=lambda peer: self._failures.get(peer, 0))
+        return sorted(peers, key=lambda peer: self._took.get(peer, SLOW_S / 2))
 
     async def _from_chain(self, cid: bytes) -> bytes | None:
         """A page that somebody answered a demand with."""
         contract = self._parts.settings.checkpoints
-        demand, first = self._demands.get(cid.removeprefix(CID_PREFIX), (0, 0))
+        demand, block = self._answered.get(cid.removeprefix(CID_PREFIX), (0, 0))
         if not demand or contract is None:
             return None
         topics = [TOPICS[Answered], demand.to_bytes(32), cid.removeprefix(CID_PREFIX)]
 
         def read() -> bytes | None:
             try:
-                head = self._parts.reader.header("latest").number
-                logs = self._parts.reader.logs(contract, first, head, topics)
+                logs = self._parts.reader.logs(contract, block, block, topics)
                 events = [decode_checkpoint_event(log.topics, log.data) for log in logs]
             except (ChainError, ProofError):
                 return None  # the endpoint does not say: then nobody has the page, for now

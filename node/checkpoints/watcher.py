@@ -10,6 +10,7 @@ What it finds is the same whenever it is looked for, and what it does is not don
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from node.core.shelf import Shelf
     from node.core.view import LogView
     from node.replication.ask import Asker
+    from node.replication.runtime import Nursery
 
     Act = Callable[[Hand, Callable[[Step], None]], None]
 
@@ -69,7 +71,10 @@ ACTS_MAX: Final = 8
 call for any number of them, and must not keep this node from judging checkpoints."""
 
 BRING_MAX: Final = 32
-"""Most commits whose spog is fetched in one look: anybody can commit to what does not exist."""
+"""Most commits whose spog is fetched at a time: anybody can commit to what does not exist."""
+
+BRINGING_S: Final = 600.0
+"""How long that may take while others wait for it, in seconds."""
 
 WINDOW_SHARE: Final = 8
 """A page is waited for at most this part of what is left of a checkpoint's window."""
@@ -117,12 +122,16 @@ class Watcher:
         self._retries = Retries(parts.runtime, parts.settings)
         self._news = parts.runtime.event()
         self._verdicts: dict[int, Verdict] = {}
+        self._beside: Nursery | None = None  # of what takes as long as peers like, while this node watches
+        self._under_way: dict[str, Nursery] = {}
+        self._brings: dict[str, float] = {}  # those of commits, and when they began
+        self._view, self._changes = chain.view, list[int]()  # from where on reorganisations changed the log
         self._final: Verdict | None = None  # of the latest final one, if it was final before it was judged
         self._bad: dict[int, tuple[Committed, Found]] = {}  # by position: what is wrong with what counts
         self._arrivals = 0
         self._asked: list[Callable[[], Awaitable[None]]] = []
         self._since: dict[object, float] = {}  # when something was missed first
-        self._acts = self._brings = 0  # how many are left in this look
+        self._acts = 0  # how many are left in this look
         self._open_cases: set[str] | None = None  # of which the end is not written down yet
         self._coverage: tuple[bytes, dict[str, Any]] = (b"", {})
         self.waits = "nothing was looked at yet"
@@ -176,16 +185,17 @@ class Watcher:
     async def run(self) -> None:
         """Watch, for ever."""
         runtime = self._parts.runtime
-        while self.is_watching:
-            self._news = runtime.event()
-            while self._asked:
-                await self._asked.pop(0)()
-            try:
-                await self.look()
-            except DkgError as error:
-                self.waits = str(error)
-                self._parts.log("checkpoints_wait", why=str(error))
-            await runtime.wait(self._news, LOOK_S)
+        async with runtime.nursery() as self._beside:
+            while self.is_watching:
+                self._news = runtime.event()
+                while self._asked:
+                    await self._asked.pop(0)()
+                try:
+                    await self.look()
+                except DkgError as error:
+                    self.waits = str(error)
+                    self._parts.log("checkpoints_wait", why=str(error))
+                await runtime.wait(self._news, LOOK_S)
 
     async def look(self) -> None:
         """Look once at everything. Raises what the store raises."""
@@ -193,8 +203,11 @@ class Watcher:
         seen, self.waits = view.checkpoints, self.unsure(view)
         if seen is None or self.waits or view.head is None:
             return
-        self._source.seen(seen.log.demands, view.head.number)
-        self._acts, self._brings = ACTS_MAX, BRING_MAX
+        if (common := self._view.common(view)) < self._view.length:
+            self._changes.append(common)
+        self._view, self._acts = view, ACTS_MAX
+        self._source.seen(seen.log.answered)
+        self._end_judging({*seen.log.opened, seen.log.state.final})
         for one in seen.log.pending:
             await self._look_at(view, seen.log, one)
         await self._have_final(view, seen.log)
@@ -238,54 +251,83 @@ class Watcher:
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     async def _look_at(self, view: LogView, log: CheckpointLog, one: Checkpoint) -> None:
-        """Judge a pending checkpoint, if that was not done, and do what follows from it."""
+        """Have a pending checkpoint judged, if that is not done; and do what follows from what is known of it."""
         if one.position > view.length:
             return
-        tip = view.log.entries[one.position - 1].entry() if one.position else b""
-        # The tip says nothing of marks, nor of entries before it: a reorganisation can change what the union is.
+        # The contract's tip says nothing of marks, nor of entries before it: both decide what the union is.
         named = tuple(log.marks[number].position for number in range(1, one.marks + 1))
-        key = (one.root, one.position, named, tip, view.reorganisations)
+        key = (one.id, one.root, one.position, named, sum(at < one.position for at in self._changes))
         known = self._verdicts.get(one.id)
         if known is None or known.key != key or not known.holds(view.length):
-            known = await self._judged_again(view, log, one, key, known)
-            before, self._verdicts[one.id] = self._verdicts.get(one.id), known
-            if before is None or known.state != before.state:
-                level = "warning" if known.state in {"wrong", "withheld"} else "info"
-                self._parts.log("checkpoint", id=one.id, state=known.state, why=known.why, level=level)
-        await self._follow_up(view, log, one, known)
+            self._judge(view, log, one, key)
+        if known is not None and known.key == key:
+            await self._follow_up(view, log, one, known)
 
-    async def _judged_again(
-        self, view: LogView, log: CheckpointLog, one: Checkpoint, key: tuple[object, ...], known: Verdict | None
-    ) -> Verdict:
-        """A verdict; where nothing changes, the one before is the verdict for longer and longer, up to a minute."""
-        due = f"judge-{one.id}"
-        if known is not None and known.key == key and not self._retries.is_due(due):
-            return known
-        arrivals = self._arrivals
-        try:
-            made = await self.judged(view, log, one, key)
-        except DkgError as error:
-            made = Verdict(key, "waits", str(error))
-        if known is not None and (known.key, known.state, known.why) != (made.key, made.state, made.why):
-            self._retries.done(due)
-        if made.state in {"waits", "withheld"} and arrivals == self._arrivals:  # else something has come meanwhile
-            self._retries.failed(due)
-        return made
+    def _judge(self, view: LogView, log: CheckpointLog, one: Checkpoint, key: tuple[object, ...]) -> None:
+        """Judge a checkpoint beside the looks; where nothing changes, at longer and longer times, up to a minute."""
+        due, arrivals = f"judge-{one.id}", self._arrivals
+
+        async def work() -> None:
+            try:
+                made = await self.judged(view, log, one, key)
+            except DkgError as error:
+                made = Verdict(key, "waits", str(error))
+            is_final = one.status is Status.FINAL
+            known = self._final if is_final else self._verdicts.get(one.id)
+            if known is not None and (known.key, known.state, known.why) != (made.key, made.state, made.why):
+                self._retries.done(due)
+            if made.state in {"waits", "withheld"} and arrivals == self._arrivals:  # else something came meanwhile
+                self._retries.failed(due)
+            elif made.state == "wrong":
+                self._retries.done(f"checkpoint-{one.id}")  # this evidence was not tried
+            if made.state != "withheld":
+                self._since.pop(f"checkpoint-{one.id}", None)
+            if is_final:
+                self._final = made
+            else:
+                self._verdicts[one.id] = made
+            if known is None or (known.key, known.state) != (made.key, made.state):
+                level = "warning" if made.state in {"wrong", "withheld"} else "info"
+                event = "checkpoint_final" if is_final else "checkpoint"
+                self._parts.log(event, id=one.id, state=made.state, why=made.why, level=level)
+
+        self._begin(due, work)
+
+    def _begin(self, due: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Have something done beside the looks, once at a time: peers may let it take for ever."""
+        if self._beside is None or due in self._under_way or not self._retries.is_due(due):
+            return
+
+        async def run() -> None:
+            try:
+                async with self._parts.runtime.nursery() as own:
+                    self._under_way[due] = own
+                    own.start_soon(work)
+            finally:
+                self._brings.pop(due, None)
+                del self._under_way[due]
+                self._news.set()
+
+        self._under_way[due] = self._beside
+        self._beside.start_soon(run)
+
+    def _end_judging(self, wanted: Container[int]) -> None:
+        """Give up what is looked at for nothing any more."""
+        for due, own in self._under_way.items():
+            kind, _, number = due.partition("-")
+            if kind == "judge" and int(number) not in wanted and own is not self._beside:
+                own.cancel()
 
     async def _have_final(self, view: LogView, log: CheckpointLog) -> None:
         """Have the union of the latest final checkpoint here, where it became final before this node looked at it."""
         final = log.final
-        if final is None or final.position > view.length or self._shelf.rows(f"{CHECKPOINT}{final.id}"):
+        if final is None or final.position > view.length:
             return
-        known = self._final
         key = (final.id, final.root)
-        if known is not None and known.key == key and known.state == "wrong":
-            return
-        made = await self._judged_again(view, log, final, key, known)
-        if known is None or (known.key, known.state) != (made.key, made.state):
-            level = "info" if made.state == "right" else "warning"
-            self._parts.log("checkpoint_final", id=final.id, state=made.state, why=made.why, level=level)
-        self._final = made
+        is_judged = self._final is not None and self._final.key == key and self._final.state == "wrong"
+        rows = self._shelf.rows(f"{CHECKPOINT}{final.id}")
+        if not is_judged and all(row.root != CID_PREFIX + final.root for row in rows):
+            self._judge(view, log, final, key)
 
     async def judged(self, view: LogView, log: CheckpointLog, one: Checkpoint, key: tuple[object, ...]) -> Verdict:
         """What is found of a checkpoint now; what is right is kept. Raises `StoreError` and what looking raises."""
@@ -301,7 +343,9 @@ class Watcher:
         unknown = frozenset(lacking.publisher for lacking in made.missing)
         demanded = frozenset(page.digest for page in _demands_of(log, Target.CHECKPOINT, one.id))
         subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown, demanded)
-        found = await self._source.found(find(subject, self._keeper.pages(), ours))
+        left_s = math.inf if view.head is None else max(0.0, one.ends - view.head.time) / WINDOW_SHARE
+        seconds = math.inf if one.status is Status.FINAL else max(left_s, LOOK_S)
+        found = await self._source.found(find(subject, self._keeper.pages(), ours), seconds=seconds)
         if isinstance(found, Right) and made.missing and one.status is not Status.FINAL:
             return Verdict(key, "waits", self.lacks(made))  # what is final is kept all the same: nobody can refute it
         if isinstance(found, Right):
@@ -323,9 +367,8 @@ class Watcher:
         elif isinstance(found, Demand) and view.head is not None:
             page = _named(found, CID_PREFIX + one.root)
             left_s = max(0.0, one.ends - view.head.time) / WINDOW_SHARE
-            if self._is_missed((name, page), min(DEMAND_S, left_s)) and not _is_demanded(
-                log, Target.CHECKPOINT, one.id, page
-            ):
+            # Whoever gives one page after the other, each of them late, is not waited for anew for each.
+            if self._is_missed(name, min(DEMAND_S, left_s)) and not _is_demanded(log, Target.CHECKPOINT, one.id, page):
                 facts = {"checkpoint": one.id, "withheld": cid_text(page)}
                 due = f"{name} {cid_text(page)}"
                 await self._act(name, facts, lambda hand, note: hand.demand(one.id, found.way, note), due)
@@ -333,43 +376,56 @@ class Watcher:
     # --- what counts -------------------------------------------------------------------------------------------------
 
     async def union_at(self, view: LogView, log: CheckpointLog, position: int, marks: int) -> Made:
-        """The union, after an attempt to bring over what is missing of it."""
+        """The union. What is missing of it begins to be brought over, in no order that anybody could have made."""
         marked = marked_among(log.marked, marks)
-        make = lambda: self._keeper.make(view.log, position, marked)  # noqa: E731 - it is called twice
-        made = await self._parts.runtime.blocking(LANE, make)
+        made = await self._parts.runtime.blocking(LANE, lambda: self._keeper.make(view.log, position, marked))
         if made.union is None:
-            for one in made.missing:
-                try:
-                    await self._bring(view, log, one)
-                except DkgError as error:  # then it is missing; the others are none the worse for it
-                    self._retries.failed(f"bring-{one.position}")
-                    self._parts.log("checkpoint_waits", case=f"commit-{one.position}", why=str(error))
-            made = await self._parts.runtime.blocking(LANE, make)
+            self._free_places()
+            for one in self._parts.runtime.random.sample(made.missing, len(made.missing)):
+                self._bring(view, log, one)
         return made
 
-    async def _bring(self, view: LogView, log: CheckpointLog, one: Committed) -> None:
+    def _free_places(self) -> None:
+        """Where all places are taken, those who have been brought over for long give way: it goes on another time."""
+        now = self._parts.runtime.now()
+        if len(self._brings) >= BRING_MAX:
+            for due, began in self._brings.items():
+                if now - began > BRINGING_S:
+                    self._retries.failed(due)
+                    self._under_way[due].cancel()
+
+    def _bring(self, view: LogView, log: CheckpointLog, one: Committed) -> None:
         """Fetch the spog of a commit that counts and is none of the datasets that this node keeps."""
         is_awaited = self._shelf.wanted(one.publisher, view) == one and self._chain.follows(one.publisher)
         if is_awaited and not self._is_missed(one, BRING_S):
             return
         known, due = self._bad.get(one.position), f"bring-{one.position}"
         is_known = known is not None and known[0] == one and isinstance(known[1], Wrong)
-        if is_known or self._brings <= 0 or not self._retries.is_due(due):
+        if is_known or len(self._brings) >= BRING_MAX or due in self._brings or not self._retries.is_due(due):
             return
-        self._brings -= 1
         root, record = dataset_root(one), dict[bytes, None]()
-        found = await self._source.found(find_invalid(one, log.shown), record)
-        if not isinstance(found, Right):
-            self._bad[one.position] = one, found
-            self._retries.failed(due)
-            return
-        self._retries.done(due)
-        self._bad.pop(one.position, None)
-        here = self._source.here
-        await self._parts.runtime.blocking(
-            LANE,
-            lambda: self._keeper.odd.keep(root, ((cid, raw) for cid in record if (raw := here(cid)) is not None)),
-        )
+
+        async def work() -> None:
+            try:
+                found = await self._source.found(find_invalid(one, log.shown), record)
+                if isinstance(found, Right):
+                    pages = self._source.all_here(record)
+                    await self._parts.runtime.blocking(LANE, lambda: self._keeper.odd.keep(root, pages))
+            except DkgError as error:  # then it is missing; the others are none the worse for it
+                self._retries.failed(due)
+                self._parts.log("checkpoint_waits", case=f"commit-{one.position}", why=str(error))
+                return
+            if isinstance(found, Right):
+                self._retries.done(due)
+                self._bad.pop(one.position, None)
+                self.arrived()
+            else:
+                self._retries.failed(due)
+                self._bad[one.position] = one, found
+
+        self._begin(due, work)
+        if due in self._under_way:
+            self._brings[due] = self._parts.runtime.now()
 
     async def _commits(self, view: LogView, log: CheckpointLog) -> Made:
         """Mark what is malformed of what counts now; demand what is withheld of it. Gives the union as of now."""
@@ -414,18 +470,29 @@ class Watcher:
     # --- demands, and this node's own checkpoints --------------------------------------------------------------------
 
     async def _demands(self, view: LogView, log: CheckpointLog) -> None:
-        """Answer what is demanded and is here; end what nobody has answered in time."""
-        blocking = self._parts.runtime.blocking
-        mine = {one.id for one in log.pending if self.hand is not None and one.proposer == self.hand.address}
-        for number, demand in sorted(log.demands.items(), key=lambda it: (_urgency(it[1], mine), it[0])):
-            name, page = f"demand-{number}", CID_PREFIX + demand.digest
+        """Answer what is demanded and is here; then end what nobody has answered in time.
+
+        One end is enough for a checkpoint or commit. Where that is settled already, it would only give a bond back:
+        anybody could have any number of demands run out, and keep this node from answering others.
+        """
+        blocking, late = self._parts.runtime.blocking, dict[tuple[Target, int], int]()
+        mine = None if self.hand is None else self.hand.address
+        for number, demand in sorted(log.demands.items(), key=lambda it: (_urgency(it[1], view, log, mine), it[0])):
             if view.head is not None and view.head.time > demand.deadline:
-                await self._act_if_room(name, {"demand": number}, lambda hand, note, n=number: hand.expire(n, note))  # type: ignore[misc]
+                late.setdefault((demand.kind, demand.target), number)
+                continue
+            name, page = f"demand-{number}", CID_PREFIX + demand.digest
+            if self._acts <= 0 or not self._retries.is_due(name):
                 continue
             raw = await blocking(LANE, lambda page=page: self._source.here(page))  # type: ignore[misc]
             if raw is not None:
                 facts = {"demand": number, "page": cid_text(page)}
                 await self._act_if_room(name, facts, lambda hand, note, n=number, raw=raw: hand.answer(n, raw, note))  # type: ignore[misc]
+        self._acts = ACTS_MAX
+        for (kind, target), number in late.items():
+            if target in log.opened if kind is Target.CHECKPOINT else target not in log.marked:
+                facts, name = {"demand": number}, f"demand-{number}"
+                await self._act_if_room(name, facts, lambda hand, note, n=number: hand.expire(n, note))  # type: ignore[misc]
 
     async def _own(self, view: LogView, seen: CheckpointView) -> None:
         """Finalise this node's own checkpoints, and propose the next one when it is time.
@@ -518,14 +585,20 @@ class Watcher:
         return True
 
     def _tidy(self, view: LogView, log: CheckpointLog, made: Made) -> None:
-        """Forget what cannot matter any more, and note how checkpoints ended. In the lane."""
+        """Forget what cannot matter any more. In the lane."""
         self._verdicts = {one: verdict for one, verdict in self._verdicts.items() if one in log.opened}
         settled = 0 if view.checkpoints is None else view.checkpoints.settled  # asked by whoever wants what is final
         self._keeper.keep_only([*log.opened, log.state.final, settled])
-        if self._keeper.odd.roots:
-            least = min((one.position for one in log.pending), default=view.length)
-            wanted = (one for one in view.log.entries if one.position >= least or _is_recent(view, one))
-            self._keeper.odd.drop_all_but(map(dataset_root, wanted))
+        ends, entries, odd = [*(one.position for one in log.pending), view.length], view.log.entries, self._keeper.odd
+
+        def counts(position: int) -> bool:
+            """Whether a commit may count at a pending position, or now."""
+            return position < len(entries) and any(_is_recent(view, entries[position], end) for end in ends)
+
+        self._keeper.drop_covers(counts)
+        if odd.roots:
+            here = [one for one in entries if dataset_root(one) in odd.roots]
+            odd.drop_all_but(dataset_root(one) for one in here if counts(one.position))
         if made.union is not None and made.union.root != self._coverage[0]:
             self._coverage = made.union.root, self._covered(made, made.union.root)
 
@@ -539,12 +612,15 @@ class Watcher:
 
     def status(self) -> dict[str, Any]:
         """How it is, as JSON. In any thread."""
+        judging = [int(due.removeprefix("judge-")) for due in list(self._under_way) if due.startswith("judge-")]
+        looked_at = {one: {"state": "waits", "why": "it is being looked at"} for one in judging}
+        known = {one: {"state": it.state, "why": it.why or None} for one, it in list(self._verdicts.items())}
         return {
             "watching": self._parts.settings.watch,
             "proposing_s": self._parts.settings.propose_s or None,
             "account": checksum(self.hand.address) if self.hand is not None else None,
             "waits": self.waits or None,
-            "pending": {one: {"state": it.state, "why": it.why or None} for one, it in list(self._verdicts.items())},
+            "pending": looked_at | known,
             "bad_commits": sorted(list(self._bad)[:SHOWN_MAX]),
             "coverage": self._coverage[1],
         }
@@ -563,9 +639,9 @@ def is_proved(view: LogView) -> bool:
     return view.proved and view.checkpoints is not None and view.checkpoints.proved
 
 
-def _is_recent(view: LogView, one: Committed) -> bool:
-    """Whether a commit is among its publisher's last ones, of which any may count."""
-    latest = view.latest(one.publisher)
+def _is_recent(view: LogView, one: Committed, end: int) -> bool:
+    """Whether a commit is among its publisher's last ones before a position, of which any may count."""
+    latest = view.log.head_at(one.publisher, min(end, view.length)) if one.position < end else None
     return latest is not None and latest.commit.seq - one.commit.seq < COMMITS_MAX
 
 
@@ -579,11 +655,12 @@ def _demands_of(log: CheckpointLog, kind: Target, target: int) -> list[Demanded]
     return [one for one in log.demands.values() if (one.kind, one.target) == (kind, target)]
 
 
-def _urgency(demand: Demanded, mine: Container[int]) -> int:
-    """What comes first, the least: this node's bonds, then checkpoints. Anybody makes any number of the others."""
-    if demand.kind is not Target.CHECKPOINT:
-        return 2
-    return 0 if demand.target in mine else 1
+def _urgency(demand: Demanded, view: LogView, log: CheckpointLog, mine: bytes | None) -> int:
+    """What comes first, the least: what is this account's, then checkpoints. Anybody makes any number of the others."""
+    if demand.kind is Target.CHECKPOINT:
+        return 0 if log.checkpoints[demand.target].proposer == mine else 1
+    entries = view.log.entries
+    return 0 if demand.target < len(entries) and entries[demand.target].publisher == mine else 2
 
 
 def _is_demanded(log: CheckpointLog, kind: Target, target: int, page: bytes) -> bool:

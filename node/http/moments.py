@@ -210,7 +210,7 @@ def standing_for(service: Service, moment: Moment, clock: Callable[[], float]) -
         try:
             standing = service.checkpointed(moment.at, moment.beside)
         except NoCheckpointError as error:
-            raise Problem(Code.CLAIM_NOT_MET, f"{error}: ask without min_claim") from error
+            raise Problem(Code.CLAIM_NOT_MET, f"{error}: ask another node, or without min_claim") from error
         except TooManyError as error:
             raise Problem(Code.CLAIM_NOT_MET, str(error)) from error
     else:

@@ -43,11 +43,12 @@ class Words:
         data = b"".join(slot + word.to_bytes(32) for slot, word in words.items())
         self._sent({"data": "0x" + data.hex(), "to": "0x" + self.address.hex()})
 
-    def checkpoints(self, made: Iterable[Checkpoint], marks: Iterable[Mark] = ()) -> None:
-        """Make the storage that of a contract with all these checkpoints and marks."""
+    def checkpoints(self, made: Iterable[Checkpoint], marks: Iterable[Mark] = (), final: int | None = None) -> None:
+        """Make the storage that of a contract with all these checkpoints and marks. `final`: the latest final one."""
         made, marks = list(made), list(marks)
-        latest = max(((one.position, one.marks, one.id) for one in made if one.status is Status.FINAL), default=(0,))
-        final = latest[-1]
+        if final is None:
+            were = ((one.position, one.marks, one.id) for one in made if one.status is Status.FINAL)
+            final = max(were, default=(0,))[-1]
         state = ContractState(final, max((one.id for one in made), default=0), len(marks), 0)
         pending = tuple(one.id for one in made if one.status is Status.PENDING)
         words = {STATE_SLOT.to_bytes(32): state.pack(), OPEN_SLOT.to_bytes(32): pack_open(pending)}

@@ -306,6 +306,13 @@ def test_root_that_is_no_root() -> None:
             dkg.verify(proof_of(POINT).car, POINT, root)
 
 
+def test_what_is_over_the_verifiers_limits_is_not_blamed_on_a_proof_that_ends_where_it_may() -> None:
+    some = PREFIX + "SELECT * { ?s :name ?n } LIMIT 50"
+    assert len(dkg.verify(proof_of(some).car, some, dataset()[1]).rows) == 50
+    with pytest.raises(BudgetError, match=r"more than the 20 quads"):
+        dkg.verify(proof_of(some).car, some, dataset()[1], limits=dkg.Budget(quads=20))
+
+
 def test_budget_refusal_estimates_the_cost() -> None:
     with pytest.raises(BudgetError, match=r"10 pages.*The range it was reading has \d+ quads on about \d+ pages"):
         dkg.query(*dataset(), PREFIX + "SELECT * { ?s :name ?n }", budget=dkg.Budget(pages=10))

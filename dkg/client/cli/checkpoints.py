@@ -19,6 +19,7 @@ from dkg.client.endpoints import reader_of
 from dkg.client.nodes import Node
 from dkg.client.progress import duration, grouped
 from dkg.client.settings import home_path
+from dkg.errors import ProofError
 from dkg.joint import GraphsWithin
 from dkg.page import CID_PREFIX, ORDERS, cid_text
 from dkg.pages import FetchedPages
@@ -45,6 +46,8 @@ def status(args: argparse.Namespace, console: Console) -> int:
     settings = settings_of(args, home)
     contract = contract_of(settings, home)
     with closing(reader_of(settings.endpoints, settings.need)) as reader:
+        if (chain_id := reader.chain_id()) != settings.chain_id:
+            raise ProofError(f"the endpoint is of chain {chain_id}, not {settings.chain_id}")
         header = reader.header("latest")
         place = Place(reader, settings.domain, contract, header)
         found = read_checkpoints(reader, contract, header)
@@ -161,5 +164,6 @@ def _say(facts: dict[str, Any], console: Console) -> None:
         console.say("too many commits came since the final checkpoint: it is of little use", "yellow")
     else:
         whose = "publisher" if len(changed) == 1 else "publishers"
-        console.say(f"{len(changed)} {whose} committed since: answered from their own datasets")
+        since = f"{len(changed)} {whose} committed since: answered from their own datasets"
+        console.say(since if changed else "nobody committed since")
     console.say(f"as of block {facts['block']}, {facts['age_seconds']} s old, proved from its hash", "dim")

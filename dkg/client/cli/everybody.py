@@ -6,6 +6,7 @@ The chain says which datasets are asked; the node proves the answer over just th
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -85,6 +86,10 @@ def _again(found: UnionAnswer, args: argparse.Namespace) -> list[str]:
     words += ["--origins"] if args.origins else []
     for option, publishers in (("--behind", head.behind), ("--beside", head.beside.keys() - head.since)):
         words += [word for publisher in sorted(publishers) for word in (option, checksum(publisher))]
+    for option in ("base", "now", "default_graph", "named_graph"):  # without which it is another proof
+        given = getattr(args, option) or []
+        for value in [given] if isinstance(given, str) else given:
+            words += ["--" + option.replace("_", "-"), shlex.quote(value)]
     return words
 
 
@@ -109,7 +114,7 @@ def _say(found: UnionAnswer, console: Console, seconds: float) -> None:
     )
     is_final = head.checkpoint.status is Status.FINAL
     console.say(f"verified: {what} in {of} ({cost_of(answer, seconds)})", "green" if is_final else "yellow")
-    console.say(found.sentence(), "" if is_final else "yellow")
+    console.say(found.sentence(), "" if is_final and not head.went_back else "yellow")
 
 
 def client_of(args: argparse.Namespace) -> CheckpointClient:
@@ -144,9 +149,10 @@ def asked(client: CheckpointClient, node: Node, text: str, args: argparse.Namesp
         head = client.head(pending=args.pending, behind=behind, **common)
         try:
             return _proved(client, node, text, head, {**common, **options}, origins=args.origins)
-        except NodeLacksError:  # it has not read that far yet, or is about to bring it over
+        except NodeLacksError as error:  # it has not read that far yet, or is about to bring it over
             if time.monotonic() > until:
-                raise
+                hint = "; --behind takes a publisher as the checkpoint has it" if head.beside else ""
+                raise NodeLacksError(f"{error}{hint}") from error
             time.sleep(LOOK_S)
 
 

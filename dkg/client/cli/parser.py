@@ -22,6 +22,10 @@ COUNT_MAX = 2**40
 """Largest number that an option takes: far beyond any memory, and small enough for every library below."""
 
 RESULT_FORMATS = ("table", "json", "csv", "tsv", "xml", "ttl", "nt")
+_OF_A_NODE = (
+    *("min_claim", "pending", "final", "max_age", "origins", "behind", "checkpoints", "trusted", "home"),
+    *("rpc", "need", "registry", "chain_id", "finality_depth"),
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -83,8 +87,9 @@ def _check_query(args: argparse.Namespace, command: Parser) -> None:
         command.error("give either the --store that you trust, or a --node")
     if args.node is not None and (args.min_claim is None or args.root is not None):
         command.error("--node goes with --min-claim L2, and without --root")
-    if args.node is None and any((args.min_claim, args.pending, args.final, args.max_age, args.origins, args.behind)):
-        command.error("a claim, a state and an age are of a --node's answer")
+    given = (name for name in _OF_A_NODE if getattr(args, name) is not None and getattr(args, name) is not False)
+    if args.node is None and any(given):
+        command.error("a claim, a state, an age and a chain are of a --node's answer")
     if args.pending and args.final:
         command.error("what is pending is not final: give --pending or --final")
 
@@ -96,8 +101,10 @@ def _check_verify(args: argparse.Namespace, command: Parser) -> None:
     of_all = (args.as_of, args.pending, args.origins, args.behind, args.beside, args.checkpoints)
     if args.min_claim is None and any(of_all):
         command.error("a moment and a checkpoint are of a proof over all publishers: give --min-claim L2")
-    if args.min_claim is not None and any((args.commit, args.private, args.allow_unproved)):
-        command.error("--commit, --private and --allow-unproved are of one publisher's proof")
+    if args.min_claim is not None and any(
+        (args.commit, args.private, args.opening, args.commitment, args.allow_unproved)
+    ):
+        command.error("--commit, --allow-unproved and private parts are of one publisher's proof")
     if args.pending and args.final:
         command.error("what is pending is not final: give --pending or --final")
 

@@ -10,7 +10,7 @@ from dkg.build import build_tree
 from dkg.chain.checkpoints import Status
 from dkg.checkpoints.owners import prefix_of
 from dkg.checkpoints.paths import path
-from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Leaf, cid_of
+from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, Leaf, cid_of
 from dkg.pages import MemoryPageStore, PageSink, StoredPages
 from tests.contracts.checkpoints.fuzz_chain import BOND, DEMAND_BOND, DEMAND_WINDOW, WINDOW, Contracts
 from tests.contracts.onchain import KEYS, RevertedError, Sequence
@@ -178,3 +178,34 @@ def test_the_empty_key_is_not_above_every_key(contracts: Contracts) -> None:
     before_all = path(pages, root, 0, b"").encode()
     with pytest.raises(RevertedError, match="not absent"):
         contracts.call(WATCHER, "challenge_extra", number, keys[200], member, PUBLISHER, [record], before_all, b"", b"")
+
+
+# --- what a publisher may withhold -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("put_off", [False, True])
+def test_a_publisher_that_shows_one_level_after_the_other_outlasts_a_window_unless_its_end_is_put_off(
+    contracts: Contracts, *, put_off: bool
+) -> None:
+    hidden = key(contracts, b"s")
+    raws = [Leaf([hidden]).encode()]
+    for _ in range(8):
+        raws.insert(0, Inner([cid_of(raws[0])], [], [1]).encode())
+    raws.insert(0, DatasetRoot([cid_of(raws[0])] * len(ORDERS), 1).encode())
+    record = committed(contracts, cid_of(raws[0]))
+    empty = dataset(store := MemoryPageStore(), [])
+    number = propose(contracts, store.pages[empty])  # lacks the key that nobody else knows
+    way = b""
+    for raw in raws[:-1]:
+        contracts.call(WATCHER, "demand_commit", PUBLISHER, record, way, value=DEMAND_BOND)
+        one = contracts.state.demands
+        if put_off:
+            contracts.call(WATCHER, "answer", demand(contracts, WATCHER, number), store.pages[empty])
+        contracts.wait(DEMAND_WINDOW)
+        contracts.call(PROPOSER, "answer", one, raw)
+        way += below_root(raw)
+    theirs = path(StoredPages(store), empty, 0, hidden).encode()
+    ours = way + below_root(raws[-1])
+    missing = "challenge_missing", number, PUBLISHER, [record], ours, theirs, hidden, b"", b""
+    contracts.call(WATCHER, *(missing if put_off else ("finalise", number)))
+    assert contracts.checkpoint(number).status is (Status.REFUTED if put_off else Status.FINAL)

@@ -51,7 +51,7 @@ def log_of(*blocks: Iterable[CheckpointEvent]) -> CheckpointLog:
 
 
 def facts(log: CheckpointLog) -> tuple[Any, ...]:
-    tables: list[dict[Any, Any]] = [log.checkpoints, log.marks, log.marked, log.demands, log.shown]
+    tables: list[dict[Any, Any]] = [log.checkpoints, log.marks, log.marked, log.demands, log.shown, log.answered]
     return log.state, log.opened, *(table.copy() for table in tables)
 
 
@@ -102,6 +102,7 @@ def test_an_answer_after_the_deadline_is_refused() -> None:
     with pytest.raises(LogError, match="too late"):
         log.apply(block(2, 110 + DEMAND + 1), [Answered(1, DIGEST, b"", WHO)])
     log.apply(block(2, 110 + DEMAND), [Answered(1, DIGEST, b"", WHO)])
+    assert log.answered == {DIGEST: (1, 2)}
     assert log.demands == {}
 
 

@@ -399,6 +399,23 @@ def test_an_older_state_than_what_was_final_is_a_rollback(scene: Scene) -> None:
         scene.client(trusted).head()
 
 
+def test_an_endpoint_that_hides_the_newest_blocks_does_not_take_what_is_final_back_silently(scene: Scene) -> None:
+    scene.checkpoint(position=2)
+    scene.here.mine(DEPTH)
+    scene.checkpoint()
+    scene.say(1, "second 1")
+    scene.here.mine(DEPTH)
+    trusted = TrustedHeads(None)
+    before = scene.client(trusted).head(final=True)
+    assert (before.checkpoint.id, before.length, before.went_back) == (2, 5, False)
+    for hidden, expected in ((1, (2, 4)), (2, (1, 4))):
+        scene.here.proxy.rule = as_of(scene.here.rpc.url, scene.here.height() - hidden)
+        head = scene.client(trusted).head(final=True)
+        assert (head.checkpoint.id, head.length, head.describe()["went_back"]) == (*expected, True)
+        assert "more was final before" in head.sentence()
+        assert not scene.client().head(final=True).went_back
+
+
 def test_a_log_shorter_than_what_was_final_is_a_rollback(scene: Scene) -> None:
     scene.checkpoint()
     snapshot = scene.here.rpc("evm_snapshot")
@@ -521,6 +538,14 @@ def test_too_many_marks_make_a_checkpoint_too_old(scene: Scene, monkeypatch: pyt
     monkeypatch.setattr("dkg.client.checkpointread.POSITIONS_MAX", 1)
     with pytest.raises(OldCheckpointError, match="2 marks came after"):
         scene.client().head()
+
+
+def test_more_publishers_changed_than_marks_are_looked_at(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.checkpoint()
+    for who in EVERYBODY:
+        scene.say(who, f"more {who}")
+    monkeypatch.setattr("dkg.client.checkpointread.POSITIONS_MAX", 2)
+    assert scene.names(scene.client(), scene.client().head()) == [f"more {who}" for who in EVERYBODY]
 
 
 def test_an_answer_is_as_young_as_asked_for(scene: Scene) -> None:

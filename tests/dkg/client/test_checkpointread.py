@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import dkg.client.checkpointread
+from dkg.client import search
 from dkg.client.chainread import RpcReader
 from dkg.client.checkpointread import OldCheckpointError, entries_since
-from dkg.client.rpc import HttpRpc, Waiting
+from dkg.client.rpc import HttpRpc, RpcAnswerError, Waiting
 from dkg.errors import DkgError, ProofError
 from node.devnet.chain import devnet
 from tests.chain.lies import edited, honest
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dkg.chain.registry import Committed
-    from tests.chain.proxy import Proxy
+    from tests.chain.proxy import Proxy, Request, Response
 
 QUICK = Waiting(sleep=lambda _seconds: None)
 
@@ -60,7 +61,7 @@ def test_all_commits_from_a_position_are_read_in_order(chain: Chain, position: i
 
 
 def test_small_windows_find_the_same(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dkg.client.checkpointread, "FIRST_WINDOW", 1)
+    monkeypatch.setattr(search, "FIRST_WINDOW", 1)
     monkeypatch.setattr(dkg.client.checkpointread, "SLOTS_PER_PROOF", 3)
     assert chain.since(1) == chain.logged[1:]
 
@@ -101,6 +102,37 @@ def test_an_endpoint_that_repeats_forgeries_is_given_up(chain: Chain) -> None:
 
     chain.proxy.rule = edited(("eth_getLogs",), many)
     with pytest.raises(ProofError, match="forged events of commit 7"):
+        chain.since(4)
+
+
+def test_an_endpoint_that_calls_all_but_single_blocks_too_long_is_given_up(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (log,) = chain.rpc("eth_getLogs", {"address": "0x" + chain.registry.address.hex(), "fromBlock": "0x0"})[-1:]
+
+    def long(request: Request, response: Response) -> Response:
+        if request.method != "eth_getLogs":
+            return response
+        first, last = request.params[0]["fromBlock"], request.params[0]["toBlock"]
+        return response.with_result(request, [log | {"blockNumber": first}] * 3 if first != last else [])
+
+    chain.rpc("anvil_mine", hex(100))
+    chain.proxy.rule = long
+    monkeypatch.setattr("dkg.client.chainread.LOGS_MAX", 2)
+    monkeypatch.setattr(search, "WINDOWS_MAX", 30)
+    with pytest.raises(RpcAnswerError, match="more than 30 requests"):
+        chain.since(4)
+
+
+def test_so_many_windows_are_asked_for_and_no_more(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "FIRST_WINDOW", 1)
+    chain.proxy.calls.clear()
+    assert chain.since(4) == chain.logged[4:]
+    windows = chain.proxy.calls.count("eth_getLogs")
+    monkeypatch.setattr(search, "WINDOWS_MAX", windows)
+    assert chain.since(4) == chain.logged[4:]
+    monkeypatch.setattr(search, "WINDOWS_MAX", windows - 1)
+    with pytest.raises(RpcAnswerError, match="ask another endpoint"):
         chain.since(4)
 
 

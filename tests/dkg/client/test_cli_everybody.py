@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 import time
 from contextlib import contextmanager
@@ -45,11 +46,12 @@ class Asked(Scene):
     lacking = 0
     """So many requests are answered with 404 first."""
 
-    def run(self, *argv: str) -> tuple[int, str, str]:
+    def run(self, *argv: str, chain_id: int | None = None) -> tuple[int, str, str]:
         self.capsys.readouterr()
         registry = self.here.registry
+        named = str(chain_id or registry.domain.chain_id)
         chain = ("--rpc", self.here.proxy.url, "--registry", checksum(registry.address), "--home", str(self.home))
-        told = ("--chain-id", str(registry.domain.chain_id), "--checkpoints", checksum(self.contract.address))
+        told = ("--chain-id", named, "--checkpoints", checksum(self.contract.address))
         code = main([*argv, *chain, *told, "--finality-depth", str(DEPTH)])
         return code, *self.capsys.readouterr()
 
@@ -182,7 +184,7 @@ def test_a_node_that_has_not_read_so_far_is_asked_again(asked: Asked, monkeypatc
     asked.lacking = 2
     code, out, err = asked.query()
     assert (code, out) == (3, "")
-    assert "it is not here yet" in err
+    assert "it is not here yet; --behind takes a publisher" in err
 
 
 def test_what_is_not_final_is_not_given_as_final(asked: Asked) -> None:
@@ -234,14 +236,16 @@ def test_a_kept_proof_is_verified_with_what_was_said_of_it_and_with_nothing_else
     asked.say(2, "second 2")
     asked.propose(5)
     behind = ("--behind", checksum(asked.here.registry.accounts[1]))
-    every = [(), behind, ("--origins",), ("--origins", *behind), ("--pending",), ("--named-graph", "urn:nothing")]
+    every = [
+        *((), behind, ("--origins",), ("--origins", *behind), ("--pending",)),
+        *(("--named-graph", "urn:nothing"), ("--default-graph", "urn:nothing"), ("--now", "2026-01-31T12:00:00Z")),
+    ]
     kept = []
     for number, options in enumerate(every):
         proof = str(asked.home / f"{number}.car.zst")
         found = asked.ok(*options, "--proof", proof)
-        said = asked.query(*options, "--proof", proof)[2].rpartition("; verify it with ")[2].split()
-        graphs = options if "--named-graph" in options else ()
-        kept.append(("verify", proof, *said, *graphs, NAMES))
+        said = shlex.split(asked.query(*options, "--proof", proof)[2].rpartition("; verify it with ")[2])
+        kept.append(("verify", proof, *said, NAMES))
         code, out, err = asked.run(*kept[-1], "--json")
         assert code == 0, err
         timeless = {"seconds": 0, "age_seconds": 0}
@@ -289,11 +293,17 @@ def test_without_a_contract_nothing_is_asked(asked: Asked) -> None:
         ("query", "--node", "http://x", "--min-claim", "L2", "--final", "--pending", NAMES),
         ("query", "--node", "http://x", "--min-claim", "L1", NAMES),
         ("query", "--store", "db", "--max-age", "3", NAMES),
+        ("query", "--store", "db", "--finality-depth", "0", NAMES),
+        ("query", "--store", "db", "--rpc", "http://x", NAMES),
+        ("query", "--store", "db", "--trusted", "heads.json", NAMES),
+        ("query", "--store", "db", "--checkpoints", "0x", NAMES),
         ("verify", "a.car", NAMES),
         ("verify", "a.car", "--min-claim", "L2", "--root", "bafy", NAMES),
         ("verify", "a.car", "--min-claim", "L2", "--publisher", "0x", NAMES),
         ("verify", "a.car", "--min-claim", "L2", "--commit", "c", NAMES),
         ("verify", "a.car", "--min-claim", "L2", "--allow-unproved", NAMES),
+        ("verify", "a.car", "--min-claim", "L2", "--opening", "o", NAMES),
+        ("verify", "a.car", "--min-claim", "L2", "--commitment", "c", NAMES),
         ("verify", "a.car", "--min-claim", "L2", "--final", "--pending", NAMES),
         ("verify", "a.car", "--root", "bafy", "--as-of", "1/2", NAMES),
         ("verify", "a.car", "--publisher", "0x", "--beside", "0x", NAMES),
@@ -323,6 +333,11 @@ def test_status_says_what_is_final_and_what_is_covered(asked: Asked) -> None:
         0,
         *[True] * 3,
     )
+
+
+def test_status_of_another_chain_than_the_endpoints_is_none(asked: Asked) -> None:
+    code, out, err = asked.run("checkpoint", "status", "--node", asked.url, chain_id=5)
+    assert (code, out, "the endpoint is of chain 31337, not 5" in err) == (2, "", True)
 
 
 def test_status_without_any_checkpoint_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

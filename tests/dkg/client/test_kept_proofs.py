@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dkg.chain.checkpoints import Status
 from dkg.checkpoints.answer import prove_joint
-from dkg.client.anchored import PendingError, StaleError, State
+from dkg.client.anchored import PendingError, RollbackError, StaleError, State
 from dkg.client.checkpointed import NoCheckpointError
+from dkg.client.trusted import TrustedHeads
 from dkg.client.unionhead import AsOf, UnionHead
 from dkg.errors import InputError, ProofError
 from dkg.pages import StoredPages
@@ -58,6 +61,8 @@ def test_what_is_left_out_is_told_and_ages_the_answer(scene: Scene) -> None:
     head = client.head(as_of=AsOf(1, 4))
     assert (head.later, head.length, head.since, head.complete_until) == (later, 4, frozenset(), later.time)
     assert "and as of log position 4 as nobody committed since" in head.sentence()
+    assert "committed from log position 4 on is left out" in head.sentence()
+    assert "is left out" not in newest.sentence()
     assert {"position": 4, "as_of": "1/4", "complete_until": later.time}.items() <= head.describe().items()
     scene.here.now = later.time + 50
     assert client.head(as_of=AsOf(1, 4), max_age=50).age == 50
@@ -123,6 +128,56 @@ def test_a_refuted_checkpoint_proves_nothing_any_more(scene: Scene) -> None:
     for pending in (False, True):
         with pytest.raises(NoCheckpointError, match="checkpoint 1 was refuted"):
             scene.client().head(as_of=as_of, pending=pending)
+
+
+def _second_final_after_more(scene: Scene, trusted: TrustedHeads) -> None:
+    """Eight commits and checkpoint 1 were seen final; then checkpoint 2 of five is, and a proof as of it is read."""
+    assert scene.client(trusted).head().length == 8
+    scene.made[1] = replace(scene.made[1], status=Status.FINAL)
+    scene.words.checkpoints(scene.made, scene.marks)
+    scene.here.mine(DEPTH)
+    assert scene.client(trusted).head(as_of=AsOf(2, 5)).state is State.FINAL
+
+
+def test_an_old_moment_does_not_take_back_how_long_the_log_was(scene: Scene) -> None:
+    scene.checkpoint()
+    scene.say(1, "second 1")
+    scene.checkpoint(Status.PENDING)
+    scene.here.mine(DEPTH)
+    snapshot, latest = scene.here.rpc("evm_snapshot"), scene.here.registry.latest.copy()
+    for at in range(3):
+        scene.say(2, f"more {at}")
+    scene.here.mine(DEPTH)
+    trusted = TrustedHeads(None)
+    _second_final_after_more(scene, trusted)
+    kept = trusted.union(scene.here.registry.domain, scene.words.address)
+    assert kept is not None
+    assert kept.length == 8
+    assert scene.here.rpc("evm_revert", snapshot)
+    scene.here.registry.latest = latest
+    scene.words.checkpoints(scene.made, scene.marks)
+    scene.here.mine(3 * DEPTH)
+    with pytest.raises(RollbackError, match="and 8 commits were final before"):
+        scene.client(trusted).head()
+
+
+@pytest.mark.parametrize(("latest", "known"), [(1, ""), (2, ""), (1, "the latest"), (2, "the latest")])
+def test_a_final_checkpoint_that_is_not_below_the_latest_locks_nobody_out(
+    scene: Scene, latest: int, known: str
+) -> None:
+    withheld = scene.say(1, "withheld")
+    scene.checkpoint(position=5)
+    scene.mark(withheld)
+    scene.checkpoint(position=4)
+    scene.words.checkpoints(scene.made, scene.marks, final=latest)
+    scene.here.mine(DEPTH)
+    trusted = TrustedHeads(None)
+    if known:
+        assert scene.client(trusted).head().checkpoint.id == latest
+    other = scene.made[2 - latest]
+    head = scene.client(trusted).head(as_of=AsOf(other.id, 5))
+    assert (head.checkpoint, head.state) == (other, State.FINAL)
+    assert scene.client(trusted).head().checkpoint.id == latest
 
 
 @pytest.mark.parametrize("number", [0, 2, 2**47])

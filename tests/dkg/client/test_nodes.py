@@ -115,9 +115,10 @@ def test_a_page_that_is_too_long_is_not_read(told: Told, node: Node, monkeypatch
     [
         (404, NodeLacksError),
         (410, NodeLacksError),
+        (412, NodeLacksError),
         (400, InputError),
-        (412, InputError),
         (302, InputError),
+        (429, StoreError),
         (503, StoreError),
     ],
 )
@@ -129,6 +130,13 @@ def test_refusals_are_sentences_and_nobody_is_sent_elsewhere(
         with pytest.raises(kind, match=rf"HTTP {status}"):
             node.prove("ASK {}", PARTS)
     assert not any("elsewhere" in one for one in told.asked)
+
+
+def test_what_is_no_utf_8_is_for_the_node_to_refuse(told: Told, node: Node) -> None:
+    told.status = 400
+    for options in ({"base_iri": "http://x/\udcff"}, {"now": "\ud800"}):
+        with pytest.raises(InputError, match="HTTP 400"):
+            node.prove("ASK {}", PARTS, **options)  # type: ignore[arg-type]
 
 
 def test_publishers_are_listed_up_to_a_number(told: Told, node: Node) -> None:

@@ -333,7 +333,12 @@ def test_a_final_checkpoint_of_another_contract_or_registry_is_another_matter(fi
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("checkpoint", "00"), ("root", 7), ("length", None), ("entry", "0"), ("x", 1)]
+    ("name", "value"),
+    [
+        *(("checkpoint", "00"), ("checkpoint", 0), ("checkpoint", -1), ("checkpoint", 2**32), ("position", -1)),
+        *(("position", 10), ("marks", -1), ("marks", 2**48), ("length", None), ("length", 2**48), ("length", 2**300)),
+        *(("root", 7), ("root", ""), ("root", "11" * 31), ("entry", "0"), ("entry", "11" * 33), ("x", 1)),
+    ],
 )
 def test_a_final_checkpoint_with_a_damaged_field_is_an_error(file: Path, name: str, value: object) -> None:
     TrustedHeads(file).put_union(DOMAIN, CONTRACT, union(3, 9))

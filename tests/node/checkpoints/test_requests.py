@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dkg.chain.checkpoints import Status
+from dkg.chain.checkpoints import OPEN_MAX, Status
 from dkg.errors import InputError
 from dkg.page import CID_PREFIX, cid_text
 from node.serving import At, Claim, NoKeyError, State, UnknownMomentError
@@ -31,9 +31,10 @@ def test_what_is_final_is_proposed_and_nothing_that_is_missing_or_said_already(s
             made = await core.requests.propose(None)
             assert (made["position"], made["marks"], made["root"]) == (2, 0, cid_text(CID_PREFIX + site.union()))
             assert [step["what"] for step in made["steps"]] == ["propose"]
-            assert await site.judged(core, 1) == "right"
-            with pytest.raises(InputError, match="checkpoint 1 is pending, and says the same"):
+            told = r"checkpoint 1 is pending, and says the same: nothing is proposed. Its window ends 20\d\d-.*Z"
+            with pytest.raises(InputError, match=told):  # at once: before this node has read that it is
                 await core.requests.propose(None)
+            assert await site.judged(core, 1) == "right"
             assert (await core.requests.challenge(1, dry_run=False))["found"] == "right"
             site.kept.append(site.there.registry.commit(site.there.registry.accounts[2], b"\x55" * 32))
             site.there.mine(DEPTH)
@@ -41,6 +42,19 @@ def test_what_is_final_is_proposed_and_nothing_that_is_missing_or_said_already(s
             with pytest.raises(InputError, match="1 datasets that count are not here or malformed"):
                 await core.requests.propose(None)
             assert (await core.requests.propose(1))["position"] == 1
+
+    run(main)
+
+
+def test_nothing_is_proposed_where_eight_are_pending(site: Site) -> None:
+    async def main() -> None:
+        site.commit(0, site.keys(0, 20))
+        site.there.mine(DEPTH)
+        for number in range(OPEN_MAX):
+            site.contract.propose(1, root=bytes([number + 1]) * 32)
+        async with site.node() as core:
+            with pytest.raises(InputError, match="8 checkpoints are pending, the most that there can be: nothing is"):
+                await core.requests.propose(None)
 
     run(main)
 

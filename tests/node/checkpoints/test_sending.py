@@ -12,6 +12,7 @@ import pytest
 from dkg.chain.checkpoints import Status
 from dkg.client.checkpointread import read_checkpoints
 from node.checkpoints import calls
+from node.checkpoints.refusals import sentence
 from node.checkpoints.sending import CheckpointSender, Errand, has_status, is_marked, is_settled, is_shown, never
 from node.devnet.chain import devnet
 from node.home import Home
@@ -100,16 +101,30 @@ def test_what_the_contract_refuses_is_told_with_its_reason_and_costs_nothing(des
     with desk.sender() as (sender, reader):
         sender.send(desk.proposal())
         for errand, reason in (
-            (Errand(calls.finalise(desk.address, 1), has_status(reader, desk.address, 1, Status.FINAL)), "window"),
-            (Errand(calls.finalise(desk.address, 7), never, once=True), "not pending"),
-            (desk.proposal(0), "pending already"),
-            (Errand(calls.propose(desk.address, 1, 0, ROOT, bytes(32), TERMS.bond), never, once=True), "tip"),
-            (Errand(calls.propose(desk.address, 0, 0, b"\x44" * 32, bytes(32), TERMS.bond - 1), never), "bond"),
+            (
+                Errand(calls.finalise(desk.address, 1), has_status(reader, desk.address, 1, Status.FINAL)),
+                "its window has not passed yet .*: window",
+            ),
+            (Errand(calls.finalise(desk.address, 7), never, once=True), "it is final, or somebody else has refuted it"),
+            (desk.proposal(0), "a pending checkpoint says the same: .*: pending already"),
+            (
+                Errand(calls.propose(desk.address, 1, 0, ROOT, bytes(32), TERMS.bond), never, once=True),
+                "the chain has gone back",
+            ),
+            (
+                Errand(calls.propose(desk.address, 0, 0, b"\x44" * 32, bytes(32), TERMS.bond - 1), never),
+                "not what the contract asks for",
+            ),
             (Errand(calls.withdraw(desk.address), never, once=True), "nothing owed"),
         ):
             with pytest.raises(RejectedError, match=reason):
                 sender.send(errand)
     assert desk.count() == before + 1
+
+
+def test_a_reason_that_is_none_of_a_call_says_that_evidence_is_none_and_other_words_are_left_alone() -> None:
+    assert sentence("reverted: not a member (code 3)").startswith("the contract does not take this for evidence")
+    assert sentence("execution reverted") == "execution reverted"
 
 
 def test_a_bond_that_is_not_there_is_told(desk: Desk) -> None:

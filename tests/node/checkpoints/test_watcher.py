@@ -67,6 +67,7 @@ class Site:
     """What happens before a challenge is sent."""
     whole: set[int] = field(default_factory=lambda: {0, 1})
     """Whose datasets replication brings over."""
+    transport: Nobody = field(default_factory=Nobody)
 
     def keys(self, who: int, count: int, seed: int = 0) -> set[bytes]:
         """Keys of a publisher."""
@@ -84,6 +85,11 @@ class Site:
     def union(self, *but: bytes) -> bytes:
         """The digest of the union of what was said, without some keys."""
         return whole(self.pages, set[bytes]().union(*self.said.values()) - {*but}).removeprefix(CID_PREFIX)
+
+    def have(self) -> None:
+        """The node will have all pages when it starts."""
+        with NodeStore(self.folder / "node", reserve_bytes=0) as store:
+            store.pages.put_many(self.pages.pages.items())
 
     @asynccontextmanager
     async def node(self, *, propose_s: float = 0.0) -> AsyncIterator[NodeCore]:
@@ -109,7 +115,7 @@ class Site:
                     browsed=store.pages,
                     public=store.pages,
                     reader=reader,
-                    transport=Nobody(),
+                    transport=self.transport,
                     runner=InProcess(store.pages),
                     log=lambda event, /, **facts: self.events.append((event, facts)),
                     settings=CoreSettings(

@@ -104,6 +104,7 @@ def test_a_disk_that_takes_no_case_saves_no_wrong_checkpoint(site: Site) -> None
             site.contract.propose(1, root=site.union(min(site.keys(0, 10))))
             await site.bring(core)
             await site.status(core, 1, Status.REFUTED)
+            await site.until(lambda: "checkpoint_case_lost" in [event for event, _ in site.events])
             lost = [facts["why"] for event, facts in site.events if event == "checkpoint_case_lost"]
             assert "cannot be" in lost[0]
 
@@ -123,8 +124,8 @@ def test_right_checkpoints_that_nobody_makes_final_do_not_hold_all_places_for_ev
                 root = whole(site.pages, site.said[0], shape).removeprefix(CID_PREFIX)
                 site.contract.propose(1 + seed, root=root)
         site.contract.wait(site.contract.terms.window + 1)
+        site.have()
         async with site.node() as core:
-            core.shelf.store.pages.put_many(site.pages.pages.items())
             await site.until(
                 lambda: (seen := core.chain.view.checkpoints) is not None and seen.log.state.last == OPEN_MAX
             )

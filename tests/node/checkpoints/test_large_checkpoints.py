@@ -1,0 +1,72 @@
+"""Checkpoints that are cut into very many pages, or take more disk than there is: whoever proposes them is not safe."""
+
+from __future__ import annotations
+
+import pytest
+
+from dkg.chain.checkpoints import Status
+from dkg.client.database import FullError
+from dkg.errors import StoreError
+from dkg.page import CID_PREFIX, Leaf, cid_of
+from node.checkpoints import source
+from tests.node.checkpoints.test_slow_peers import HONEST, Peers
+from tests.node.checkpoints.test_watcher import Site, built, run, site
+from tests.node.checkpoints.world import SHAPES, whole
+
+__all__ = ["built", "site"]
+
+
+class Proposer(Peers):
+    """Gives pages to whoever asks."""
+
+    def peers(self) -> list[str]:
+        return [HONEST]
+
+
+def wrong(site: Site) -> bytes:
+    """A union in other pages than the rules cut, without the last of its quads."""
+    keys = site.keys(0, 200)
+    root = whole(site.pages, keys - {max(keys)}, SHAPES[1])
+    site.transport = Proposer(dict(site.pages.pages))
+    site.pages.pages.clear()
+    site.commit(0, keys)
+    return root.removeprefix(CID_PREFIX)
+
+
+def test_no_number_of_pages_saves_a_wrong_checkpoint(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "PAGES_MAX", 20)
+
+    async def main() -> None:
+        root = wrong(site)
+        site.contract.propose(1, root=root)
+        async with site.node() as core:
+            await site.status(core, 1, Status.REFUTED)
+
+    run(main)
+
+
+def test_a_full_disk_saves_no_wrong_checkpoint(site: Site) -> None:
+    async def main() -> None:
+        root = wrong(site)
+        async with site.node() as core:
+            await site.bring(core)
+            core.shelf.store.quota_bytes = 1
+            with pytest.raises(FullError):
+                core.shelf.store.pages.put_many([(cid_of(b"more"), b"more")])
+            site.contract.propose(1, root=root)
+            await site.status(core, 1, Status.REFUTED)
+
+    run(main)
+
+
+def test_pages_of_a_commit_that_went_before_they_were_kept_are_missed(site: Site) -> None:
+    async def main() -> None:
+        raws = [Leaf([b"%d" % at]).encode() for at in range(3)]
+        async with site.node() as core:
+            core.shelf.store.pages.put_many((cid_of(raw), raw) for raw in raws[:2])
+            kept = core.watcher._source.all_here([cid_of(raw) for raw in raws])
+            assert [next(kept), next(kept)] == [(cid_of(raw), raw) for raw in raws[:2]]
+            with pytest.raises(StoreError, match="was here, and is not any more"):
+                next(kept)
+
+    run(main)

@@ -52,8 +52,8 @@ Ask the same query with `Accept: application/vnd.ipld.car` (or `application/vnd.
 `ROOT` is what you trust: `dkg chain head --publisher 0x...` proves a publisher's root from the chain. Do not take it
 from `DKG-Root` alone. The answer is recomputed from the proof: rows of this node's are never believed. An empty answer
 that is verified is a proof that nothing matches; an error is not. With `min_claim=L2` a proof has several roots:
-`dkg query --node {base} --min-claim L2 'SELECT ...'` asks for it and verifies it, and a proof that was kept is verified by
-`dkg verify answer.car --min-claim L2 --as-of CHECKPOINT/POSITION 'SELECT ...'`, with `DKG-Checkpoint` and `DKG-Position`.
+`dkg query --node {base} --min-claim L2 'SELECT ...'` asks for it and verifies it, and with `DKG-Checkpoint` and
+`DKG-Position`, `dkg verify answer.car --min-claim L2 --as-of CHECKPOINT/POSITION 'SELECT ...'` verifies one later.
 
 # Look around
 

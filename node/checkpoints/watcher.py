@@ -23,8 +23,8 @@ from dkg.limits import COMMITS_MAX
 from dkg.page import CID_PREFIX, cid_text
 from node.checkpoints.cases import Cases, told
 from node.checkpoints.find import Demand, Right, Subject, Wrong, find, find_invalid
-from node.checkpoints.keeper import DIRECTORY, CheckpointKeeper
-from node.checkpoints.source import Source
+from node.checkpoints.keeper import DIRECTORY, LOOKED_AT, CheckpointKeeper
+from node.checkpoints.source import PAGES_MAX, Source
 from node.checkpoints.union import coverage
 from node.core.checkpointed import CHECKPOINT
 from node.core.retries import Retries
@@ -345,7 +345,7 @@ class Watcher:
         subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown, demanded)
         left_s = math.inf if view.head is None else max(0.0, one.ends - view.head.time) / WINDOW_SHARE
         seconds = math.inf if one.status is Status.FINAL else max(left_s, LOOK_S)
-        found = await self._source.found(find(subject, self._keeper.pages(), ours), seconds=seconds)
+        found = await self._source.found(find(subject, self._keeper.pages(LOOKED_AT), ours), seconds=seconds)
         if isinstance(found, Right) and made.missing and one.status is not Status.FINAL:
             return Verdict(key, "waits", self.lacks(made))  # what is final is kept all the same: nobody can refute it
         if isinstance(found, Right):
@@ -403,13 +403,13 @@ class Watcher:
         is_known = known is not None and known[0] == one and isinstance(known[1], Wrong)
         if is_known or len(self._brings) >= BRING_MAX or due in self._brings or not self._retries.is_due(due):
             return
-        root, record = dataset_root(one), dict[bytes, None]()
+        root = dataset_root(one)
 
         async def work() -> None:
             try:
-                found = await self._source.found(find_invalid(one, log.shown), record)
+                found = await self._source.found(find_invalid(one, log.shown), pages_max=PAGES_MAX)
                 if isinstance(found, Right):
-                    pages = self._source.all_here(record)
+                    pages = self._source.spog(root, log.shown)
                     await self._parts.runtime.blocking(LANE, lambda: self._keeper.odd.keep(root, pages))
             except DkgError as error:  # then it is missing; the others are none the worse for it
                 self._retries.failed(due)

@@ -70,10 +70,11 @@ ACTS_MAX: Final = 8
 """Most answers, ends of demands, marks, and demands of commits in one look, each of which waits for a block: others can
 call for any number of them, and must not keep this node from judging checkpoints."""
 
-BRING_MAX: Final = 32
-"""Most commits whose spog is fetched at a time: anybody can commit to what does not exist."""
+BRING_MAX: Final = 8
+"""Most commits whose spog is fetched at a time: anybody can commit to what does not exist, and to what is large, of which
+a page takes 0.3 ms to look at."""
 
-BRINGING_S: Final = 600.0
+BRINGING_S: Final = 300.0
 """How long that may take while others wait for it, in seconds."""
 
 WINDOW_SHARE: Final = 8
@@ -129,7 +130,6 @@ class Watcher:
         self._final: Verdict | None = None  # of the latest final one, if it was final before it was judged
         self._bad: dict[int, tuple[Committed, Found]] = {}  # by position: what is wrong with what counts
         self._arrivals = 0
-        self._asked: list[Callable[[], Awaitable[None]]] = []
         self._since: dict[object, float] = {}  # when something was missed first
         self._acts = 0  # how many are left in this look
         self._open_cases: set[str] | None = None  # of which the end is not written down yet
@@ -149,28 +149,12 @@ class Watcher:
         self._news.set()
 
     async def ask(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What somebody asks for, done between two looks. Raises what that raises, and `InputError` if nobody looks."""
+        """What somebody asks for, beside the looks. Raises what that raises, and `InputError` if nobody looks."""
         if not self.is_watching:
             raise InputError(
                 "this node does not watch checkpoints: checkpoints.watch is false, or it knows no contract"
             )
-        done, found = self._parts.runtime.event(), list[T]()
-        failed: list[DkgError] = []
-
-        async def run() -> None:
-            try:
-                found.append(await work())
-            except DkgError as error:
-                failed.append(error)
-            finally:
-                done.set()
-
-        self._asked.append(run)
-        self._news.set()
-        await done.wait()
-        if failed:
-            raise failed[0]
-        return found[0]
+        return await work()
 
     @property
     def is_watching(self) -> bool:
@@ -188,8 +172,6 @@ class Watcher:
         async with runtime.nursery() as self._beside:
             while self.is_watching:
                 self._news = runtime.event()
-                while self._asked:
-                    await self._asked.pop(0)()
                 try:
                     await self.look()
                 except DkgError as error:

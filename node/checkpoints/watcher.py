@@ -10,7 +10,7 @@ What it finds is the same whenever it is looked for, and what it does is not don
 
 from __future__ import annotations
 
-import math
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -71,11 +71,14 @@ ACTS_MAX: Final = 8
 call for any number of them, and must not keep this node from judging checkpoints."""
 
 BRING_MAX: Final = 8
-"""Most commits whose spog is fetched at a time: anybody can commit to what does not exist, and to what is large, of which
-a page takes 0.3 ms to look at."""
+"""Most commits whose spog is fetched at a time: anybody can commit to what does not exist, and to what is large: a page
+takes 0.3 ms to look at."""
 
 BRINGING_S: Final = 300.0
 """How long that may take while others wait for it, in seconds."""
+
+PEERS_S: Final = 3_600.0
+"""How long peers are asked in one look at most, in seconds: no garbage that came since it began is collected."""
 
 WINDOW_SHARE: Final = 8
 """A page is waited for at most this part of what is left of a checkpoint's window."""
@@ -262,7 +265,7 @@ class Watcher:
                 self._retries.failed(due)
             elif made.state == "wrong":
                 self._retries.done(f"checkpoint-{one.id}")  # this evidence was not tried
-            if made.state != "withheld":
+            if made.state in {"right", "wrong"}:
                 self._since.pop(f"checkpoint-{one.id}", None)
             if is_final:
                 self._final = made
@@ -325,9 +328,11 @@ class Watcher:
         unknown = frozenset(lacking.publisher for lacking in made.missing)
         demanded = frozenset(page.digest for page in _demands_of(log, Target.CHECKPOINT, one.id))
         subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown, demanded)
-        left_s = math.inf if view.head is None else max(0.0, one.ends - view.head.time) / WINDOW_SHARE
-        seconds = math.inf if one.status is Status.FINAL else max(left_s, LOOK_S)
-        found = await self._source.found(find(subject, self._keeper.pages(LOOKED_AT), ours), seconds=seconds)
+        left_s = PEERS_S if view.head is None else (one.ends - view.head.time) / WINDOW_SHARE
+        seconds = PEERS_S if one.status is Status.FINAL else min(max(left_s, LOOK_S), PEERS_S)
+        with ExitStack() as held:  # the union stays while it is compared, however many newer ones there are
+            await self._parts.runtime.blocking(LANE, lambda: held.enter_context(self._parts.store.holding(ours)))
+            found = await self._source.found(find(subject, self._keeper.pages(LOOKED_AT), ours), seconds=seconds)
         if isinstance(found, Right) and made.missing and one.status is not Status.FINAL:
             return Verdict(key, "waits", self.lacks(made))  # what is final is kept all the same: nobody can refute it
         if isinstance(found, Right):
@@ -389,7 +394,7 @@ class Watcher:
 
         async def work() -> None:
             try:
-                found = await self._source.found(find_invalid(one, log.shown), pages_max=PAGES_MAX)
+                found = await self._source.found(find_invalid(one, log.shown), pages_max=PAGES_MAX, seconds=PEERS_S)
                 if isinstance(found, Right):
                     pages = self._source.spog(root, log.shown)
                     await self._parts.runtime.blocking(LANE, lambda: self._keeper.odd.keep(root, pages))

@@ -45,6 +45,9 @@ DIRECTORY: Final = "checkpoints"
 OWN: Final = f"{CHECKPOINT}own"
 
 _COVERED: Final = "covered:0x"
+LOOKED_AT: Final = 500
+"""Most pages of a union that one look at a checkpoint holds in memory; nine may be under way."""
+
 _CACHED_PAGES: Final = 4_000
 _REMEMBERED: Final = 100_000
 
@@ -80,9 +83,9 @@ class CheckpointKeeper:
         """Close what is open."""
         self.odd.close()
 
-    def pages(self) -> StoredPages:
+    def pages(self, cached: int = _CACHED_PAGES) -> StoredPages:
         """The store's pages, for one look."""
-        return StoredPages(self._store.pages, _CACHED_PAGES)
+        return StoredPages(self._store.pages, cached)
 
     def make(self, log: RegistryLog, position: int, marked: Container[int], *, partly: bool = False) -> Made:
         """The union at a position, without the commits at these positions. Raises `StoreError`.

@@ -11,18 +11,20 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from dkg.chain.checkpoint_events import TOPICS, Answered, decode_checkpoint_event
+from dkg.checkpoints.shown import Kind, classify
 from dkg.client.database import FullError
 from dkg.client.rpc import ChainError
 from dkg.errors import LimitError, ProofError, StoreError
-from dkg.page import CID_PREFIX, cid_of, cid_text
+from dkg.page import CID_PREFIX, DatasetRoot, Inner, cid_of, cid_text, decode
 from node.checkpoints.find import Right
+from node.checkpoints.walk import shown_as
 from node.core.mending import held
 from node.replication.errors import BusyError, NotHeldError, PeerError, UnreachableError
 from node.replication.fetch import LANE
 from node.replication.ledger import LIE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from node.checkpoints.keeper import CheckpointKeeper
     from node.checkpoints.walk import Asking
@@ -55,15 +57,12 @@ class _Short(NamedTuple):
 
 
 class _Look(Generic[T]):
-    """A look under way. `record`: takes the CIDs of all pages that it was given. `until`: when peers are asked last."""
+    """A look under way, that is given `most` pages. `until`: when peers are asked last."""
 
-    def __init__(
-        self, asking: Asking[T], here: Callable[[bytes], bytes | None], record: dict[bytes, None] | None, until: float
-    ) -> None:
+    def __init__(self, asking: Asking[T], here: Callable[[bytes], bytes | None], most: float, until: float) -> None:
         self._asking = asking
         self._here = here
-        self._most = None if record is None else PAGES_MAX
-        self._record = {} if record is None else record
+        self._most = most
         self._sending: dict[bytes, bytes] | None = None
         self._given = 0
         self.until = until
@@ -79,10 +78,8 @@ class _Look(Generic[T]):
             self._sending |= came
         for _ in range(STEPS_MAX):
             self._given += len(self._sending or ())
-            if self._most is not None:
-                self._record |= dict.fromkeys(self._sending or ())
-            if self._most is not None and self._given > self._most:
-                raise LimitError(f"this node looks at {PAGES_MAX:,} pages at most to judge what somebody says")
+            if self._given > self._most:
+                raise LimitError(f"this node looks at {self._most:,} pages of a commit at most")
             try:
                 wanted = next(self._asking) if self._sending is None else self._asking.send(self._sending)
             except StopIteration as done:
@@ -109,17 +106,14 @@ class Source:
         """`answered`: see `CheckpointLog`; these pages are on the chain, whoever demanded them."""
         self._answered = answered
 
-    async def found(
-        self, asking: Asking[T], record: dict[bytes, None] | None = None, *, seconds: float = math.inf
-    ) -> T:
-        """What a look finds. Raises what the look raises.
+    async def found(self, asking: Asking[T], *, pages_max: float = math.inf, seconds: float = math.inf) -> T:
+        """What a look finds. Raises what the look raises, and `FullError` where nothing is wrong and not all is kept.
 
-        `record`: takes the CIDs of all pages that it was given, `PAGES_MAX` at most, which are all here in the end.
         `seconds`: how long peers are asked; what they give later nobody gives.
         """
         runtime = self._parts.runtime
         self._took = {one: self._took[one] for one in self._parts.transport.peers() if one in self._took}
-        look: _Look[T] = _Look(asking, lambda cid: self._given(look, cid), record, runtime.now() + seconds)
+        look: _Look[T] = _Look(asking, lambda cid: self._given(look, cid), pages_max, runtime.now() + seconds)
         came = dict[bytes, bytes]()
         arriving = await runtime.blocking(LANE, self._arrives)
         try:
@@ -127,7 +121,7 @@ class Source:
                 came = await self._brought(look, short.missing)
         finally:
             arriving.close()  # at once: whoever gives up a look waits for nothing
-        if look.full is not None and (record is not None or isinstance(look.found, Right)):
+        if look.full is not None and isinstance(look.found, Right):
             raise look.full
         return look.found
 
@@ -165,13 +159,26 @@ class Source:
                 return raw
         return None
 
-    def all_here(self, record: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """Pages that a look was given. In the lane. Raises `StoreError` if one has been collected meanwhile."""
-        for cid in record:
-            raw = self.here(cid)
-            if raw is None:
+    def spog(self, root: bytes, shown: Mapping[bytes, int]) -> Iterator[tuple[bytes, bytes]]:
+        """The pages of a commit's spog, which has no fault; of those that were shown to be long, if they are here.
+
+        In the lane. Raises `StoreError` if one that was given has been collected since.
+        """
+        stack, seen = [root], set[bytes]()
+        while stack:
+            cid = stack.pop()
+            raw = None if cid in seen else self.here(cid)
+            if raw is None and cid not in seen and shown_as(shown, cid) is None:
                 raise StoreError(f"page {cid_text(cid)} was here, and is not any more: it is fetched again")
+            seen.add(cid)
+            if raw is None:
+                continue
             yield cid, raw
+            page = decode(cid, raw) if classify(raw).kind is Kind.WELL_FORMED else None
+            if isinstance(page, DatasetRoot):
+                stack.append(page.trees[0])
+            elif isinstance(page, Inner):
+                stack += page.children
 
     async def _brought(self, look: _Look[T], missing: list[bytes]) -> dict[bytes, bytes]:
         """What somebody else has of pages that are not here."""

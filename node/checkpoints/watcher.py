@@ -10,7 +10,7 @@ What it finds is the same whenever it is looked for, and what it does is not don
 
 from __future__ import annotations
 
-import math
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -23,8 +23,8 @@ from dkg.limits import COMMITS_MAX
 from dkg.page import CID_PREFIX, cid_text
 from node.checkpoints.cases import Cases, told
 from node.checkpoints.find import Demand, Right, Subject, Wrong, find, find_invalid
-from node.checkpoints.keeper import DIRECTORY, CheckpointKeeper
-from node.checkpoints.source import Source
+from node.checkpoints.keeper import DIRECTORY, LOOKED_AT, CheckpointKeeper
+from node.checkpoints.source import PAGES_MAX, Source
 from node.checkpoints.union import coverage
 from node.core.checkpointed import CHECKPOINT
 from node.core.retries import Retries
@@ -70,11 +70,15 @@ ACTS_MAX: Final = 8
 """Most answers, ends of demands, marks, and demands of commits in one look, each of which waits for a block: others can
 call for any number of them, and must not keep this node from judging checkpoints."""
 
-BRING_MAX: Final = 32
-"""Most commits whose spog is fetched at a time: anybody can commit to what does not exist."""
+BRING_MAX: Final = 8
+"""Most commits whose spog is fetched at a time: anybody can commit to what does not exist, and to what is large: a page
+takes 0.3 ms to look at."""
 
-BRINGING_S: Final = 600.0
+BRINGING_S: Final = 300.0
 """How long that may take while others wait for it, in seconds."""
+
+PEERS_S: Final = 3_600.0
+"""How long peers are asked in one look at most, in seconds: no garbage that came since it began is collected."""
 
 WINDOW_SHARE: Final = 8
 """A page is waited for at most this part of what is left of a checkpoint's window."""
@@ -129,7 +133,6 @@ class Watcher:
         self._final: Verdict | None = None  # of the latest final one, if it was final before it was judged
         self._bad: dict[int, tuple[Committed, Found]] = {}  # by position: what is wrong with what counts
         self._arrivals = 0
-        self._asked: list[Callable[[], Awaitable[None]]] = []
         self._since: dict[object, float] = {}  # when something was missed first
         self._acts = 0  # how many are left in this look
         self._open_cases: set[str] | None = None  # of which the end is not written down yet
@@ -149,28 +152,12 @@ class Watcher:
         self._news.set()
 
     async def ask(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What somebody asks for, done between two looks. Raises what that raises, and `InputError` if nobody looks."""
+        """What somebody asks for, beside the looks. Raises what that raises, and `InputError` if nobody looks."""
         if not self.is_watching:
             raise InputError(
                 "this node does not watch checkpoints: checkpoints.watch is false, or it knows no contract"
             )
-        done, found = self._parts.runtime.event(), list[T]()
-        failed: list[DkgError] = []
-
-        async def run() -> None:
-            try:
-                found.append(await work())
-            except DkgError as error:
-                failed.append(error)
-            finally:
-                done.set()
-
-        self._asked.append(run)
-        self._news.set()
-        await done.wait()
-        if failed:
-            raise failed[0]
-        return found[0]
+        return await work()
 
     @property
     def is_watching(self) -> bool:
@@ -188,8 +175,6 @@ class Watcher:
         async with runtime.nursery() as self._beside:
             while self.is_watching:
                 self._news = runtime.event()
-                while self._asked:
-                    await self._asked.pop(0)()
                 try:
                     await self.look()
                 except DkgError as error:
@@ -280,7 +265,7 @@ class Watcher:
                 self._retries.failed(due)
             elif made.state == "wrong":
                 self._retries.done(f"checkpoint-{one.id}")  # this evidence was not tried
-            if made.state != "withheld":
+            if made.state in {"right", "wrong"}:
                 self._since.pop(f"checkpoint-{one.id}", None)
             if is_final:
                 self._final = made
@@ -343,9 +328,11 @@ class Watcher:
         unknown = frozenset(lacking.publisher for lacking in made.missing)
         demanded = frozenset(page.digest for page in _demands_of(log, Target.CHECKPOINT, one.id))
         subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown, demanded)
-        left_s = math.inf if view.head is None else max(0.0, one.ends - view.head.time) / WINDOW_SHARE
-        seconds = math.inf if one.status is Status.FINAL else max(left_s, LOOK_S)
-        found = await self._source.found(find(subject, self._keeper.pages(), ours), seconds=seconds)
+        left_s = PEERS_S if view.head is None else (one.ends - view.head.time) / WINDOW_SHARE
+        seconds = PEERS_S if one.status is Status.FINAL else min(max(left_s, LOOK_S), PEERS_S)
+        with ExitStack() as held:  # the union stays while it is compared, however many newer ones there are
+            await self._parts.runtime.blocking(LANE, lambda: held.enter_context(self._parts.store.holding(ours)))
+            found = await self._source.found(find(subject, self._keeper.pages(LOOKED_AT), ours), seconds=seconds)
         if isinstance(found, Right) and made.missing and one.status is not Status.FINAL:
             return Verdict(key, "waits", self.lacks(made))  # what is final is kept all the same: nobody can refute it
         if isinstance(found, Right):
@@ -403,13 +390,13 @@ class Watcher:
         is_known = known is not None and known[0] == one and isinstance(known[1], Wrong)
         if is_known or len(self._brings) >= BRING_MAX or due in self._brings or not self._retries.is_due(due):
             return
-        root, record = dataset_root(one), dict[bytes, None]()
+        root = dataset_root(one)
 
         async def work() -> None:
             try:
-                found = await self._source.found(find_invalid(one, log.shown), record)
+                found = await self._source.found(find_invalid(one, log.shown), pages_max=PAGES_MAX, seconds=PEERS_S)
                 if isinstance(found, Right):
-                    pages = self._source.all_here(record)
+                    pages = self._source.spog(root, log.shown)
                     await self._parts.runtime.blocking(LANE, lambda: self._keeper.odd.keep(root, pages))
             except DkgError as error:  # then it is missing; the others are none the worse for it
                 self._retries.failed(due)

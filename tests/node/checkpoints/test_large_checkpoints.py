@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from dkg.chain.checkpoints import Status
+from dkg.checkpoints.shown import Kind
 from dkg.client.database import FullError
 from dkg.errors import StoreError
-from dkg.page import CID_PREFIX, Leaf, cid_of
+from dkg.page import CID_PREFIX, DatasetRoot, Inner, Leaf, cid_of, decode
 from node.checkpoints import source
 from tests.node.checkpoints.test_slow_peers import HONEST, Peers
 from tests.node.checkpoints.test_watcher import Site, built, run, site
-from tests.node.checkpoints.world import SHAPES, whole
+from tests.node.checkpoints.world import SHAPES, dataset, whole
 
 __all__ = ["built", "site"]
 
@@ -61,12 +62,30 @@ def test_a_full_disk_saves_no_wrong_checkpoint(site: Site) -> None:
 
 def test_pages_of_a_commit_that_went_before_they_were_kept_are_missed(site: Site) -> None:
     async def main() -> None:
-        raws = [Leaf([b"%d" % at]).encode() for at in range(3)]
+        root = whole(site.pages, site.keys(0, 200))
         async with site.node() as core:
-            core.shelf.store.pages.put_many((cid_of(raw), raw) for raw in raws[:2])
-            kept = core.watcher._source.all_here([cid_of(raw) for raw in raws])
-            assert [next(kept), next(kept)] == [(cid_of(raw), raw) for raw in raws[:2]]
+            core.shelf.store.pages.put_many(site.pages.pages.items())
+            find_pages = core.watcher._source.spog
+            kept = dict(find_pages(root, {}))
+            page = decode(root, kept[root])
+            assert isinstance(page, DatasetRoot)
+            assert len(kept) > 5
+            assert scan_keys(kept, page.trees[0]) == site.keys(0, 200)
+            lost = dataset(site.pages, [cid_of(b"gone"), *page.trees[1:]], 200)
+            core.shelf.store.pages.put_many([(lost, site.pages.pages[lost])])
             with pytest.raises(StoreError, match="was here, and is not any more"):
-                next(kept)
+                list(find_pages(lost, {}))
+            assert list(find_pages(lost, {cid_of(b"gone").removeprefix(CID_PREFIX): Kind.LONG})) == [
+                (lost, site.pages.pages[lost])
+            ]
 
     run(main)
+
+
+def scan_keys(pages: dict[bytes, bytes], tree: bytes) -> set[bytes]:
+    """The keys of a tree."""
+    page = decode(tree, pages[tree])
+    if isinstance(page, Inner):
+        return set[bytes]().union(*(scan_keys(pages, child) for child in page.children))
+    assert isinstance(page, Leaf)
+    return {*page.keys}

@@ -88,7 +88,7 @@ def test_a_wrong_checkpoint_is_looked_at_and_then_refuted(site: Site) -> None:
                 await core.requests.challenge(1, dry_run=True)
             with pytest.raises(NoKeyError):
                 await core.requests.propose(None)
-            assert site.cases(core)["checkpoint-1"]["outcome"] == "found"
+            await site.until(lambda: core.watcher.cases.read("checkpoint-1").get("outcome") == "found")
             core.watcher.hand = hand
             dry = await core.requests.challenge(1, dry_run=True)
             assert (dry["found"], dry["kind"], dry["steps"], dry["shows"]) == ("wrong", "missing", [], 0)

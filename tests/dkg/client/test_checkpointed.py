@@ -9,7 +9,8 @@ import pytest
 
 from dkg.chain.anchor import NoContractError
 from dkg.chain.checkpoints import Checkpoint, Mark, Reason, Status
-from dkg.checkpoints.answer import TooManyError, prove_joint, prove_origins
+from dkg.chain.registry import LOG_STATE_SLOT, entry_slot
+from dkg.checkpoints.answer import OriginsError, TooManyError, prove_joint, prove_origins
 from dkg.checkpoints.owners import prefix_of
 from dkg.client.anchored import PendingError, RollbackError, StaleError, State
 from dkg.client.chainread import FinalityError, UnprovableError
@@ -345,6 +346,8 @@ def test_with_origins_a_wrong_checkpoint_has_nothing_believed(scene: Scene) -> N
     assert scene.names(client, head) == [*FIRST, "forged"]
     answer = client.verify(prove_joint(pages, head.parts, NAMES).car, NAMES, head)
     assert answer.sentence().endswith("nobody refuted it, quads can be missing or forged")
+    with pytest.raises(OriginsError, match="only the checkpoint shows what is said by"):
+        client.verify(prove_joint(pages, head.parts, NAMES, origins=True).car, NAMES, head, origins=True)
     everybody = client.beside(head, [scene.publisher(who) for who in EVERYBODY])
     proof = prove_origins(pages, head.parts, NAMES, lambda one: everybody.beside[one].root)
     scene.say(3, "second 3")  # which changes nothing of what was as of the block
@@ -458,6 +461,52 @@ def test_a_final_checkpoint_that_is_another_now(scene: Scene, changed: dict[str,
     scene.checkpoint()
     with pytest.raises(FinalityError, match="was final and is another now"):
         scene.client(trusted).head()
+
+
+@pytest.mark.parametrize("changed", [{"root": b"\x66" * 32}, {"status": Status.REFUTED}])
+def test_a_buried_checkpoint_that_the_newest_block_has_not_is_of_two_chains(
+    scene: Scene, changed: dict[str, Any]
+) -> None:
+    first = scene.checkpoint()
+    scene.here.mine(DEPTH)
+    assert scene.client().head(final=True).checkpoint == first
+    scene.made = [replace(first, **changed)]
+    scene.checkpoint()
+    scene.here.mine(DEPTH - 1)
+    with pytest.raises(FinalityError, match="the endpoint mixes two chains"):
+        scene.client().head(final=True)
+
+
+def test_a_buried_commit_that_the_newest_log_has_not_is_of_two_chains(scene: Scene) -> None:
+    scene.checkpoint()
+    late = scene.say(1, "second 1")
+    log, here = Words(scene.here.rpc), scene.here
+    log.write({LOG_STATE_SLOT.to_bytes(32): 5, entry_slot(late.position): int.from_bytes(late.entry())})
+    here.mine(DEPTH)
+    domain = replace(here.registry.domain, registry=log.address)
+
+    def head() -> UnionHead:
+        address, clock = scene.words.address, here.clock
+        client = CheckpointClient(here.reader(), domain, address, clock=clock, finality_depth=DEPTH)
+        return client.head(final=True, shown=[late])
+
+    assert head().beside[scene.publisher(1)].committed == late
+    log.write({entry_slot(late.position): 1})
+    here.mine(DEPTH - 1)
+    with pytest.raises(FinalityError, match="the endpoint mixes two chains"):
+        head()
+
+
+def test_what_is_final_is_that_of_the_block_with_just_so_many_on_top(scene: Scene) -> None:
+    scene.checkpoint()
+    block = scene.here.height()
+    scene.here.mine(DEPTH)
+    assert scene.client().head(final=True).block.number == block
+    client = scene.client(depth=scene.here.height())
+    with pytest.raises(PendingError, match="nothing of the contract is final yet"):
+        client.head(final=True)
+    with pytest.raises(PendingError, match="no block is final yet"):
+        scene.client(depth=scene.here.height() + 1).head(final=True)
 
 
 def test_what_was_final_is_remembered_by_the_next_client(scene: Scene) -> None:

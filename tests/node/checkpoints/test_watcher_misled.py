@@ -104,6 +104,8 @@ def test_a_disk_that_takes_no_case_saves_no_wrong_checkpoint(site: Site) -> None
             site.contract.propose(1, root=site.union(min(site.keys(0, 10))))
             await site.bring(core)
             await site.status(core, 1, Status.REFUTED)
+            # Which is told when all is done, a moment after the chain says so.
+            await site.until(lambda: any(event == "checkpoint_case_lost" for event, _ in site.events))
             lost = [facts["why"] for event, facts in site.events if event == "checkpoint_case_lost"]
             assert "cannot be" in lost[0]
 

@@ -55,9 +55,9 @@ def demand(contracts: Contracts, who: str, number: int, path: bytes = b"") -> in
     return contracts.state.demands
 
 
-def below_root(raw: bytes) -> bytes:
-    """The path that names the top page of spog."""
-    return bytes([0, 0]) + len(raw).to_bytes(2) + raw
+def below_root(raw: bytes, tree: int = 0) -> bytes:
+    """The path that names the top page of a tree."""
+    return bytes([0, tree]) + len(raw).to_bytes(2) + raw
 
 
 def test_a_proposer_cannot_use_up_the_demands_that_others_would_make(contracts: Contracts) -> None:
@@ -164,6 +164,45 @@ def missed(contracts: Contracts, one: bytes) -> str | None:
             return error.reason
         assert contracts.checkpoint(number).status is Status.REFUTED
         return None
+
+
+def four(store: MemoryPageStore, *trees: Iterable[bytes]) -> bytes:
+    """A dataset of four trees, whatever they say."""
+    sink = PageSink(store)
+    root = sink.add(DatasetRoot([build_tree([sorted(keys)], sink)[0] for keys in trees], 1))
+    sink.flush()
+    return root
+
+
+@pytest.mark.parametrize("tree", range(1, 4))
+def test_no_other_tree_than_spog_says_what_a_commit_or_a_checkpoint_has(contracts: Contracts, tree: int) -> None:
+    store, one = MemoryPageStore(), key(contracts, b"s")
+    pages, empty = StoredPages(store), four(store, [], [], [], [])
+    elsewhere = four(store, *([one] if at == tree else [] for at in range(4)))
+    record = committed(contracts, elsewhere)
+    has, nowhere = path(pages, elsewhere, tree, one).encode(), path(pages, empty, 0, one).encode()
+    number = propose(contracts, store.pages[empty])
+    with pytest.raises(RevertedError, match="tree"):
+        contracts.call(WATCHER, "challenge_missing", number, PUBLISHER, [record], has, nowhere, one, b"", b"")
+    number = propose(contracts, store.pages[elsewhere])
+    with pytest.raises(RevertedError, match="tree"):
+        contracts.call(WATCHER, "challenge_extra", number, one, has, PUBLISHER, [record], nowhere, b"", b"")
+    call = "demand_commit", PUBLISHER, record, below_root(store.pages[elsewhere], tree)
+    with pytest.raises(RevertedError, match="tree"):
+        contracts.call(WATCHER, *call, value=DEMAND_BOND)
+
+
+@pytest.mark.parametrize("tree", range(1, 4))
+def test_no_other_tree_than_spog_says_what_a_commit_or_a_checkpoint_lacks(contracts: Contracts, tree: int) -> None:
+    store, one = MemoryPageStore(), key(contracts, b"s")
+    full = four(store, *([] if at == tree else [one] for at in range(4)))
+    record = committed(contracts, full)
+    has, lacks = (path(StoredPages(store), full, at, one).encode() for at in (0, tree))
+    number = propose(contracts, store.pages[full])
+    with pytest.raises(RevertedError, match="tree"):
+        contracts.call(WATCHER, "challenge_missing", number, PUBLISHER, [record], has, lacks, one, b"", b"")
+    with pytest.raises(RevertedError, match="tree"):
+        contracts.call(WATCHER, "challenge_extra", number, one, has, PUBLISHER, [record], lacks, b"", b"")
 
 
 def test_the_empty_key_is_not_above_every_key(contracts: Contracts) -> None:

@@ -302,6 +302,26 @@ def test_of_a_publisher_whose_last_eight_commits_are_marked_nothing_counts(scene
     assert scene.names(client, head) == ["first 0", "first 2", "first 3"]
 
 
+def test_a_mark_that_is_not_buried_makes_no_answer_final(scene: Scene) -> None:
+    older = scene.here.registry.latest[scene.publisher(1)]
+    scene.checkpoint()
+    scene.here.mine(DEPTH)
+    scene.mark(older)
+    assert scene.client().head().state is State.PENDING
+    scene.here.mine(DEPTH)
+    assert scene.client().head().state is State.FINAL
+
+
+def test_a_publisher_of_whom_only_a_mark_is_new_is_not_left_as_the_checkpoint_has_it(scene: Scene) -> None:
+    older = scene.here.registry.latest[scene.publisher(1)]
+    scene.checkpoint()
+    scene.mark(older)
+    client = scene.client()
+    head = client.head(behind={scene.publisher(1)})
+    assert (head.behind, head.beside.keys()) == ({}, {scene.publisher(1)})
+    assert scene.names(client, head) == ["first 0", "first 2", "first 3"]
+
+
 # --- who is behind, and origins --------------------------------------------------------------------------------
 
 

@@ -132,6 +132,27 @@ def test_a_key_that_does_not_count_is_shown(strange: bytes, said: str) -> None:
         judge(made.view, other)
 
 
+@pytest.mark.parametrize("at", range(1, 4))
+def test_no_other_tree_than_spog_says_what_a_commit_or_a_checkpoint_has_or_lacks(at: int) -> None:
+    made, one = World(), key(ONE, 1)
+    full, empty = tree(made.store, [one]), tree(made.store, [])
+    elsewhere = put(made.store, DatasetRoot([full if tree == at else empty for tree in range(4)], 1))
+    lacking = put(made.store, DatasetRoot([empty if tree == at else full for tree in range(4)], 1))
+    nothing = spog_only(made.store, empty, 0)
+    first, second = (made.commit(ONE, root=root) for root in (elsewhere, lacking))
+    paths = {root: path(made.pages, root, at, one).encode() for root in (elsewhere, lacking)}
+    has, nowhere = path(made.pages, lacking, 0, one).encode(), path(made.pages, nothing, 0, one).encode()
+    late, records = made.propose(lacking), (Record.of(first), Record.of(second))
+    for evidence in (
+        Missing(made.propose(nothing, 1).id, ONE, records, paths[elsewhere], nowhere, one, b"", b""),
+        Missing(late.id, ONE, records[1:], has, paths[lacking], one, b"", b""),
+        Extra(made.propose(elsewhere, 1).id, one, paths[elsewhere], ONE, records, nowhere, b"", b""),
+        Extra(late.id, one, has, ONE, records[1:], paths[lacking], b"", b""),
+    ):
+        with pytest.raises(PathError, match=f"takes tree {at}, not 0"):
+            judge(made.view, evidence)
+
+
 def test_the_longest_short_key_counts_and_one_byte_more_does_not() -> None:
     made = world()
     room = KEY_MAX - len(key(ONE, 1))

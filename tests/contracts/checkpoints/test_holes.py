@@ -205,6 +205,15 @@ def test_no_other_tree_than_spog_says_what_a_commit_or_a_checkpoint_lacks(contra
         contracts.call(WATCHER, "challenge_extra", number, one, has, PUBLISHER, [record], lacks, b"", b"")
 
 
+def test_a_key_is_not_extra_because_somebody_else_has_committed_nothing(contracts: Contracts) -> None:
+    store, one = MemoryPageStore(), key(contracts, b"s")
+    root = dataset(store, [one])
+    committed(contracts, root)
+    number, member = propose(contracts, store.pages[root]), path(StoredPages(store), root, 0, one).encode()
+    with pytest.raises(RevertedError, match="not the publisher's"):
+        contracts.call(WATCHER, "challenge_extra", number, one, member, WATCHER, [], b"", b"", b"")
+
+
 def test_the_empty_key_is_not_above_every_key(contracts: Contracts) -> None:
     store = MemoryPageStore()
     keys = [key(contracts, b"s%03d" % number) for number in range(300)]

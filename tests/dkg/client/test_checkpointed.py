@@ -211,6 +211,14 @@ def test_of_pending_checkpoints_the_one_about_most_is_asked_for_whenever_it_was_
     assert scene.client().head(pending=True).checkpoint.id == 2
 
 
+def test_a_pending_checkpoint_of_a_later_position_and_fewer_marks_is_not_asked_for(scene: Scene) -> None:
+    older = scene.here.registry.latest[scene.publisher(1)]
+    scene.checkpoint(Status.PENDING)
+    scene.mark(older)
+    scene.checkpoint(position=3)
+    assert scene.client().head(pending=True).checkpoint.id == 2
+
+
 def test_who_is_behind_can_be_asked_beside_the_checkpoint_later(scene: Scene) -> None:
     scene.checkpoint()
     latest = scene.say(0, "second 0")
@@ -541,6 +549,18 @@ def test_what_was_final_is_remembered_by_the_next_client(scene: Scene) -> None:
     scene.checkpoint(Status.PENDING)
     scene.client(trusted).head(pending=True)
     assert trusted.union(scene.here.registry.domain, scene.words.address) == kept
+
+
+def test_what_an_older_block_has_does_not_take_the_place_of_what_was_final(scene: Scene) -> None:
+    scene.checkpoint(position=3)
+    scene.here.mine(DEPTH)
+    scene.checkpoint()
+    trusted = TrustedHeads(None)
+    assert scene.client(trusted, depth=0).head().checkpoint.id == 2
+    assert scene.client(trusted).head(final=True).checkpoint.id == 1
+    kept = trusted.union(scene.here.registry.domain, scene.words.address)
+    assert kept is not None
+    assert kept.checkpoint == 2
 
 
 def test_without_proofs_of_storage_there_is_no_claim(scene: Scene) -> None:

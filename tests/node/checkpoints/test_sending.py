@@ -11,7 +11,9 @@ import pytest
 
 from dkg.chain.checkpoints import Status
 from dkg.client.checkpointread import read_checkpoints
+from dkg.limits import SHOW_MAX
 from node.checkpoints import calls
+from node.checkpoints.hand import Hand, Step
 from node.checkpoints.sending import CheckpointSender, Errand, has_status, is_marked, is_settled, is_shown, never
 from node.devnet.chain import devnet
 from node.home import Home
@@ -131,6 +133,28 @@ def test_marks_pages_and_demands_are_done_when_storage_says_so(desk: Desk) -> No
         assert sender.send(mark).transaction is not None
         state = read_checkpoints(reader, desk.address, reader.header("latest")).state
     assert (state.marks, state.demands) == (1, 1)
+
+
+@pytest.mark.parametrize("raw", [b"", bytes(SHOW_MAX + 1), MALFORMED])
+def test_a_page_that_no_transaction_can_hold_is_an_answer_when_it_was_shown(desk: Desk, raw: bytes) -> None:
+    desk.contract.propose(0, root=sha256(raw).digest())
+    desk.contract.send(calls.demand_checkpoint(desk.address, 1, b"", TERMS.demand_bond))
+    steps: list[Step] = []
+    with desk.sender() as (sender, reader), connected([desk.world.proxy.url], 1) as (_, writer):
+        hand = Hand(sender, reader, writer, desk.address, desk.world.registry.domain)
+        hand.answer(1, raw, steps.append)
+        assert is_settled(reader, desk.address, 1)(reader.header("latest"))
+    assert [step.what for step in steps] == ["answer"] if raw == MALFORMED else ["show", "answer"]
+
+
+def test_a_checkpoint_has_one_status(desk: Desk) -> None:
+    desk.contract.propose(0)
+    desk.contract.finalise(1)
+    desk.contract.propose(1, root=b"\x22" * 32)
+    with desk.sender() as (_, reader):
+        head = reader.header("latest")
+        for number, status in ((1, Status.FINAL), (2, Status.PENDING)):
+            assert [one for one in Status if has_status(reader, desk.address, number, one)(head)] == [status]
 
 
 @pytest.mark.parametrize("step", ["built", "broadcast", "sent", "receipt"])

@@ -275,6 +275,16 @@ def test_a_commit_that_the_checkpoint_counts_and_that_is_marked_since_is_gone(sc
     assert scene.names(client, client.head()) == ["first 0", "first 2", "first 3"]
 
 
+def test_a_mark_of_what_counted_is_not_hidden_by_one_of_an_older_commit(scene: Scene) -> None:
+    oldest = scene.here.registry.latest[scene.publisher(1)]
+    middle, latest = (scene.say(1, name) for name in ("second 1", "third 1"))
+    scene.checkpoint()
+    scene.mark(latest)
+    scene.mark(oldest)
+    head = scene.client().head()
+    assert {one: counted.committed for one, counted in head.beside.items()} == {scene.publisher(1): middle}
+
+
 def test_marks_of_commits_before_the_one_that_counts_change_nothing(scene: Scene) -> None:
     older = [scene.here.registry.latest[scene.publisher(who)] for who in EVERYBODY]
     for who in EVERYBODY:
@@ -337,6 +347,7 @@ def test_a_publisher_of_whom_only_a_mark_is_new_is_not_left_as_the_checkpoint_ha
 def test_a_publisher_whose_data_nobody_has_can_be_left_as_the_checkpoint_has_it(scene: Scene) -> None:
     scene.checkpoint()
     withheld = scene.here.registry.commit(scene.publisher(0), b"\x55" * 32)
+    scene.here.registry.commit(scene.publisher(0), b"\x56" * 32)
     scene.say(1, "second 1")
     client = scene.client()
     with pytest.raises(StoreError, match="no page"):

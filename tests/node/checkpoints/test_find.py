@@ -33,7 +33,6 @@ from tests.node.checkpoints.world import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dkg.page import Page
     from node.checkpoints.find import Found
 
 
@@ -57,7 +56,7 @@ class Site:
         asking = find(self.world.subject(root), StoredPages(self.ours), self.root)
         return driven(asking, get or self.store.pages.get)
 
-    def page(self, cid: bytes) -> Page:
+    def page(self, cid: bytes) -> Leaf | Inner | DatasetRoot:
         return decode(cid, self.store.pages[cid])
 
     def judged(self, root: bytes, found: Wrong) -> str:
@@ -157,8 +156,9 @@ def test_a_tree_that_contradicts_spog_is_found(site: Site, order: int, seed: int
 @pytest.mark.parametrize("order", range(4))
 @pytest.mark.parametrize("edge", [-1, 0])
 def test_a_separator_moved_into_pages_that_both_have_is_found(site: Site, order: int, edge: int) -> None:
-    trees = site.page(site.root).trees  # type: ignore[union-attr]  # a dataset root
-    top = site.page(trees[order])
+    whole_page = site.page(site.root)
+    assert isinstance(whole_page, DatasetRoot)
+    top = site.page(whole_page.trees[order])
     assert isinstance(top, Inner)
     for at in range(len(top.separators)):
         child = site.page(top.children[at + 1 + edge])
@@ -167,7 +167,7 @@ def test_a_separator_moved_into_pages_that_both_have_is_found(site: Site, order:
         assert isinstance(child, Leaf)
         moved_to = child.keys[edge] + (b"\x01" if edge == 0 else b"")  # the last key is not below it, the first one is
         separators = [*top.separators[:at], moved_to, *top.separators[at + 1 :]]
-        parts = [*trees]
+        parts = [*whole_page.trees]
         raw = Inner(top.children, separators, top.counts).encode()
         parts[order] = cid_of(raw)
         site.store.put_many([(parts[order], raw)])

@@ -10,6 +10,8 @@ from dkg.build import build_tree
 from dkg.chain.checkpoints import Status
 from dkg.checkpoints.owners import prefix_of
 from dkg.checkpoints.paths import path
+from dkg.checkpoints.shown import last_block
+from dkg.limits import SHOW_MAX
 from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Leaf, cid_of
 from dkg.pages import MemoryPageStore, PageSink, StoredPages
 from tests.contracts.checkpoints.fuzz_chain import BOND, DEMAND_BOND, DEMAND_WINDOW, WINDOW, Contracts
@@ -203,6 +205,35 @@ def test_no_other_tree_than_spog_says_what_a_commit_or_a_checkpoint_lacks(contra
         contracts.call(WATCHER, "challenge_missing", number, PUBLISHER, [record], has, lacks, one, b"", b"")
     with pytest.raises(RevertedError, match="tree"):
         contracts.call(WATCHER, "challenge_extra", number, one, has, PUBLISHER, [record], lacks, b"", b"")
+
+
+@pytest.mark.parametrize("tree", range(4))
+def test_nobody_can_have_a_commit_marked_for_other_trees_than_spog_or_for_a_long_page(
+    contracts: Contracts, tree: int
+) -> None:
+    leaf, bad = (cid_of(raw) for raw in (LEAF, b"no page"))
+    raw = DatasetRoot([bad if at == tree else leaf for at in range(4)], 1).encode()
+    record = committed(contracts, cid_of(raw))
+    if tree == 0:
+        contracts.call(WATCHER, "mark_invalid", PUBLISHER, record, 1, below_root(raw), b"no page", b"", b"")
+        return
+    with pytest.raises(RevertedError, match="tree"):
+        contracts.call(WATCHER, "mark_invalid", PUBLISHER, record, 1, below_root(raw, tree), b"no page", b"", b"")
+
+
+def test_a_long_page_is_a_fault_of_a_commit_as_its_root_only(contracts: Contracts) -> None:
+    long = bytes(SHOW_MAX + 1)
+    contracts.call(WATCHER, "show_long", *last_block(long))
+    with contracts.env.anchor():
+        record = committed(contracts, cid_of(long))
+        contracts.call(WATCHER, "mark_invalid", PUBLISHER, record, 1, b"", b"", b"", b"")
+    raw = DatasetRoot([cid_of(long)] * 4, 1).encode()
+    record = committed(contracts, cid_of(raw))
+    with pytest.raises(RevertedError, match="no fault"):
+        contracts.call(WATCHER, "mark_invalid", PUBLISHER, record, 1, below_root(raw), b"", b"", b"")
+    number = propose(contracts, raw)
+    contracts.call(WATCHER, "challenge_page", number, 1, below_root(raw), b"", b"", b"")
+    assert contracts.checkpoint(number).status is Status.REFUTED
 
 
 def test_a_key_is_not_extra_because_somebody_else_has_committed_nothing(contracts: Contracts) -> None:

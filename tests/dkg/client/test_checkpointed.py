@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dkg.chain.anchor import NoContractError
-from dkg.chain.checkpoints import Checkpoint, Mark, Reason, Status
+from dkg.chain.checkpoints import STATE_SLOT, Checkpoint, ContractState, Mark, Reason, Status
 from dkg.chain.registry import LOG_STATE_SLOT, entry_slot
 from dkg.checkpoints.answer import OriginsError, TooManyError, prove_joint, prove_origins
 from dkg.checkpoints.owners import prefix_of
@@ -603,6 +603,20 @@ def test_a_checkpoint_beyond_the_log_is_of_another_registry(scene: Scene) -> Non
     scene.checkpoint(position=9)
     with pytest.raises(ProofError, match="of another registry"):
         scene.client().head()
+
+
+@pytest.mark.parametrize("status", [Status.FINAL, Status.PENDING])
+def test_a_contract_that_contradicts_itself_is_another_one(scene: Scene, status: Status) -> None:
+    one = scene.checkpoint(status)
+    for other in {*Status} - {status}:
+        scene.words.write({Checkpoint.slots(1)[2]: replace(one, status=other).pack()[2]})
+        with pytest.raises(ProofError, match="has another status"):
+            scene.client().head(pending=True)
+    scene.words.write({Checkpoint.slots(1)[2]: one.pack()[2]})
+    assert scene.client().head(pending=True).checkpoint == one
+    scene.words.write({STATE_SLOT.to_bytes(32): ContractState(1 if status is Status.FINAL else 0, 0, 0, 0).pack()})
+    with pytest.raises(ProofError, match="and 0 is the last|which it cannot be"):
+        scene.client().head(pending=True)
 
 
 def test_an_endpoint_of_another_chain(scene: Scene) -> None:

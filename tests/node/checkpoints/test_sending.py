@@ -23,7 +23,7 @@ from node.publish.publisher import connected
 from node.publish.sender import Tools
 from node.publish.wallet import Wallet
 from tests.chain.checkpoints import MALFORMED, TERMS, Checkpoints, invalid
-from tests.chain.lies import dead
+from tests.chain.lies import LIES, dead, honest, only, refused
 from tests.chain.world import World, world
 from tests.node.publish.world import KEYS, QUICK, hasty
 
@@ -188,6 +188,57 @@ def test_a_proposal_that_was_refuted_before_it_was_resumed_is_not_sent_again(des
     with desk.sender() as (sender, reader):
         sender.send(desk.proposal(0, DIGEST))
         assert read_checkpoints(reader, desk.address, reader.header("latest")).state.last == 1
+
+
+def interrupted(desk: Desk) -> None:
+    """A proposal that was sent, and of which nothing is known since."""
+
+    def crash(now: str) -> None:
+        if now == "sent":
+            raise KeyboardInterrupt
+
+    with desk.sender(at=crash) as (sender, _), pytest.raises(KeyboardInterrupt):
+        sender.send(desk.proposal())
+    assert len(desk.kept()) == 1
+
+
+def test_a_proposal_that_others_made_in_the_same_block_is_not_taken_for_sent(desk: Desk) -> None:
+    rpc, call = desk.world.rpc, desk.proposal().call
+    rpc("evm_setAutomine", False)  # noqa: FBT003 - JSON-RPC
+    fields = {"from": desk.world.registry.accounts[8], "to": desk.address, "data": call.data}
+    sent = {name: "0x" + value.hex() for name, value in fields.items()}
+    rpc("eth_sendTransaction", sent | {"value": hex(call.value), "gas": hex(1_000_000), "gasPrice": hex(10**12)})
+    interrupted(desk)
+    rpc("evm_setAutomine", True)  # noqa: FBT003 - JSON-RPC
+    rpc("evm_mine")
+    with desk.sender() as (sender, _), pytest.raises(RejectedError, match="pending already"):
+        sender.send(desk.proposal())
+    assert desk.kept() == []
+
+
+def test_a_receipt_of_a_block_that_is_on_no_chain_is_not_believed(desk: Desk) -> None:
+    interrupted(desk)
+    desk.world.proxy.rule = LIES["receipt of another block"]()
+    with desk.sender() as (sender, _), pytest.raises(RejectedError, match="pending already"):
+        sender.send(desk.proposal())
+
+
+def test_a_transaction_that_waits_is_not_forgotten_when_an_endpoint_says_that_the_contract_refuses_it(
+    desk: Desk,
+) -> None:
+    before = desk.count()
+    desk.world.rpc("evm_setAutomine", False)  # noqa: FBT003 - JSON-RPC
+    interrupted(desk)
+    desk.world.proxy.rule = only(("eth_call",), refused(3, "execution reverted"))
+    with desk.sender() as (sender, _), pytest.raises(RejectedError):
+        sender.send(desk.proposal())
+    assert len(desk.kept()) == 1
+    desk.world.proxy.rule = honest
+    desk.world.rpc("evm_setAutomine", True)  # noqa: FBT003 - JSON-RPC
+    desk.world.rpc("evm_mine")
+    with desk.sender() as (sender, _):
+        assert sender.send(desk.proposal()).transaction is not None
+    assert desk.count() == before + 1
 
 
 def test_what_others_did_first_is_done(desk: Desk) -> None:

@@ -133,6 +133,27 @@ def test_what_is_final_or_refuted_or_was_never_proposed_is_neither_challenged_no
         assert refused(contracts, name, number, *values, value=value) == "not pending"
 
 
+def test_a_demand_brings_no_end_forward_and_is_counted(contracts: Contracts) -> None:
+    number = propose(contracts)
+    for made in (1, 2):
+        contracts.call(OTHER, "demand_checkpoint", number, b"", value=DEMAND_BOND)
+        kept = contracts.checkpoint(number)
+        assert (kept.ends, kept.open_demands, kept.demands) == (kept.proposed + WINDOW, made, made)
+    contracts.call(OTHER, "answer", 1, BAD)
+    kept = contracts.checkpoint(number)
+    assert (kept.ends, kept.open_demands, kept.demands) == (kept.proposed + WINDOW, 1, 2)
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_demand_costs_its_bond_and_the_deadline_is_a_window_away(contracts: Contracts, change: int) -> None:
+    number = propose(contracts)
+    assert refused(contracts, "demand_checkpoint", number, b"", value=DEMAND_BOND + change) == "bond"
+    contracts.call(OTHER, "demand_checkpoint", number, b"", value=DEMAND_BOND)
+    contracts.wait(DEMAND_WINDOW + 1)
+    contracts.call(PROPOSER, "expire", 1)
+    assert contracts.checkpoint(number).status is Status.REFUTED
+
+
 def test_nothing_is_final_while_a_page_of_it_is_demanded_though_its_window_has_passed(contracts: Contracts) -> None:
     number = propose(contracts)
     contracts.call(OTHER, "demand_checkpoint", number, b"", value=DEMAND_BOND)

@@ -615,7 +615,7 @@ def test_a_contract_that_contradicts_itself_is_another_one(scene: Scene, status:
     scene.words.write({Checkpoint.slots(1)[2]: one.pack()[2]})
     assert scene.client().head(pending=True).checkpoint == one
     scene.words.write({STATE_SLOT.to_bytes(32): ContractState(1 if status is Status.FINAL else 0, 0, 0, 0).pack()})
-    with pytest.raises(ProofError, match="and 0 is the last|which it cannot be"):
+    with pytest.raises(ProofError, match=r"and 0 is the last|which it cannot be"):
         scene.client().head(pending=True)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dkg.build import build_tree
-from dkg.chain.checkpoints import Status
+from dkg.chain.checkpoints import Mark, Reason, Status
 from dkg.checkpoints.owners import prefix_of
 from dkg.checkpoints.paths import path
 from dkg.checkpoints.shown import last_block
@@ -214,11 +214,30 @@ def test_nobody_can_have_a_commit_marked_for_other_trees_than_spog_or_for_a_long
     leaf, bad = (cid_of(raw) for raw in (LEAF, b"no page"))
     raw = DatasetRoot([bad if at == tree else leaf for at in range(4)], 1).encode()
     record = committed(contracts, cid_of(raw))
-    if tree == 0:
-        contracts.call(WATCHER, "mark_invalid", PUBLISHER, record, 1, below_root(raw), b"no page", b"", b"")
+    call = "mark_invalid", PUBLISHER, record, 1, below_root(raw, tree), b"no page", b"", b""
+    if tree:
+        with pytest.raises(RevertedError, match="tree"):
+            contracts.call(WATCHER, *call)
         return
-    with pytest.raises(RevertedError, match="tree"):
-        contracts.call(WATCHER, "mark_invalid", PUBLISHER, record, 1, below_root(raw, tree), b"no page", b"", b"")
+    contracts.call(WATCHER, *call)
+    position = contracts.registry.view("log_length") - 1
+    assert contracts.mark(position) == Mark(1, position, Reason.MALFORMED)
+    for again, value in ((call, 0), (("demand_commit", PUBLISHER, record, b""), DEMAND_BOND)):
+        with pytest.raises(RevertedError, match="marked"):
+            contracts.call(WATCHER, *again, value=value)
+
+
+def test_a_commit_that_was_marked_while_it_was_demanded_keeps_its_mark(contracts: Contracts) -> None:
+    record = committed(contracts, cid_of(b"no page"))
+    contracts.call(PROPOSER, "demand_commit", PUBLISHER, record, b"", value=DEMAND_BOND)
+    contracts.call(PROPOSER, "demand_commit", PUBLISHER, record, b"", value=DEMAND_BOND)
+    contracts.wait(DEMAND_WINDOW + 1)
+    contracts.call(WATCHER, "expire", 2)
+    contracts.call(WATCHER, "expire", 1)
+    position = contracts.registry.view("log_length") - 1
+    assert contracts.mark(position) == Mark(1, position, Reason.UNAVAILABLE)
+    assert contracts.state.marks == 1
+    assert contracts.view("credit", PROPOSER) == 2 * DEMAND_BOND
 
 
 def test_a_long_page_is_a_fault_of_a_commit_as_its_root_only(contracts: Contracts) -> None:

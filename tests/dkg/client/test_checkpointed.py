@@ -347,6 +347,7 @@ def test_a_publisher_of_whom_only_a_mark_is_new_is_not_left_as_the_checkpoint_ha
 def test_a_publisher_whose_data_nobody_has_can_be_left_as_the_checkpoint_has_it(scene: Scene) -> None:
     scene.checkpoint()
     withheld = scene.here.registry.commit(scene.publisher(0), b"\x55" * 32)
+    scene.here.rpc("evm_increaseTime", 100)
     scene.here.registry.commit(scene.publisher(0), b"\x56" * 32)
     scene.say(1, "second 1")
     client = scene.client()

@@ -80,6 +80,9 @@ def test_a_key_that_counts_and_is_left_out_is_shown() -> None:
     assert accepted(made, evidence) == "a key that counts is missing"
     with pytest.raises(RejectedError, match="not the publisher's"):
         judge(made.view, replace(evidence, publisher=ONE))
+    other = missing(made.case(wrong(made, {key(TWO, 66)}, set())), key(TWO, 66))
+    with pytest.raises(PathError, match="does not end at the key"):
+        judge(made.view, replace(evidence, ours=other.ours))
     with pytest.raises(ProofError):
         judge(made.view, replace(evidence, id=right(made).id))
 

@@ -193,6 +193,8 @@ def test_a_pending_checkpoint_is_asked_for_by_name(scene: Scene) -> None:
     head = client.head(pending=True)
     assert (head.checkpoint.id, head.state, head.since) == (2, State.PENDING, frozenset())
     assert "(checkpoint 2, pending)" in head.sentence()
+    assert head.sentence().startswith("said with a bond, and not known, to be complete for all publishers")
+    assert client.head().sentence().startswith("complete for all publishers")
     assert client.head(final=True).checkpoint.id == 1
     with pytest.raises(InputError, match="one of the two"):
         client.head(final=True, pending=True)

@@ -87,9 +87,9 @@ def test_a_page_that_was_shown_is_demanded_still_and_answered_by_its_bytes_alone
 def test_a_page_that_no_page_names_cannot_be_demanded_of_a_right_checkpoint(contracts: Contracts) -> None:
     number = propose(contracts, ROOT)
     beyond, leaf = below_root(ROOT, 4), below_root(ROOT) + bytes([0, 0]) + len(LEAF).to_bytes(2) + LEAF
-    for path in (beyond, leaf):
+    for way in (beyond, leaf):
         with pytest.raises(RevertedError, match="no child"):
-            demand(contracts, WATCHER, number, path)
+            demand(contracts, WATCHER, number, way)
     demand(contracts, WATCHER, number, below_root(ROOT, 3))
 
 

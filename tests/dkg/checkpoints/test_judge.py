@@ -135,6 +135,14 @@ def test_a_key_that_does_not_count_is_shown(strange: bytes, said: str) -> None:
         judge(made.view, other)
 
 
+def test_a_key_that_is_absent_from_a_commit_is_extra_only_where_a_checkpoint_has_it() -> None:
+    made = world()
+    strange = extra(made.case(wrong(made, set(), {key(ONE, 77)})), key(ONE, 77))
+    assert judge(made.view, strange) == "a key is not in what counts of its publisher"
+    with pytest.raises(PathError, match="does not end at the key"):
+        judge(made.view, replace(strange, key=key(ONE, 78)))
+
+
 @pytest.mark.parametrize("at", range(1, 4))
 def test_no_other_tree_than_spog_says_what_a_commit_or_a_checkpoint_has_or_lacks(at: int) -> None:
     made, one = World(), key(ONE, 1)

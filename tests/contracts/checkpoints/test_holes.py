@@ -264,6 +264,18 @@ def test_a_long_page_is_a_fault_of_a_commit_as_its_root_only(contracts: Contract
     assert contracts.checkpoint(number).status is Status.REFUTED
 
 
+def test_no_page_that_was_shown_and_is_not_long_hides_what_is_in_it(contracts: Contracts) -> None:
+    store, one = MemoryPageStore(), key(contracts, b"s")
+    root = dataset(store, [one])
+    record = committed(contracts, root)
+    number, member = propose(contracts, store.pages[root]), path(StoredPages(store), root, 0, one).encode()
+    for raw in store.pages.values():
+        contracts.call(WATCHER, "show", raw)
+    for way in (b"", below_root(store.pages[root])):
+        with pytest.raises(RevertedError, match="not absent"):
+            contracts.call(WATCHER, "challenge_extra", number, one, member, PUBLISHER, [record], way, b"", b"")
+
+
 def test_a_key_is_not_extra_because_somebody_else_has_committed_nothing(contracts: Contracts) -> None:
     store, one = MemoryPageStore(), key(contracts, b"s")
     root = dataset(store, [one])

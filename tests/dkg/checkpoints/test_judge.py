@@ -143,6 +143,19 @@ def test_a_key_that_is_absent_from_a_commit_is_extra_only_where_a_checkpoint_has
         judge(made.view, replace(strange, key=key(ONE, 78)))
 
 
+def test_no_page_that_was_shown_and_is_not_long_hides_what_is_in_it() -> None:
+    made, mine = world(), key(ONE, 20)
+    strange = extra(made.case(wrong(made, set(), {key(ONE, 77)})), key(ONE, 77))
+    checkpoint, root = right(made), CID_PREFIX + strange.records[0].root
+    member = path(made.pages, CID_PREFIX + checkpoint.root, 0, mine).encode()
+    for raw in list(made.store.pages.values()):
+        made.show(raw)
+    for absent in (b"", follow(made.pages, root, [0]).encode()):
+        lie = Extra(checkpoint.id, mine, member, ONE, strange.records, absent, b"", b"")
+        with pytest.raises(PathError, match="not shown to be long"):
+            judge(made.view, lie)
+
+
 @pytest.mark.parametrize("at", range(1, 4))
 def test_no_other_tree_than_spog_says_what_a_commit_or_a_checkpoint_has_or_lacks(at: int) -> None:
     made, one = World(), key(ONE, 1)

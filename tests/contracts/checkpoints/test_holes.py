@@ -276,6 +276,18 @@ def test_no_page_that_was_shown_and_is_not_long_hides_what_is_in_it(contracts: C
             contracts.call(WATCHER, "challenge_extra", number, one, member, PUBLISHER, [record], way, b"", b"")
 
 
+@pytest.mark.parametrize("beyond", [2, 255])
+def test_no_key_is_absent_because_a_path_ends_beyond_the_last_one(contracts: Contracts, beyond: int) -> None:
+    store, one = MemoryPageStore(), key(contracts, b"s")
+    root = dataset(store, [one])
+    record = committed(contracts, root)
+    way = path(StoredPages(store), root, 0, one)
+    number, leaf = propose(contracts, store.pages[root]), way.steps[1].raw
+    absent = below_root(store.pages[root]) + bytes([0, beyond]) + len(leaf).to_bytes(2) + leaf
+    with pytest.raises(RevertedError, match="not absent"):
+        contracts.call(WATCHER, "challenge_extra", number, one, way.encode(), PUBLISHER, [record], absent, b"", b"")
+
+
 def test_a_key_is_not_extra_because_somebody_else_has_committed_nothing(contracts: Contracts) -> None:
     store, one = MemoryPageStore(), key(contracts, b"s")
     root = dataset(store, [one])

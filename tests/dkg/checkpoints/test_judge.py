@@ -143,6 +143,17 @@ def test_a_key_that_is_absent_from_a_commit_is_extra_only_where_a_checkpoint_has
         judge(made.view, replace(strange, key=key(ONE, 78)))
 
 
+@pytest.mark.parametrize("beyond", [2, 255])
+def test_no_key_is_absent_because_a_path_ends_beyond_the_last_one(beyond: int) -> None:
+    made, mine = World(), key(ONE, 1)
+    record = Record.of(made.commit(ONE, {mine}))
+    checkpoint = right(made)
+    way = path(made.pages, CID_PREFIX + checkpoint.root, 0, mine)
+    absent = Way((way.steps[0], replace(way.steps[1], at=beyond))).encode()
+    with pytest.raises(PathError, match=f"ends at place {beyond} of a leaf of 1 keys"):
+        judge(made.view, Extra(checkpoint.id, mine, way.encode(), ONE, (record,), absent, b"", b""))
+
+
 def test_no_page_that_was_shown_and_is_not_long_hides_what_is_in_it() -> None:
     made, mine = world(), key(ONE, 20)
     strange = extra(made.case(wrong(made, set(), {key(ONE, 77)})), key(ONE, 77))

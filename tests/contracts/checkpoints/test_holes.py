@@ -288,6 +288,26 @@ def test_no_key_is_absent_because_a_path_ends_beyond_the_last_one(contracts: Con
         contracts.call(WATCHER, "challenge_extra", number, one, way.encode(), PUBLISHER, [record], absent, b"", b"")
 
 
+def test_a_key_on_a_page_that_is_longer_than_one_that_can_be_shown_is_missed_by_nobody(contracts: Contracts) -> None:
+    store, one = MemoryPageStore(), key(contracts, b"s")
+    for size, reason in ((SHOW_MAX, None), (SHOW_MAX + 1, "other page")):
+        with contracts.env.anchor():
+            rest = size - len(Leaf([one, b"z" * 30_000]).encode())
+            leaf = Leaf([one, b"z" * (30_000 + rest)]).encode()
+            assert len(leaf) == size
+            raw = DatasetRoot([cid_of(leaf)] * 4, 2).encode()
+            record, empty = committed(contracts, cid_of(raw)), dataset(store, [])
+            number = propose(contracts, store.pages[empty])
+            ours = below_root(raw) + bytes([0, 0]) + len(leaf).to_bytes(2) + leaf
+            theirs = path(StoredPages(store), empty, 0, one).encode()
+            call = "challenge_missing", number, PUBLISHER, [record], ours, theirs, one, b"", b""
+            if reason is None:
+                contracts.call(WATCHER, *call)
+                continue
+            with pytest.raises(RevertedError, match=reason):
+                contracts.call(WATCHER, *call)
+
+
 def test_a_key_is_not_extra_because_somebody_else_has_committed_nothing(contracts: Contracts) -> None:
     store, one = MemoryPageStore(), key(contracts, b"s")
     root = dataset(store, [one])

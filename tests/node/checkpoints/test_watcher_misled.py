@@ -9,6 +9,7 @@ from dkg.page import CID_PREFIX
 from node.checkpoints import calls
 from node.checkpoints.cases import CASES
 from node.checkpoints.keeper import DIRECTORY
+from node.replication.fetch import LANE
 from tests.node.checkpoints.test_watcher import Site, built, run, site
 from tests.node.checkpoints.world import whole
 
@@ -126,7 +127,8 @@ def test_right_checkpoints_that_nobody_makes_final_do_not_hold_all_places_for_ev
                 site.contract.propose(1 + seed, root=root)
         site.contract.wait(site.contract.terms.window + 1)
         async with site.node() as core:
-            core.shelf.store.pages.put_many(site.pages.pages.items())
+            put = core.shelf.store.pages.put_many
+            await core.parts.runtime.blocking(LANE, lambda: put(site.pages.pages.items()))
             await site.until(
                 lambda: (seen := core.chain.view.checkpoints) is not None and seen.log.state.last == OPEN_MAX
             )

@@ -12,6 +12,7 @@ from vyper import compiler  # type: ignore[import-untyped]
 
 import contracts as artefacts
 from dkg.chain.checkpoints import Status
+from dkg.page import EMPTY_LEAF
 from tests.contracts.checkpoints.fuzz_chain import BOND, DEMAND_BOND, DEMAND_WINDOW, WINDOW, Contracts
 from tests.contracts.onchain import KEYS, RevertedError, Sequence
 
@@ -177,6 +178,14 @@ def test_an_answer_counts_until_the_deadline_and_expiry_begins_behind_it(contrac
     contracts.call(PROPOSER, "expire", 1)
     assert contracts.view("credit", OTHER) == DEMAND_BOND + BOND // 2
     assert contracts.view("burnt") == BOND // 2
+
+
+def test_another_page_is_no_answer(contracts: Contracts) -> None:
+    number = propose(contracts)
+    contracts.call(OTHER, "demand_checkpoint", number, b"", value=DEMAND_BOND)
+    for raw, reason in ((BAD + b"!", "other page"), (EMPTY_LEAF, "other page"), (b"", "not shown")):
+        assert refused(contracts, "answer", 1, raw) == reason
+    assert contracts.checkpoint(number).open_demands == 1
 
 
 def test_demands_of_what_is_refuted_or_marked_are_settled_all_the_same(contracts: Contracts) -> None:

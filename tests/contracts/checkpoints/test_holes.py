@@ -12,7 +12,7 @@ from dkg.checkpoints.owners import prefix_of
 from dkg.checkpoints.paths import path
 from dkg.checkpoints.shown import last_block
 from dkg.limits import SHOW_MAX
-from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Leaf, cid_of
+from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, Leaf, cid_of
 from dkg.pages import MemoryPageStore, PageSink, StoredPages
 from tests.contracts.checkpoints.fuzz_chain import BOND, DEMAND_BOND, DEMAND_WINDOW, WINDOW, Contracts
 from tests.contracts.onchain import KEYS, RevertedError, Sequence
@@ -306,6 +306,17 @@ def test_a_key_on_a_page_that_is_longer_than_one_that_can_be_shown_is_missed_by_
                 continue
             with pytest.raises(RevertedError, match=reason):
                 contracts.call(WATCHER, *call)
+
+
+def test_a_separator_is_no_key_of_a_right_checkpoint(contracts: Contracts) -> None:
+    store = MemoryPageStore()
+    root = dataset(store, keys := [key(contracts, b"s%03d" % number) for number in range(300)])
+    top = path(StoredPages(store), root, 0, keys[0]).steps[1]
+    assert isinstance(top.page, Inner)
+    way = below_root(store.pages[root]) + bytes([0, 0]) + len(top.raw).to_bytes(2) + top.raw
+    number = propose(contracts, store.pages[root])
+    with pytest.raises(RevertedError, match="not a member"):
+        contracts.call(WATCHER, "challenge_extra", number, top.page.separators[0], way, WATCHER, [], b"", b"", b"")
 
 
 def test_a_key_is_not_extra_because_somebody_else_has_committed_nothing(contracts: Contracts) -> None:

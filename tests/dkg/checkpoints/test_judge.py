@@ -154,6 +154,16 @@ def test_no_key_is_absent_because_a_path_ends_beyond_the_last_one(beyond: int) -
         judge(made.view, Extra(checkpoint.id, mine, way.encode(), ONE, (record,), absent, b"", b""))
 
 
+def test_a_separator_is_no_key_of_a_right_checkpoint() -> None:
+    made = World()
+    made.commit(ONE, keys_of(ONE, *range(300)))
+    checkpoint = right(made)
+    top = follow(made.pages, CID_PREFIX + checkpoint.root, [0, 0])
+    assert isinstance(page := top.steps[1].page, Inner)
+    with pytest.raises(PathError, match="does not end at a leaf"):
+        judge(made.view, Extra(checkpoint.id, page.separators[0], top.encode(), NOBODY, (), b"", b"", b""))
+
+
 def test_no_page_that_was_shown_and_is_not_long_hides_what_is_in_it() -> None:
     made, mine = world(), key(ONE, 20)
     strange = extra(made.case(wrong(made, set(), {key(ONE, 77)})), key(ONE, 77))

@@ -251,6 +251,8 @@ def test_a_commit_that_was_marked_while_it_was_demanded_keeps_its_mark(contracts
 
 def test_a_long_page_is_a_fault_of_a_commit_as_its_root_only(contracts: Contracts) -> None:
     long = bytes(SHOW_MAX + 1)
+    with pytest.raises(RevertedError, match="not long"):
+        contracts.call(WATCHER, "show_long", *last_block(bytes(SHOW_MAX)))
     contracts.call(WATCHER, "show_long", *last_block(long))
     with contracts.env.anchor():
         record = committed(contracts, cid_of(long))

@@ -159,7 +159,8 @@ def test_a_separator_is_no_key_of_a_right_checkpoint() -> None:
     made.commit(ONE, keys_of(ONE, *range(300)))
     checkpoint = right(made)
     top = follow(made.pages, CID_PREFIX + checkpoint.root, [0, 0])
-    assert isinstance(page := top.steps[1].page, Inner)
+    page = top.steps[1].page
+    assert isinstance(page, Inner)
     with pytest.raises(PathError, match="does not end at a leaf"):
         judge(made.view, Extra(checkpoint.id, page.separators[0], top.encode(), NOBODY, (), b"", b"", b""))
 

@@ -175,7 +175,8 @@ def test_an_answer_counts_until_the_deadline_and_expiry_begins_behind_it(contrac
         assert refused(contracts, "expire", 1) == "no such demand"
     contracts.wait(1)
     assert refused(contracts, "answer", 1, BAD) == "too late"
-    contracts.call(PROPOSER, "expire", 1)
+    ((topics, body),) = (log for log in contracts.call(PROPOSER, "expire", 1).logs if len(log[0]) == 3)  # `Refuted`
+    assert (topics[2][12:].hex(), int.from_bytes(body)) == (OTHER[2:].lower(), 5)
     assert contracts.view("credit", OTHER) == DEMAND_BOND + BOND // 2
     assert contracts.view("burnt") == BOND // 2
 

@@ -256,26 +256,30 @@ def test_nothing_goes_back_behind_the_latest_final_one(contracts: Contracts) -> 
     propose(contracts, b"\x03" * 32, 3)
 
 
-@pytest.mark.parametrize("other", [(3, 1), (1, 3)])
+@pytest.mark.parametrize(("latest", "other"), [((1, 2), (3, 1)), ((2, 1), (1, 3))])
 def test_a_later_position_with_fewer_marks_or_the_other_way_round_is_not_the_latest(
-    contracts: Contracts, other: tuple[int, int]
+    contracts: Contracts, latest: tuple[int, int], other: tuple[int, int]
 ) -> None:
     commit(contracts, 3)
     contracts.env.set_storage(contracts.address, 0, 3 << 48)  # three marks
-    for number, (position, marks) in enumerate([other, (2, 2)], 1):
+
+    def proposed(position: int, marks: int) -> int:
         tip = contracts.registry.view("entries", position - 1)
         contracts.call(PROPOSER, "propose", position, marks, DIGEST, tip, value=BOND)
-        assert contracts.state.last == number
+        return contracts.state.last
+
+    numbers = [proposed(*latest), proposed(*other)]
     contracts.wait(WINDOW)
-    for number in (2, 1):
+    for number in numbers:
         contracts.call(OTHER, "finalise", number)
-    assert contracts.state.final == 2
+    assert contracts.state.final == numbers[0]
     tip = contracts.registry.view("entries", other[0] - 1)
     assert refused(contracts, "propose", *other, DIGEST, tip, value=BOND) == "not above the final"
-    contracts.call(OTHER, "propose", 3, 3, DIGEST, contracts.registry.view("entries", 2), value=BOND)
-    contracts.wait(WINDOW)
-    contracts.call(OTHER, "finalise", 3)
-    assert contracts.state.final == 3
+    for later in ((latest[0], 3), (3, 3)):  # more marks alone, then a later position alone
+        number = proposed(*later)
+        contracts.wait(WINDOW)
+        contracts.call(OTHER, "finalise", number)
+        assert contracts.state.final == number
 
 
 def deploy(contracts: Contracts, registry: str, *terms: int) -> str:

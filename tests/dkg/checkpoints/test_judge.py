@@ -80,6 +80,9 @@ def test_a_key_that_counts_and_is_left_out_is_shown() -> None:
     assert accepted(made, evidence) == "a key that counts is missing"
     with pytest.raises(RejectedError, match="not the publisher's"):
         judge(made.view, replace(evidence, publisher=ONE))
+    other = missing(made.case(wrong(made, {key(TWO, 66)}, set())), key(TWO, 66))
+    with pytest.raises(PathError, match="does not end at the key"):
+        judge(made.view, replace(evidence, ours=other.ours))
     with pytest.raises(ProofError):
         judge(made.view, replace(evidence, id=right(made).id))
 
@@ -130,6 +133,70 @@ def test_a_key_that_does_not_count_is_shown(strange: bytes, said: str) -> None:
         return
     with pytest.raises(RejectedError, match="not the publisher's"):
         judge(made.view, other)
+
+
+def test_a_key_that_is_absent_from_a_commit_is_extra_only_where_a_checkpoint_has_it() -> None:
+    made = world()
+    strange = extra(made.case(wrong(made, set(), {key(ONE, 77)})), key(ONE, 77))
+    assert judge(made.view, strange) == "a key is not in what counts of its publisher"
+    with pytest.raises(PathError, match="does not end at the key"):
+        judge(made.view, replace(strange, key=key(ONE, 78)))
+
+
+@pytest.mark.parametrize("beyond", [2, 255])
+def test_no_key_is_absent_because_a_path_ends_beyond_the_last_one(beyond: int) -> None:
+    made, mine = World(), key(ONE, 1)
+    record = Record.of(made.commit(ONE, {mine}))
+    checkpoint = right(made)
+    way = path(made.pages, CID_PREFIX + checkpoint.root, 0, mine)
+    absent = Way((way.steps[0], replace(way.steps[1], at=beyond))).encode()
+    with pytest.raises(PathError, match=f"ends at place {beyond} of a leaf of 1 keys"):
+        judge(made.view, Extra(checkpoint.id, mine, way.encode(), ONE, (record,), absent, b"", b""))
+
+
+def test_a_separator_is_no_key_of_a_right_checkpoint() -> None:
+    made = World()
+    made.commit(ONE, keys_of(ONE, *range(300)))
+    checkpoint = right(made)
+    top = follow(made.pages, CID_PREFIX + checkpoint.root, [0, 0])
+    page = top.steps[1].page
+    assert isinstance(page, Inner)
+    with pytest.raises(PathError, match="does not end at a leaf"):
+        judge(made.view, Extra(checkpoint.id, page.separators[0], top.encode(), NOBODY, (), b"", b"", b""))
+
+
+def test_no_page_that_was_shown_and_is_not_long_hides_what_is_in_it() -> None:
+    made, mine = world(), key(ONE, 20)
+    strange = extra(made.case(wrong(made, set(), {key(ONE, 77)})), key(ONE, 77))
+    checkpoint, root = right(made), CID_PREFIX + strange.records[0].root
+    member = path(made.pages, CID_PREFIX + checkpoint.root, 0, mine).encode()
+    for raw in list(made.store.pages.values()):
+        made.show(raw)
+    for absent in (b"", follow(made.pages, root, [0]).encode()):
+        lie = Extra(checkpoint.id, mine, member, ONE, strange.records, absent, b"", b"")
+        with pytest.raises(PathError, match="not shown to be long"):
+            judge(made.view, lie)
+
+
+@pytest.mark.parametrize("at", range(1, 4))
+def test_no_other_tree_than_spog_says_what_a_commit_or_a_checkpoint_has_or_lacks(at: int) -> None:
+    made, one = World(), key(ONE, 1)
+    full, empty = tree(made.store, [one]), tree(made.store, [])
+    elsewhere = put(made.store, DatasetRoot([full if tree == at else empty for tree in range(4)], 1))
+    lacking = put(made.store, DatasetRoot([empty if tree == at else full for tree in range(4)], 1))
+    nothing = spog_only(made.store, empty, 0)
+    first, second = (made.commit(ONE, root=root) for root in (elsewhere, lacking))
+    paths = {root: path(made.pages, root, at, one).encode() for root in (elsewhere, lacking)}
+    has, nowhere = path(made.pages, lacking, 0, one).encode(), path(made.pages, nothing, 0, one).encode()
+    late, records = made.propose(lacking), (Record.of(first), Record.of(second))
+    for evidence in (
+        Missing(made.propose(nothing, 1).id, ONE, records, paths[elsewhere], nowhere, one, b"", b""),
+        Missing(late.id, ONE, records[1:], has, paths[lacking], one, b"", b""),
+        Extra(made.propose(elsewhere, 1).id, one, paths[elsewhere], ONE, records, nowhere, b"", b""),
+        Extra(late.id, one, has, ONE, records[1:], paths[lacking], b"", b""),
+    ):
+        with pytest.raises(PathError, match=f"takes tree {at}, not 0"):
+            judge(made.view, evidence)
 
 
 def test_the_longest_short_key_counts_and_one_byte_more_does_not() -> None:

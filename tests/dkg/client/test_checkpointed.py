@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dkg.chain.anchor import NoContractError
-from dkg.chain.checkpoints import Checkpoint, Mark, Reason, Status
-from dkg.checkpoints.answer import TooManyError, prove_joint, prove_origins
+from dkg.chain.checkpoints import STATE_SLOT, Checkpoint, ContractState, Mark, Reason, Status
+from dkg.chain.registry import LOG_STATE_SLOT, entry_slot
+from dkg.checkpoints.answer import OriginsError, TooManyError, prove_joint, prove_origins
 from dkg.checkpoints.owners import prefix_of
 from dkg.client.anchored import PendingError, RollbackError, StaleError, State
 from dkg.client.chainread import FinalityError, UnprovableError
@@ -192,6 +193,8 @@ def test_a_pending_checkpoint_is_asked_for_by_name(scene: Scene) -> None:
     head = client.head(pending=True)
     assert (head.checkpoint.id, head.state, head.since) == (2, State.PENDING, frozenset())
     assert "(checkpoint 2, pending)" in head.sentence()
+    assert head.sentence().startswith("said with a bond, and not known, to be complete for all publishers")
+    assert client.head().sentence().startswith("complete for all publishers")
     assert client.head(final=True).checkpoint.id == 1
     with pytest.raises(InputError, match="one of the two"):
         client.head(final=True, pending=True)
@@ -207,6 +210,14 @@ def test_of_pending_checkpoints_the_one_about_most_is_asked_for_whenever_it_was_
     scene.checkpoint(position=1)
     scene.checkpoint(Status.PENDING, position=4)
     scene.checkpoint(Status.PENDING, position=2)
+    assert scene.client().head(pending=True).checkpoint.id == 2
+
+
+def test_a_pending_checkpoint_of_a_later_position_and_fewer_marks_is_not_asked_for(scene: Scene) -> None:
+    older = scene.here.registry.latest[scene.publisher(1)]
+    scene.checkpoint(Status.PENDING)
+    scene.mark(older)
+    scene.checkpoint(position=3)
     assert scene.client().head(pending=True).checkpoint.id == 2
 
 
@@ -266,6 +277,16 @@ def test_a_commit_that_the_checkpoint_counts_and_that_is_marked_since_is_gone(sc
     assert scene.names(client, client.head()) == ["first 0", "first 2", "first 3"]
 
 
+def test_a_mark_of_what_counted_is_not_hidden_by_one_of_an_older_commit(scene: Scene) -> None:
+    oldest = scene.here.registry.latest[scene.publisher(1)]
+    middle, latest = (scene.say(1, name) for name in ("second 1", "third 1"))
+    scene.checkpoint()
+    scene.mark(latest)
+    scene.mark(oldest)
+    head = scene.client().head()
+    assert {one: counted.committed for one, counted in head.beside.items()} == {scene.publisher(1): middle}
+
+
 def test_marks_of_commits_before_the_one_that_counts_change_nothing(scene: Scene) -> None:
     older = [scene.here.registry.latest[scene.publisher(who)] for who in EVERYBODY]
     for who in EVERYBODY:
@@ -301,12 +322,35 @@ def test_of_a_publisher_whose_last_eight_commits_are_marked_nothing_counts(scene
     assert scene.names(client, head) == ["first 0", "first 2", "first 3"]
 
 
+def test_a_mark_that_is_not_buried_makes_no_answer_final(scene: Scene) -> None:
+    older = scene.here.registry.latest[scene.publisher(1)]
+    scene.checkpoint()
+    scene.here.mine(DEPTH)
+    scene.mark(older)
+    assert scene.client().head().state is State.PENDING
+    scene.here.mine(DEPTH)
+    assert scene.client().head().state is State.FINAL
+
+
+def test_a_publisher_of_whom_only_a_mark_is_new_is_not_left_as_the_checkpoint_has_it(scene: Scene) -> None:
+    older = scene.here.registry.latest[scene.publisher(1)]
+    scene.checkpoint()
+    scene.mark(older)
+    client = scene.client()
+    head = client.head(behind={scene.publisher(1)})
+    assert not head.behind
+    assert head.beside.keys() == {scene.publisher(1)}
+    assert scene.names(client, head) == ["first 0", "first 2", "first 3"]
+
+
 # --- who is behind, and origins --------------------------------------------------------------------------------
 
 
 def test_a_publisher_whose_data_nobody_has_can_be_left_as_the_checkpoint_has_it(scene: Scene) -> None:
     scene.checkpoint()
     withheld = scene.here.registry.commit(scene.publisher(0), b"\x55" * 32)
+    scene.here.rpc("evm_increaseTime", 100)
+    scene.here.registry.commit(scene.publisher(0), b"\x56" * 32)
     scene.say(1, "second 1")
     client = scene.client()
     with pytest.raises(StoreError, match="no page"):
@@ -345,6 +389,8 @@ def test_with_origins_a_wrong_checkpoint_has_nothing_believed(scene: Scene) -> N
     assert scene.names(client, head) == [*FIRST, "forged"]
     answer = client.verify(prove_joint(pages, head.parts, NAMES).car, NAMES, head)
     assert answer.sentence().endswith("nobody refuted it, quads can be missing or forged")
+    with pytest.raises(OriginsError, match="only the checkpoint shows what is said by"):
+        client.verify(prove_joint(pages, head.parts, NAMES, origins=True).car, NAMES, head, origins=True)
     everybody = client.beside(head, [scene.publisher(who) for who in EVERYBODY])
     proof = prove_origins(pages, head.parts, NAMES, lambda one: everybody.beside[one].root)
     scene.say(3, "second 3")  # which changes nothing of what was as of the block
@@ -477,6 +523,52 @@ def test_a_final_checkpoint_that_is_another_now(scene: Scene, changed: dict[str,
         scene.client(trusted).head()
 
 
+@pytest.mark.parametrize("changed", [{"root": b"\x66" * 32}, {"status": Status.REFUTED}])
+def test_a_buried_checkpoint_that_the_newest_block_has_not_is_of_two_chains(
+    scene: Scene, changed: dict[str, Any]
+) -> None:
+    first = scene.checkpoint()
+    scene.here.mine(DEPTH)
+    assert scene.client().head(final=True).checkpoint == first
+    scene.made = [replace(first, **changed)]
+    scene.checkpoint()
+    scene.here.mine(DEPTH - 1)
+    with pytest.raises(FinalityError, match="the endpoint mixes two chains"):
+        scene.client().head(final=True)
+
+
+def test_a_buried_commit_that_the_newest_log_has_not_is_of_two_chains(scene: Scene) -> None:
+    scene.checkpoint()
+    late = scene.say(1, "second 1")
+    log, here = Words(scene.here.rpc), scene.here
+    log.write({LOG_STATE_SLOT.to_bytes(32): 5, entry_slot(late.position): int.from_bytes(late.entry())})
+    here.mine(DEPTH)
+    domain = replace(here.registry.domain, registry=log.address)
+
+    def head() -> UnionHead:
+        address, clock = scene.words.address, here.clock
+        client = CheckpointClient(here.reader(), domain, address, clock=clock, finality_depth=DEPTH)
+        return client.head(final=True, shown=[late])
+
+    assert head().beside[scene.publisher(1)].committed == late
+    log.write({entry_slot(late.position): 1})
+    here.mine(DEPTH - 1)
+    with pytest.raises(FinalityError, match="the endpoint mixes two chains"):
+        head()
+
+
+def test_what_is_final_is_that_of_the_block_with_just_so_many_on_top(scene: Scene) -> None:
+    scene.checkpoint()
+    block = scene.here.height()
+    scene.here.mine(DEPTH)
+    assert scene.client().head(final=True).block.number == block
+    client = scene.client(depth=scene.here.height())
+    with pytest.raises(PendingError, match="nothing of the contract is final yet"):
+        client.head(final=True)
+    with pytest.raises(PendingError, match="no block is final yet"):
+        scene.client(depth=scene.here.height() + 1).head(final=True)
+
+
 def test_what_was_final_is_remembered_by_the_next_client(scene: Scene) -> None:
     scene.checkpoint()
     scene.here.mine(DEPTH)
@@ -488,6 +580,18 @@ def test_what_was_final_is_remembered_by_the_next_client(scene: Scene) -> None:
     scene.checkpoint(Status.PENDING)
     scene.client(trusted).head(pending=True)
     assert trusted.union(scene.here.registry.domain, scene.words.address) == kept
+
+
+def test_what_an_older_block_has_does_not_take_the_place_of_what_was_final(scene: Scene) -> None:
+    scene.checkpoint(position=3)
+    scene.here.mine(DEPTH)
+    scene.checkpoint()
+    trusted = TrustedHeads(None)
+    assert scene.client(trusted, depth=0).head().checkpoint.id == 2
+    assert scene.client(trusted).head(final=True).checkpoint.id == 1
+    kept = trusted.union(scene.here.registry.domain, scene.words.address)
+    assert kept is not None
+    assert kept.checkpoint == 2
 
 
 def test_without_proofs_of_storage_there_is_no_claim(scene: Scene) -> None:
@@ -519,6 +623,20 @@ def test_a_checkpoint_beyond_the_log_is_of_another_registry(scene: Scene) -> Non
     scene.checkpoint(position=9)
     with pytest.raises(ProofError, match="of another registry"):
         scene.client().head()
+
+
+@pytest.mark.parametrize("status", [Status.FINAL, Status.PENDING])
+def test_a_contract_that_contradicts_itself_is_another_one(scene: Scene, status: Status) -> None:
+    one = scene.checkpoint(status)
+    for other in {*Status} - {status}:
+        scene.words.write({Checkpoint.slots(1)[2]: replace(one, status=other).pack()[2]})
+        with pytest.raises(ProofError, match="has another status"):
+            scene.client().head(pending=True)
+    scene.words.write({Checkpoint.slots(1)[2]: one.pack()[2]})
+    assert scene.client().head(pending=True).checkpoint == one
+    scene.words.write({STATE_SLOT.to_bytes(32): ContractState(1 if status is Status.FINAL else 0, 0, 0, 0).pack()})
+    with pytest.raises(ProofError, match=r"and 0 is the last|which it cannot be"):
+        scene.client().head(pending=True)
 
 
 def test_an_endpoint_of_another_chain(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from dkg.chain.checkpoint_events import Page
 from dkg.checkpoints.evidence import shows_needed, summarised
 from dkg.checkpoints.judge import Extra, Fault, Index, Invalid, Missing, judge
 from dkg.errors import PageError
-from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, cid_of, decode
+from dkg.page import CID_PREFIX, ORDERS, DatasetRoot, Inner, Leaf, cid_of, decode
 from dkg.pages import MemoryPageStore, StoredPages
 from node.checkpoints.find import Demand, Right, Wrong, find, find_invalid
 from node.checkpoints.walk import driven
@@ -55,6 +55,9 @@ class Site:
     def find(self, root: bytes, get: Callable[[bytes], bytes | None] | None = None) -> Found:
         asking = find(self.world.subject(root), StoredPages(self.ours), self.root)
         return driven(asking, get or self.store.pages.get)
+
+    def page(self, cid: bytes) -> Leaf | Inner | DatasetRoot:
+        return decode(cid, self.store.pages[cid])
 
     def judged(self, root: bytes, found: Wrong) -> str:
         """What the contract's reference says, with whole pages and with summaries."""
@@ -148,6 +151,30 @@ def test_a_tree_that_contradicts_spog_is_found(site: Site, order: int, seed: int
     assert isinstance(found, Wrong)
     assert isinstance(found.evidence, Index)
     assert site.judged(root, found) in {"a key is not in all trees", "a key is no quad's"}
+
+
+@pytest.mark.parametrize("order", range(4))
+@pytest.mark.parametrize("edge", [-1, 0])
+def test_a_separator_moved_into_pages_that_both_have_is_found(site: Site, order: int, edge: int) -> None:
+    whole_page = site.page(site.root)
+    assert isinstance(whole_page, DatasetRoot)
+    top = site.page(whole_page.trees[order])
+    assert isinstance(top, Inner)
+    for at in range(len(top.separators)):
+        child = site.page(top.children[at + 1 + edge])
+        while isinstance(child, Inner):
+            child = site.page(child.children[edge])
+        assert isinstance(child, Leaf)
+        moved_to = child.keys[edge] + (b"\x01" if edge == 0 else b"")  # the last key is not below it, the first one is
+        separators = [*top.separators[:at], moved_to, *top.separators[at + 1 :]]
+        parts = [*whole_page.trees]
+        raw = Inner(top.children, separators, top.counts).encode()
+        parts[order] = cid_of(raw)
+        site.store.put_many([(parts[order], raw)])
+        root = dataset(site.store, parts, len(site.expected))
+        found = site.find(root)
+        assert isinstance(found, Wrong)
+        assert site.judged(root, found)
 
 
 def test_keys_behind_a_long_page_are_extra_or_missing_nowhere() -> None:

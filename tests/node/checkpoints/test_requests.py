@@ -37,6 +37,9 @@ def test_what_is_final_is_proposed_and_nothing_that_is_missing_or_said_already(s
             assert await site.judged(core, 1) == "right"
             assert (await core.requests.challenge(1, dry_run=False))["found"] == "right"
             site.kept.append(site.there.registry.commit(site.there.registry.accounts[2], b"\x55" * 32))
+            await site.until(lambda: core.chain.view.length == 3)
+            with pytest.raises(InputError, match="position 3 cannot be proposed: 2 commits are final"):
+                await core.requests.propose(3)
             site.there.mine(DEPTH)
             await site.until(lambda: core.chain.view.final_position == 3)
             with pytest.raises(InputError, match="1 datasets that count are not here or malformed"):
@@ -159,6 +162,8 @@ def test_who_wants_what_is_final_is_answered_while_the_next_one_is_not_buried(si
             await site.judged(core, 1)
             site.contract.wait(site.contract.terms.window + 1)
             await site.status(core, 1, Status.FINAL)
+            with pytest.raises(InputError, match="checkpoint 1 is final, and says as much"):
+                await core.requests.propose(None)
             site.there.mine(DEPTH)
             site.commit(1, site.keys(1, 20))
             await site.bring(core)

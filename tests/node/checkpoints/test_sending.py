@@ -11,7 +11,9 @@ import pytest
 
 from dkg.chain.checkpoints import Status
 from dkg.client.checkpointread import read_checkpoints
+from dkg.limits import SHOW_MAX
 from node.checkpoints import calls
+from node.checkpoints.hand import Hand, Step
 from node.checkpoints.refusals import sentence
 from node.checkpoints.sending import CheckpointSender, Errand, has_status, is_marked, is_settled, is_shown, never
 from node.devnet.chain import devnet
@@ -22,7 +24,7 @@ from node.publish.publisher import connected
 from node.publish.sender import Tools
 from node.publish.wallet import Wallet
 from tests.chain.checkpoints import MALFORMED, TERMS, Checkpoints, invalid
-from tests.chain.lies import dead
+from tests.chain.lies import LIES, dead, honest, only, refused
 from tests.chain.world import World, world
 from tests.node.publish.world import KEYS, QUICK, hasty
 
@@ -148,6 +150,28 @@ def test_marks_pages_and_demands_are_done_when_storage_says_so(desk: Desk) -> No
     assert (state.marks, state.demands) == (1, 1)
 
 
+@pytest.mark.parametrize("raw", [b"", bytes(SHOW_MAX + 1), MALFORMED])
+def test_a_page_that_no_transaction_can_hold_is_an_answer_when_it_was_shown(desk: Desk, raw: bytes) -> None:
+    desk.contract.propose(0, root=sha256(raw).digest())
+    desk.contract.send(calls.demand_checkpoint(desk.address, 1, b"", TERMS.demand_bond))
+    steps: list[Step] = []
+    with desk.sender() as (sender, reader), connected([desk.world.proxy.url], 1) as (_, writer):
+        hand = Hand(sender, reader, writer, desk.address, desk.world.registry.domain)
+        hand.answer(1, raw, steps.append)
+        assert is_settled(reader, desk.address, 1)(reader.header("latest"))
+    assert [step.what for step in steps] == ["answer"] if raw == MALFORMED else ["show", "answer"]
+
+
+def test_a_checkpoint_has_one_status(desk: Desk) -> None:
+    desk.contract.propose(0)
+    desk.contract.finalise(1)
+    desk.contract.propose(1, root=b"\x22" * 32)
+    with desk.sender() as (_, reader):
+        head = reader.header("latest")
+        for number, status in ((1, Status.FINAL), (2, Status.PENDING)):
+            assert [one for one in Status if has_status(reader, desk.address, number, one)(head)] == [status]
+
+
 @pytest.mark.parametrize("step", ["built", "broadcast", "sent", "receipt"])
 def test_what_was_interrupted_is_resumed_and_sent_once(desk: Desk, step: str) -> None:
     before = desk.count()
@@ -179,6 +203,57 @@ def test_a_proposal_that_was_refuted_before_it_was_resumed_is_not_sent_again(des
     with desk.sender() as (sender, reader):
         sender.send(desk.proposal(0, DIGEST))
         assert read_checkpoints(reader, desk.address, reader.header("latest")).state.last == 1
+
+
+def interrupted(desk: Desk) -> None:
+    """A proposal that was sent, and of which nothing is known since."""
+
+    def crash(now: str) -> None:
+        if now == "sent":
+            raise KeyboardInterrupt
+
+    with desk.sender(at=crash) as (sender, _), pytest.raises(KeyboardInterrupt):
+        sender.send(desk.proposal())
+    assert len(desk.kept()) == 1
+
+
+def test_a_proposal_that_others_made_in_the_same_block_is_not_taken_for_sent(desk: Desk) -> None:
+    rpc, call = desk.world.rpc, desk.proposal().call
+    rpc("evm_setAutomine", False)  # noqa: FBT003 - JSON-RPC
+    fields = {"from": desk.world.registry.accounts[8], "to": desk.address, "data": call.data}
+    sent = {name: "0x" + value.hex() for name, value in fields.items()}
+    rpc("eth_sendTransaction", sent | {"value": hex(call.value), "gas": hex(1_000_000), "gasPrice": hex(10**12)})
+    interrupted(desk)
+    rpc("evm_setAutomine", True)  # noqa: FBT003 - JSON-RPC
+    rpc("evm_mine")
+    with desk.sender() as (sender, _), pytest.raises(RejectedError, match="pending already"):
+        sender.send(desk.proposal())
+    assert desk.kept() == []
+
+
+def test_a_receipt_of_a_block_that_is_on_no_chain_is_not_believed(desk: Desk) -> None:
+    interrupted(desk)
+    desk.world.proxy.rule = LIES["receipt of another block"]()
+    with desk.sender() as (sender, _), pytest.raises(RejectedError, match="pending already"):
+        sender.send(desk.proposal())
+
+
+def test_a_transaction_that_waits_is_not_forgotten_when_an_endpoint_says_that_the_contract_refuses_it(
+    desk: Desk,
+) -> None:
+    before = desk.count()
+    desk.world.rpc("evm_setAutomine", False)  # noqa: FBT003 - JSON-RPC
+    interrupted(desk)
+    desk.world.proxy.rule = only(("eth_call",), refused(3, "execution reverted"))
+    with desk.sender() as (sender, _), pytest.raises(RejectedError):
+        sender.send(desk.proposal())
+    assert len(desk.kept()) == 1
+    desk.world.proxy.rule = honest
+    desk.world.rpc("evm_setAutomine", True)  # noqa: FBT003 - JSON-RPC
+    desk.world.rpc("evm_mine")
+    with desk.sender() as (sender, _):
+        assert sender.send(desk.proposal()).transaction is not None
+    assert desk.count() == before + 1
 
 
 def test_what_others_did_first_is_done(desk: Desk) -> None:

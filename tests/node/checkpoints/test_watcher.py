@@ -269,7 +269,8 @@ def test_a_malformed_commit_is_marked_and_checkpoints_go_on_without_it(site: Sit
         site.kept.append(bad)
         site.there.mine(DEPTH + 1)  # so that nothing can be proposed before the mark
         async with site.node(propose_s=1.0) as core:
-            core.shelf.store.pages.put_many([(cid_of(MALFORMED), MALFORMED)])
+            put = core.shelf.store.pages.put_many
+            await core.parts.runtime.blocking(LANE, lambda: put([(cid_of(MALFORMED), MALFORMED)]))
             await site.until(lambda: _marks(core) == {1: Reason.MALFORMED})
             site.there.mine(DEPTH + 1)
             await site.until(lambda: site.checkpoint(core, 1) is not None)

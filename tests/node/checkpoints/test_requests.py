@@ -10,6 +10,7 @@ from dkg.chain.checkpoints import OPEN_MAX, Status
 from dkg.errors import InputError
 from dkg.page import CID_PREFIX, cid_text
 from node.serving import At, Claim, NoKeyError, State, UnknownMomentError
+from node.storage import NodeStore
 from tests.chain.lies import only, refused
 from tests.node.checkpoints.test_watcher import DEPTH, Site, built, run, site
 
@@ -148,6 +149,24 @@ def test_what_is_final_is_answered_from_though_nobody_has_the_datasets_of_then(s
             assert standing.checkpoint is not None
             assert (standing.checkpoint.id, standing.checkpoint.beside) == (1, ())
             assert core.checkpoints().held == {1}
+
+    run(main)
+
+
+def test_what_a_reorganisation_made_of_a_checkpoint_is_had_though_the_other_one_is_kept(site: Site) -> None:
+    async def main() -> None:
+        site.commit(0, site.keys(0, 20))
+        site.contract.propose(1, root=site.union())
+        site.contract.finalise(1)
+        other = CID_PREFIX + site.union(min(site.keys(0, 20)))
+        site.have()
+        with NodeStore(site.folder / "node", reserve_bytes=0) as store:
+            store.keep(
+                "checkpoint:1", other, position=0, at=0
+            )  # it was proposed with the same id, in a block that went
+        async with site.node() as core:
+            await site.until(lambda: core.checkpoints().held == {1})
+            assert core.shelf.rows("checkpoint:1")[0].root == CID_PREFIX + site.union() != other
 
     run(main)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dkg.checkpoints.owners import has_shape, is_short, owner_of, permute, prefix_of
+from dkg.checkpoints.owners import has_shape, is_short, owner_of, owner_of_graph, permute, prefix_of
 from dkg.checkpoints.shown import Kind, classify
 from dkg.errors import InputError
 from dkg.limits import KEY_MAX
@@ -59,3 +59,28 @@ def test_the_longest_short_key_has_an_owner_and_the_next_has_none() -> None:
     assert owner_of(key(PUBLISHERS[0], 1, "x" * room), DOMAIN) == PUBLISHERS[0]
     assert not is_short(key(PUBLISHERS[0], 1, "x" * (room + 1)))
     assert owner_of(key(PUBLISHERS[0], 1, "x" * (room + 1)), DOMAIN) is None
+
+
+def test_a_graph_that_is_nearly_a_publishers_is_nobodys() -> None:
+    publisher = b"%040x" % 0xABCDEF
+    owner = bytes.fromhex(publisher.decode())
+    registry = prefix_of(DOMAIN, owner).removesuffix(b"0x" + publisher + b"/")
+    assert registry.endswith(b"/")
+    assert owner_of_graph(registry + b"0x" + publisher + b"/x>", DOMAIN) == owner
+    for graph in (
+        registry[:-1] + b".0x" + publisher + b"/x>",
+        registry + b"0x" + publisher.upper() + b"/x>",
+        registry + b"0X" + publisher + b"/x>",
+        registry + b"0x" + publisher[:-1] + b"/x>",
+        registry + b"0x" + publisher + b"0/x>",
+        registry + b"0x" + publisher,
+    ):
+        assert owner_of_graph(graph, DOMAIN) is None, graph
+
+
+def test_what_follows_the_four_components_is_no_part_of_a_quad() -> None:
+    one = key(PUBLISHERS[0], 1)
+    assert has_shape(one)
+    for other in (one + b"x", one + b"x\0", one[:-1], b"\0" + one):
+        assert not has_shape(other)
+        assert owner_of(other, DOMAIN) is None

@@ -16,8 +16,8 @@ from dkg.checkpoints.shown import children_of, classify, entries_of, stem
 from dkg.checkpoints.walk import LONG, FaultKind, PathError, check_absent, check_fault, check_hidden, check_member, walk
 from dkg.cut import Shape
 from dkg.errors import PageError
-from dkg.limits import KEY_MAX, PATH_BYTES_MAX, SEGMENTS_MAX, SHOW_MAX
-from dkg.page import CID_PREFIX, Leaf
+from dkg.limits import KEY_MAX, PATH_BYTES_MAX, SEGMENTS_MAX, SHOW_MAX, STEM_BYTES
+from dkg.page import CID_PREFIX, Inner, Leaf
 from dkg.pages import MemoryPageStore, StoredPages
 from tests.dkg.checkpoints.worlds import deep, put, spog_only
 from tests.dkg.trees import SMALL_SHAPES, built
@@ -277,3 +277,31 @@ def test_no_path_leads_through_a_page_that_is_long_or_has_keys_beyond_all() -> N
     tree = planted(store, put(store, Leaf([b"a", b"\xff"])), {b"a", b"\xff"})
     with pytest.raises(PageError, match="keys beyond those that quads can have"):
         path(tree.pages, tree.root, 0, b"a")
+
+
+def test_a_page_of_the_most_bytes_that_can_be_shown_hides_nothing_and_the_next_does() -> None:
+    room = SHOW_MAX - len(Leaf([b"k" * 1_000]).encode())
+    for more, is_hidden in ((room, False), (room + 1, True)):
+        store, keys = MemoryPageStore(), {b"k" * (1_000 + more)}
+        page = put(store, Leaf([*keys]))
+        assert len(store.pages[page]) == SHOW_MAX + is_hidden
+        tree = planted(store, page, keys)
+        assert path(tree.pages, tree.root, 0, b"a").hidden is is_hidden
+
+
+def test_neighbours_are_stems_of_what_is_beside_a_key() -> None:
+    store, long = MemoryPageStore(), [b"b" * 2_000, b"d" * 2_000]
+    leaves = [put(store, Leaf([one])) for one in (b"a", b"c", b"e")]
+    tree = planted(store, put(store, Inner(leaves, long, [1, 1, 1])), {b"a", b"c", b"e"})
+    place = path(tree.pages, tree.root, 0, b"b" * 2_000 + b"x")
+    assert (place.before, place.after) == (stem(long[0]), b"c")
+    place = path(tree.pages, tree.root, 0, b"cc")
+    assert (place.before, place.after) == (b"c", stem(long[1]))
+    assert {len(stem(one)) for one in long} == {STEM_BYTES}
+
+
+def test_no_way_is_looked_for_below_a_long_page() -> None:
+    store = MemoryPageStore()
+    leaves = [put(store, Leaf([one])) for one in (b"a", b"c" * 40_000)]
+    tree = planted(store, put(store, Inner(leaves, [b"b" * 40_000], [1, 1])), {b"a"})
+    assert way_to(tree.pages, tree.root, leaves[0].removeprefix(CID_PREFIX)) is None

@@ -104,6 +104,13 @@ def test_the_ninth_commit_back_does_not_count_though_all_after_it_are_marked() -
     assert check_claim(PUBLISHERS[0], records[1:], len(records), COMMITS_MAX, world.view) is None
 
 
+def test_ten_records_are_one_more_than_are_looked_at() -> None:
+    world = world_of([0] * (RECORDS_MAX + 1), [])
+    records = [Record.of(one) for one in world.log.entries]
+    with pytest.raises(ClaimError, match="10 records are over the limit of 9"):
+        check_claim(PUBLISHERS[0], records, len(records), 0, world.view)
+
+
 def test_a_commit_counts_from_the_position_after_it() -> None:
     world = world_of([0, 1, 0], [])
     first, last = (cid_of(b"root %d" % number)[len(CID_PREFIX) :] for number in (0, 2))

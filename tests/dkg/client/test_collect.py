@@ -161,12 +161,12 @@ def test_a_root_without_all_its_pages_stops_everything(tmp_path: Path) -> None:
         roots = versions(store, 2)
         with pytest.raises(StoreError, match="no garbage is collected, because a dataset that counts is damaged"):
             Collection(store, lambda: [roots[0], cid_of(b"nothing")])
-        lost = (reached(StoredPages(store), roots[1:]) - reached(StoredPages(store), roots[:1])).pop()
+        lost = min(reached(StoredPages(store), roots[1:]) - reached(StoredPages(store), roots[:1]))
         place = store.locate([lost])[0]
         store._db.execute("DELETE FROM pages WHERE at=?", (place,))
         before = store.page_count()
         collection = Collection(store, lambda: roots)
-        with pytest.raises(StoreError, match="is not in the store"):
+        with pytest.raises(StoreError, match="is not in the store|the store has no page"):
             collection.run()
         assert store.page_count() == before
         assert Collection(store, lambda: roots[:1]).run().pages_removed > 0

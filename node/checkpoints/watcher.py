@@ -333,8 +333,8 @@ class Watcher:
             return Verdict(key, "waits", self.lacks(made))
         ours, root = made.union.root, CID_PREFIX + one.root
         unknown = frozenset(lacking.publisher for lacking in made.missing)
-        demanded = frozenset(page.digest for page in _demands_of(log, Target.CHECKPOINT, one.id))
-        subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown, demanded)
+        demanded = log.answered.keys() | {page.digest for page in _demands_of(log, Target.CHECKPOINT, one.id)}
+        subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown, frozenset(demanded))
         left_s = PEERS_S if view.head is None else (one.ends - view.head.time) / WINDOW_SHARE
         seconds = PEERS_S if one.status is Status.FINAL else min(max(left_s, LOOK_S), PEERS_S)
         with ExitStack() as held:  # the union stays while it is compared, however many newer ones there are
@@ -362,7 +362,8 @@ class Watcher:
             page = _named(found, CID_PREFIX + one.root)
             left_s = max(0.0, one.ends - view.head.time) / WINDOW_SHARE
             # Whoever gives one page after the other, each of them late, is not waited for anew for each.
-            if self._is_missed(name, min(DEMAND_S, left_s)) and not _is_demanded(log, Target.CHECKPOINT, one.id, page):
+            is_missed = self._is_missed(name, min(DEMAND_S, left_s))
+            if is_missed and not await self._has_come(log, Target.CHECKPOINT, one.id, page):
                 facts = {"checkpoint": one.id, "withheld": cid_text(page)}
                 due = f"{name} {cid_text(page)}"
                 await self._act(name, facts, lambda hand, note: hand.demand(one.id, found.way, note), due)
@@ -437,8 +438,8 @@ class Watcher:
                 await self._act_if_room(name, facts, lambda hand, note, found=found: hand.refute(found, note))  # type: ignore[misc]
             elif isinstance(found, Demand):
                 page = _named(found, dataset_root(one))
-                is_demanded = _is_demanded(log, Target.COMMIT, position, page)
-                if self._is_missed((name, page), DEMAND_S) and not is_demanded:
+                is_missed = self._is_missed((name, page), DEMAND_S)
+                if is_missed and not await self._has_come(log, Target.COMMIT, position, page):
                     facts = {"commit": position, "publisher": who, "withheld": cid_text(page)}
                     due = f"{name} {cid_text(page)}"
                     await self._act_if_room(
@@ -448,6 +449,13 @@ class Watcher:
                         due,
                     )
         return made
+
+    async def _has_come(self, log: CheckpointLog, kind: Target, target: int, page: bytes) -> bool:
+        """Whether a page is demanded; or has come since it was withheld: another demand would only be paid for."""
+        if page.removeprefix(CID_PREFIX) in log.answered:
+            return True
+        is_open = any(CID_PREFIX + one.digest == page for one in _demands_of(log, kind, target))
+        return is_open or await self._parts.runtime.blocking(LANE, lambda: self._source.here(page)) is not None
 
     def lacks(self, made: Made) -> str:
         """Why there is no union, as a sentence."""
@@ -662,9 +670,3 @@ def _urgency(demand: Demanded, view: LogView, log: CheckpointLog, mine: bytes | 
         return 0 if log.checkpoints[demand.target].proposer == mine else 1
     entries = view.log.entries
     return 0 if demand.target < len(entries) and entries[demand.target].publisher == mine else 2
-
-
-def _is_demanded(log: CheckpointLog, kind: Target, target: int, page: bytes) -> bool:
-    """Whether a page is demanded; or was, and is on the chain: another demand would only be paid for."""
-    is_open = any(CID_PREFIX + one.digest == page for one in _demands_of(log, kind, target))
-    return is_open or page.removeprefix(CID_PREFIX) in log.answered

@@ -17,11 +17,12 @@ from node.checkpoints import calls
 from node.core.nobody import Nobody
 from node.replication.fetch import LANE
 from tests.chain.checkpoints import MALFORMED
+from tests.node.checkpoints.test_slow_peers import HONEST, Peers
 from tests.node.checkpoints.test_watcher import DEPTH, Site, built, run, site
 from tests.node.checkpoints.world import dataset, tree, whole
 
 if TYPE_CHECKING:
-    from node.checkpoints.watcher import Verdict
+    from node.checkpoints.watcher import Verdict, Watcher
     from node.core.core import NodeCore
 
 __all__ = ["built", "site"]
@@ -86,7 +87,8 @@ def test_a_page_of_one_commit_that_comes_while_another_is_marked_stops_no_node(s
     run(main)
 
 
-def test_a_page_that_was_shown_meanwhile_is_not_demanded_again_while_a_look_takes_long(site: Site) -> None:
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_a_page_that_came_meanwhile_is_not_demanded_while_a_look_takes_long(site: Site, *, is_shown: bool) -> None:
     async def main() -> None:
         peer = site.transport = Dripping()
         peer.is_there = False
@@ -98,23 +100,30 @@ def test_a_page_that_was_shown_meanwhile_is_not_demanded_again_while_a_look_take
         contract.propose(2, root=roots[1])
         async with site.node() as core:
             watcher = core.watcher
+            hand = watcher.hand
+            watcher.hand = hand if is_shown else None
 
             def log() -> Any:  # noqa: ANN401 - as it is read
                 seen = core.chain.view.checkpoints
                 assert seen is not None
                 return seen.log
 
-            await site.until(lambda: len(log().demands) == 2)
+            await site.until(lambda: {*watcher.cases.names()} == {"checkpoint-1", "commit-1"})
+            await site.until(lambda: not is_shown or len(log().demands) == 2)
             peer.is_there = True
             await site.until(lambda: under_way(core) == {"judge", "bring"})
             for number, demand in log().demands.items():  # whoever withheld them has the bonds
                 contract.send(calls.answer(contract.address, number, theirs.pages[CID_PREFIX + demand.digest]))
             await site.until(lambda: not log().demands)
+            if not is_shown:  # somebody gives them
+                put = core.shelf.store.pages.put_many
+                await core.parts.runtime.blocking(LANE, lambda: put(theirs.pages.items()))
+            watcher.hand = hand
             for _ in range(3):
                 watcher._retries._next.clear()  # some minutes go by
                 await watcher.look()
             done = [step["what"] for case in site.cases(core).values() for step in case.get("steps", [])]
-            assert done == ["demand"] * 2
+            assert done == ["demand"] * 2 * is_shown
 
     run(main)
 
@@ -146,6 +155,37 @@ def test_nothing_is_sent_any_more_when_the_chain_cannot_be_followed_while_a_look
             watcher._trouble = trouble
             for number in (1, 2):
                 await site.status(core, number, Status.REFUTED)
+
+    run(main)
+
+
+def test_what_an_owner_asked_for_is_not_sent_when_the_chain_went_while_it_was_looked_at(site: Site) -> None:
+    class Proposer(Peers):
+        """Gives pages, when the endpoints go."""
+
+        watcher: Watcher | None = None
+
+        def peers(self) -> list[str]:
+            return [] if self.watcher is None else [HONEST]
+
+        async def request(self, peer: str, message: bytes, *, timeout_s: float, bytes_max: int) -> bytes:
+            assert self.watcher is not None
+            self.watcher._trouble = lambda: "the endpoints are gone"
+            return await super().request(peer, message, timeout_s=timeout_s, bytes_max=bytes_max)
+
+    async def main() -> None:
+        site.commit(0, site.keys(0, 30))
+        mine, site.pages = site.pages, MemoryPageStore()
+        lacking = site.union(min(site.keys(0, 30)))
+        peer = site.transport = Proposer(site.pages.pages)
+        site.pages = mine
+        async with site.node() as core:
+            hand, core.watcher.hand = core.watcher.hand, None
+            site.contract.propose(1, root=lacking)
+            assert await site.judged(core, 1) == "withheld"
+            core.watcher.hand, peer.watcher = hand, core.watcher
+            with pytest.raises(InputError, match="the endpoints are gone"):
+                await core.requests.challenge(1, dry_run=False)
 
     run(main)
 

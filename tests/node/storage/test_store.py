@@ -160,7 +160,7 @@ def test_what_another_thread_lets_go_of_is_held_by_whoever_held_it_meanwhile(tmp
         other = threading.Thread(target=lambda: held.enter_context(store.holding(root)))
 
         class Slow(Counter[bytes]):
-            def __delitem__(self, key: bytes) -> None:
+            def __delitem__(self, key: object) -> None:
                 other.start()
                 time.sleep(0.05)
                 super().__delitem__(key)

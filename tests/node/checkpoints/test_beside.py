@@ -29,15 +29,17 @@ __all__ = ["built", "site"]
 
 
 class Dripping(Nobody):
-    """A peer that takes as long as it may for a page. `is_there`: whether there is one."""
+    """A peer that takes as long as it may for a page. `is_there`: whether there is one. `asked`: how often."""
 
     is_there = True
+    asked = 0
 
     def peers(self) -> list[str]:
         return ["dripping"] if self.is_there else []
 
     async def request(self, peer: str, message: bytes, *, timeout_s: float, bytes_max: int) -> bytes:
         del peer, message, timeout_s, bytes_max
+        self.asked += 1
         await trio.sleep_forever()
         raise AssertionError
 
@@ -111,7 +113,7 @@ def test_a_page_that_came_meanwhile_is_not_demanded_while_a_look_takes_long(site
             await site.until(lambda: {*watcher.cases.names()} == {"checkpoint-1", "commit-1"})
             await site.until(lambda: not is_shown or len(log().demands) == 2)
             peer.is_there = True
-            await site.until(lambda: under_way(core) == {"judge", "bring"})
+            await site.until(lambda: peer.asked == 2 and under_way(core) == {"judge", "bring"})
             for number, demand in log().demands.items():  # whoever withheld them has the bonds
                 contract.send(calls.answer(contract.address, number, theirs.pages[CID_PREFIX + demand.digest]))
             await site.until(lambda: not log().demands)

@@ -62,7 +62,7 @@ class Subject:
     unknown: frozenset[bytes] = frozenset()
     """Publishers of whom it is not known here what counts. Of their keys in the checkpoint nothing is said."""
     demanded: frozenset[bytes] = frozenset()
-    """Digests of pages that are demanded already: another one is named where there is one."""
+    """Digests of pages that are demanded already, or were: another one is named where there is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ class CheckpointKeeper:
         else:
             with FileSpill(self._store.directory) as spill:
                 found = self._checked(one, spill) if is_kept else self._read(one, spill)
-        if is_kept:
+        if is_kept and not rows:  # else it may have been made of spog alone, and lack what is not the publisher's
             self._last[one.publisher] = root, found
         if is_kept and found == root:
             if len(self._whole) > _REMEMBERED:

@@ -127,6 +127,7 @@ class Requests:
         self, name: str, facts: dict[str, Any], act: Callable[[Callable[[Step], None]], None]
     ) -> list[dict[str, Any]]:
         """Do it, with a case; gives the transactions."""
+        self._seen()  # what was found before may have taken as long as peers like
         cases = self._watcher.cases
         steps: list[Step] = []
 

@@ -33,7 +33,7 @@ from node.publish.errors import RejectedError
 from node.replication.fetch import LANE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Container
+    from collections.abc import Awaitable, Callable
 
     from dkg.chain.checkpoint_events import Demanded
     from dkg.chain.checkpoint_log import CheckpointLog
@@ -146,8 +146,8 @@ class Watcher:
 
     def arrived(self) -> None:
         """A dataset is here that was not: what waited for one may be judged. From where the runtime runs."""
-        for one in [*self._verdicts, *([] if self._final is None else [self._final.key[0]])]:
-            self._retries.done(f"judge-{one}")
+        for one in [*self._verdicts.values(), *([] if self._final is None else [self._final])]:
+            self._retries.done(str(one.key[0]))
         self._arrivals += 1
         self._news.set()
 
@@ -192,7 +192,7 @@ class Watcher:
             self._changes.append(common)
         self._view, self._acts = view, ACTS_MAX
         self._source.seen(seen.log.answered)
-        self._end_judging({*seen.log.opened, seen.log.state.final})
+        self._end_judging(seen.log)
         for one in seen.log.pending:
             await self._look_at(view, seen.log, one)
         await self._have_final(view, seen.log)
@@ -241,16 +241,18 @@ class Watcher:
             return
         # The contract's tip says nothing of marks, nor of entries before it: both decide what the union is.
         named = tuple(log.marks[number].position for number in range(1, one.marks + 1))
-        key = (one.id, one.root, one.position, named, sum(at < one.position for at in self._changes))
+        key = (_judging(one), one.position, named, sum(at < one.position for at in self._changes))
         known = self._verdicts.get(one.id)
-        if known is None or known.key != key or not known.holds(view.length):
+        # What was right may have gone since, with a reorganisation that was over before this look.
+        is_gone = known is not None and known.state == "right" and not self._keeps(one)
+        if known is None or known.key != key or not known.holds(view.length) or is_gone:
             self._judge(view, log, one, key)
         if known is not None and known.key == key:
             await self._follow_up(view, log, one, known)
 
     def _judge(self, view: LogView, log: CheckpointLog, one: Checkpoint, key: tuple[object, ...]) -> None:
         """Judge a checkpoint beside the looks; where nothing changes, at longer and longer times, up to a minute."""
-        due, arrivals = f"judge-{one.id}", self._arrivals
+        due, arrivals = _judging(one), self._arrivals
 
         async def work() -> None:
             try:
@@ -296,23 +298,28 @@ class Watcher:
         self._under_way[due] = self._beside
         self._beside.start_soon(run)
 
-    def _end_judging(self, wanted: Container[int]) -> None:
-        """Give up what is looked at for nothing any more."""
+    def _end_judging(self, log: CheckpointLog) -> None:
+        """Give up what is looked at for nothing any more, and forget what was found of it."""
+        wanted = {_judging(one) for one in [*log.pending, *([] if log.final is None else [log.final])]}
         for due, own in self._under_way.items():
-            kind, _, number = due.partition("-")
-            if kind == "judge" and int(number) not in wanted and own is not self._beside:
+            if due.startswith("judge-") and due not in wanted and own is not self._beside:
                 own.cancel()
+        for number in self._verdicts.keys() - {*log.opened}:
+            del self._verdicts[number]
 
     async def _have_final(self, view: LogView, log: CheckpointLog) -> None:
         """Have the union of the latest final checkpoint here, where it became final before this node looked at it."""
         final = log.final
         if final is None or final.position > view.length:
             return
-        key = (final.id, final.root)
+        key = (_judging(final),)
         is_judged = self._final is not None and self._final.key == key and self._final.state == "wrong"
-        rows = self._shelf.rows(f"{CHECKPOINT}{final.id}")
-        if not is_judged and all(row.root != CID_PREFIX + final.root for row in rows):
+        if not is_judged and not self._keeps(final):
             self._judge(view, log, final, key)
+
+    def _keeps(self, one: Checkpoint) -> bool:
+        """Whether the union of a checkpoint is here."""
+        return any(row.root == CID_PREFIX + one.root for row in self._shelf.rows(f"{CHECKPOINT}{one.id}"))
 
     async def judged(self, view: LogView, log: CheckpointLog, one: Checkpoint, key: tuple[object, ...]) -> Verdict:
         """What is found of a checkpoint now; what is right is kept. Raises `StoreError` and what looking raises."""
@@ -326,8 +333,8 @@ class Watcher:
             return Verdict(key, "waits", self.lacks(made))
         ours, root = made.union.root, CID_PREFIX + one.root
         unknown = frozenset(lacking.publisher for lacking in made.missing)
-        demanded = frozenset(page.digest for page in _demands_of(log, Target.CHECKPOINT, one.id))
-        subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown, demanded)
+        demanded = log.answered.keys() | {page.digest for page in _demands_of(log, Target.CHECKPOINT, one.id)}
+        subject = Subject(self._parts.domain, view.log, log.marked, one, log.shown, unknown, frozenset(demanded))
         left_s = PEERS_S if view.head is None else (one.ends - view.head.time) / WINDOW_SHARE
         seconds = PEERS_S if one.status is Status.FINAL else min(max(left_s, LOOK_S), PEERS_S)
         with ExitStack() as held:  # the union stays while it is compared, however many newer ones there are
@@ -355,7 +362,8 @@ class Watcher:
             page = _named(found, CID_PREFIX + one.root)
             left_s = max(0.0, one.ends - view.head.time) / WINDOW_SHARE
             # Whoever gives one page after the other, each of them late, is not waited for anew for each.
-            if self._is_missed(name, min(DEMAND_S, left_s)) and not _is_demanded(log, Target.CHECKPOINT, one.id, page):
+            is_missed = self._is_missed(name, min(DEMAND_S, left_s))
+            if is_missed and not await self._has_come(log, Target.CHECKPOINT, one.id, page):
                 facts = {"checkpoint": one.id, "withheld": cid_text(page)}
                 due = f"{name} {cid_text(page)}"
                 await self._act(name, facts, lambda hand, note: hand.demand(one.id, found.way, note), due)
@@ -386,11 +394,11 @@ class Watcher:
         is_awaited = self._shelf.wanted(one.publisher, view) == one and self._chain.follows(one.publisher)
         if is_awaited and not self._is_missed(one, BRING_S):
             return
-        known, due = self._bad.get(one.position), f"bring-{one.position}"
+        root = dataset_root(one)
+        known, due = self._bad.get(one.position), f"bring-{one.position}-{root.hex()}"
         is_known = known is not None and known[0] == one and isinstance(known[1], Wrong)
         if is_known or len(self._brings) >= BRING_MAX or due in self._brings or not self._retries.is_due(due):
             return
-        root = dataset_root(one)
 
         async def work() -> None:
             try:
@@ -417,7 +425,10 @@ class Watcher:
     async def _commits(self, view: LogView, log: CheckpointLog) -> Made:
         """Mark what is malformed of what counts now; demand what is withheld of it. Gives the union as of now."""
         made = await self.union_at(view, log, view.length, log.state.marks)
-        for position, (one, found) in list(self._bad.items()):
+        for position in list(self._bad):
+            if position not in self._bad:  # its pages came while another one was marked
+                continue
+            one, found = self._bad[position]
             if not view.has(one) or position in log.marked or self._keeper.has(one):
                 del self._bad[position]
                 continue
@@ -427,8 +438,8 @@ class Watcher:
                 await self._act_if_room(name, facts, lambda hand, note, found=found: hand.refute(found, note))  # type: ignore[misc]
             elif isinstance(found, Demand):
                 page = _named(found, dataset_root(one))
-                is_demanded = _is_demanded(log, Target.COMMIT, position, page)
-                if self._is_missed((name, page), DEMAND_S) and not is_demanded:
+                is_missed = self._is_missed((name, page), DEMAND_S)
+                if is_missed and not await self._has_come(log, Target.COMMIT, position, page):
                     facts = {"commit": position, "publisher": who, "withheld": cid_text(page)}
                     due = f"{name} {cid_text(page)}"
                     await self._act_if_room(
@@ -438,6 +449,13 @@ class Watcher:
                         due,
                     )
         return made
+
+    async def _has_come(self, log: CheckpointLog, kind: Target, target: int, page: bytes) -> bool:
+        """Whether a page is demanded; or has come since it was withheld: another demand would only be paid for."""
+        if page.removeprefix(CID_PREFIX) in log.answered:
+            return True
+        is_open = any(CID_PREFIX + one.digest == page for one in _demands_of(log, kind, target))
+        return is_open or await self._parts.runtime.blocking(LANE, lambda: self._source.here(page)) is not None
 
     def lacks(self, made: Made) -> str:
         """Why there is no union, as a sentence."""
@@ -544,7 +562,7 @@ class Watcher:
                 act(hand, lambda step: _tried(lambda: cases.step(name, step), lost))
                 _tried(lambda: cases.put(name, outcome="done"), lost)
 
-        if not self._retries.is_due(due):
+        if not self._retries.is_due(due) or self.unsure(self._chain.view):  # a look takes as long as many blocks do
             return
         blocking = self._parts.runtime.blocking
         if self._open_cases is not None:
@@ -573,7 +591,6 @@ class Watcher:
 
     def _tidy(self, view: LogView, log: CheckpointLog, made: Made) -> None:
         """Forget what cannot matter any more. In the lane."""
-        self._verdicts = {one: verdict for one, verdict in self._verdicts.items() if one in log.opened}
         settled = 0 if view.checkpoints is None else view.checkpoints.settled  # asked by whoever wants what is final
         self._keeper.keep_only([*log.opened, log.state.final, settled])
         ends, entries, odd = [*(one.position for one in log.pending), view.length], view.log.entries, self._keeper.odd
@@ -599,7 +616,7 @@ class Watcher:
 
     def status(self) -> dict[str, Any]:
         """How it is, as JSON. In any thread."""
-        judging = [int(due.removeprefix("judge-")) for due in list(self._under_way) if due.startswith("judge-")]
+        judging = [int(due.split("-")[1]) for due in list(self._under_way) if due.startswith("judge-")]
         looked_at = {one: {"state": "waits", "why": "it is being looked at"} for one in judging}
         known = {one: {"state": it.state, "why": it.why or None} for one, it in list(self._verdicts.items())}
         return {
@@ -626,6 +643,11 @@ def is_proved(view: LogView) -> bool:
     return view.proved and view.checkpoints is not None and view.checkpoints.proved
 
 
+def _judging(one: Checkpoint) -> str:
+    """What a look at a checkpoint is called: after a reorganisation its number is another one's."""
+    return f"judge-{one.id}-{one.root.hex()}"
+
+
 def _is_recent(view: LogView, one: Committed, end: int) -> bool:
     """Whether a commit is among its publisher's last ones before a position, of which any may count."""
     latest = view.log.head_at(one.publisher, min(end, view.length)) if one.position < end else None
@@ -648,7 +670,3 @@ def _urgency(demand: Demanded, view: LogView, log: CheckpointLog, mine: bytes | 
         return 0 if log.checkpoints[demand.target].proposer == mine else 1
     entries = view.log.entries
     return 0 if demand.target < len(entries) and entries[demand.target].publisher == mine else 2
-
-
-def _is_demanded(log: CheckpointLog, kind: Target, target: int, page: bytes) -> bool:
-    return any(CID_PREFIX + one.digest == page for one in _demands_of(log, kind, target))

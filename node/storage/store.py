@@ -11,6 +11,7 @@ root that is kept after a collection has begun to remove is walked first: one th
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -72,6 +73,7 @@ class NodeStore:
         self.read_only = read_only
         self.quota_bytes = quota_bytes
         self._holds: Counter[bytes] = Counter()
+        self._holding = threading.Lock()
         self._roots: frozenset[bytes] | None = None  # that are kept, with inputs, while nothing of it changes
         self._arrivals: list[int] = []  # the newest pack when each began
         self._collections: list[Collection] = []  # the last that removed anything, and the one under way
@@ -215,16 +217,21 @@ class NodeStore:
 
     @contextmanager
     def holding(self, root: bytes) -> Iterator[None]:
-        """No page of a root is removed while the block runs. Raises `StoreError` when the root does not count now."""
+        """No page of a root is removed while the block runs. Raises `StoreError` when the root does not count now.
+
+        It may be left in another thread.
+        """
         if not self._holds[root] and not self._state.is_kept(root) and root not in self.counting():
             raise StoreError(f"the dataset {cid_text(root)} is not kept here, or not any more")
-        self._holds[root] += 1
+        with self._holding:
+            self._holds[root] += 1
         try:
             yield
         finally:
-            self._holds[root] -= 1
-            if not self._holds[root]:
-                del self._holds[root]
+            with self._holding:
+                self._holds[root] -= 1
+                if not self._holds[root]:
+                    del self._holds[root]
 
     @contextmanager
     def arriving(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from dkg.page import CID_PREFIX, cid_of
 from node.checkpoints.keeper import CheckpointKeeper
 from node.core.shelf import Shelf
 from node.storage import NodeStore, Retention
+from node.union_keeper import publisher_name
 from tests.node.checkpoints.world import DOMAIN, World, dataset, keys_of, tree, whole
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ def have(keeper: CheckpointKeeper, world: World, one: Committed) -> None:
     keeper.odd.keep(CID_PREFIX + one.commit.root, list(world.store.pages.items()))
 
 
+def keep(keeper: CheckpointKeeper, world: World, one: Committed) -> None:
+    """Replication has brought a dataset over."""
+    name, store = publisher_name(one.publisher), keeper._store
+    store.pages.put_many(world.store.pages.items())
+    store.keep(name, CID_PREFIX + one.commit.root, position=one.position + 1, at=one.time)
+    keeper._shelf.reread(name)
+
+
 def union(keeper: CheckpointKeeper, world: World) -> bytes:
     made = keeper.make(world.log, len(world.log.entries), frozenset())
     assert made.union is not None
@@ -53,6 +62,21 @@ def test_who_commits_the_odd_dataset_of_another_first_takes_nothing_out_of_the_u
         have(keeper, world, world.commit(1, root))
         union(keeper, world)
         world.commit(2, root)
+        assert union(keeper, world) == whole(world.store, keys)
+
+
+def test_a_dataset_of_which_first_only_spog_was_here_is_no_less_when_the_rest_came(tmp_path: Path) -> None:
+    world, keys, others = World(), keys_of(1, 5), sorted(keys_of(2, 40))
+    graph = min(keys).split(b"\0")[3]
+    long = b'<s>\0<p>\0"' + b"x" * 900 + b'"\0' + graph + b"\0"
+    with keeping(tmp_path) as keeper:
+        one = world.commit(1, whole(world.store, keys | {long, *others}))
+        have(keeper, world, one)
+        assert union(keeper, world) == whole(world.store, keys)
+        keep(keeper, world, one)
+        keeper.make(world.log, 0, frozenset())
+        assert union(keeper, world) == whole(world.store, keys)
+        keep(keeper, world, world.commit(1, whole(world.store, keys | {long, *others[19:]})))
         assert union(keeper, world) == whole(world.store, keys)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
 import pytest
 
 from dkg.chain.checkpoints import Status
@@ -10,9 +12,17 @@ from dkg.client.database import FullError
 from dkg.errors import StoreError
 from dkg.page import CID_PREFIX, DatasetRoot, Inner, Leaf, cid_of, decode
 from node.checkpoints import source
+from node.replication.fetch import LANE
 from tests.node.checkpoints.test_slow_peers import HONEST, Peers
 from tests.node.checkpoints.test_watcher import Site, built, run, site
 from tests.node.checkpoints.world import SHAPES, dataset, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from node.core.core import NodeCore
+
+T = TypeVar("T")
 
 __all__ = ["built", "site"]
 
@@ -53,7 +63,7 @@ def test_a_full_disk_saves_no_wrong_checkpoint(site: Site) -> None:
             await site.bring(core)
             core.shelf.store.quota_bytes = 1
             with pytest.raises(FullError):
-                core.shelf.store.pages.put_many([(cid_of(b"more"), b"more")])
+                await in_lane(core, lambda: core.shelf.store.pages.put_many([(cid_of(b"more"), b"more")]))
             site.contract.propose(1, root=root)
             await site.status(core, 1, Status.REFUTED)
 
@@ -64,22 +74,26 @@ def test_pages_of_a_commit_that_went_before_they_were_kept_are_missed(site: Site
     async def main() -> None:
         root = whole(site.pages, site.keys(0, 200))
         async with site.node() as core:
-            core.shelf.store.pages.put_many(site.pages.pages.items())
+            await in_lane(core, lambda: core.shelf.store.pages.put_many(site.pages.pages.items()))
             find_pages = core.watcher._source.spog
-            kept = dict(find_pages(root, {}))
+            kept = await in_lane(core, lambda: dict(find_pages(root, {})))
             page = decode(root, kept[root])
             assert isinstance(page, DatasetRoot)
             assert len(kept) > 5
             assert scan_keys(kept, page.trees[0]) == site.keys(0, 200)
             lost = dataset(site.pages, [cid_of(b"gone"), *page.trees[1:]], 200)
-            core.shelf.store.pages.put_many([(lost, site.pages.pages[lost])])
+            await in_lane(core, lambda: core.shelf.store.pages.put_many([(lost, site.pages.pages[lost])]))
             with pytest.raises(StoreError, match="was here, and is not any more"):
-                list(find_pages(lost, {}))
-            assert list(find_pages(lost, {cid_of(b"gone").removeprefix(CID_PREFIX): Kind.LONG})) == [
-                (lost, site.pages.pages[lost])
-            ]
+                await in_lane(core, lambda: list(find_pages(lost, {})))
+            shown = {cid_of(b"gone").removeprefix(CID_PREFIX): Kind.LONG}
+            assert await in_lane(core, lambda: list(find_pages(lost, shown))) == [(lost, site.pages.pages[lost])]
 
     run(main)
+
+
+async def in_lane(core: NodeCore, work: Callable[[], T]) -> T:
+    """Where the node uses its store."""
+    return await core.parts.runtime.blocking(LANE, work)
 
 
 def scan_keys(pages: dict[bytes, bytes], tree: bytes) -> set[bytes]:

@@ -3,6 +3,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -148,6 +152,25 @@ def test_what_is_held_stays_until_it_is_let_go(tmp_path: Path, monkeypatch: pyte
             pass
         with pytest.raises(StoreError):
             list(quads(StoredPages(store.pages), old))
+
+
+def test_what_another_thread_lets_go_of_is_held_by_whoever_held_it_meanwhile(tmp_path: Path) -> None:
+    with NodeStore(tmp_path) as store, ExitStack() as held:
+        root = _history(store, 1)[0]
+        other = threading.Thread(target=lambda: held.enter_context(store.holding(root)))
+
+        class Slow(Counter[bytes]):
+            def __delitem__(self, key: object) -> None:
+                other.start()
+                time.sleep(0.05)
+                super().__delitem__(key)
+
+        store._holds = Slow()
+        with store.holding(root):
+            pass
+        other.join()
+        assert store._holds == {root: 1}
+        store._holds = Counter(store._holds)
 
 
 def test_what_arrives_stays_until_it_has_arrived(tmp_path: Path) -> None:

@@ -478,13 +478,15 @@ class Watcher:
         """Answer what is demanded and is here; then end what nobody has answered in time.
 
         One end is enough for a checkpoint or commit. Where that is settled already, it would only give a bond back:
-        anybody could have any number of demands run out, and keep this node from answering others.
+        anybody could have any number of demands run out, and keep this node from answering others. What this account
+        would lose by is left to others to end.
         """
         blocking, late = self._parts.runtime.blocking, dict[tuple[Target, int], int]()
         mine = None if self.hand is None else self.hand.address
         for number, demand in sorted(log.demands.items(), key=lambda it: (_urgency(it[1], view, log, mine), it[0])):
             if view.head is not None and view.head.time > demand.deadline:
-                late.setdefault((demand.kind, demand.target), number)
+                if _urgency(demand, view, log, mine):
+                    late.setdefault((demand.kind, demand.target), number)
                 continue
             name, page = f"demand-{number}", CID_PREFIX + demand.digest
             if self._acts <= 0 or not self._retries.is_due(name):

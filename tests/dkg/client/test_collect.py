@@ -166,7 +166,7 @@ def test_a_root_without_all_its_pages_stops_everything(tmp_path: Path) -> None:
         store._db.execute("DELETE FROM pages WHERE at=?", (place,))
         before = store.page_count()
         collection = Collection(store, lambda: roots)
-        with pytest.raises(StoreError, match="is not in the store|the store has no page"):
+        with pytest.raises(StoreError, match=r"is not in the store|the store has no page"):
             collection.run()
         assert store.page_count() == before
         assert Collection(store, lambda: roots[:1]).run().pages_removed > 0

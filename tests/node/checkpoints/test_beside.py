@@ -11,7 +11,7 @@ import trio
 
 from dkg.chain.checkpoints import Status
 from dkg.errors import InputError
-from dkg.page import CID_PREFIX, cid_of
+from dkg.page import CID_PREFIX, cid_of, cid_text
 from dkg.pages import MemoryPageStore
 from node.checkpoints import calls
 from node.core.nobody import Nobody
@@ -254,5 +254,6 @@ def test_what_takes_long_and_is_not_on_the_chain_any_more_keeps_nothing_from_bei
             site.there.mine(1)
             await site.status(core, 1, Status.REFUTED)
             await site.until(lambda: core.watcher._keeper.has(made))
+            assert core.watcher.cases.read("checkpoint-1")["root"] == cid_text(CID_PREFIX + lacking)
 
     run(main)

@@ -49,6 +49,8 @@ def test_no_number_of_pages_saves_a_wrong_checkpoint(site: Site, monkeypatch: py
 
     async def main() -> None:
         root = wrong(site)
+        assert isinstance(site.transport, Proposer)
+        assert len(site.transport.pages) > source.PAGES_MAX
         site.contract.propose(1, root=root)
         async with site.node() as core:
             await site.status(core, 1, Status.REFUTED)

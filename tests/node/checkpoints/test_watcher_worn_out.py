@@ -74,3 +74,25 @@ def test_what_is_demanded_of_ones_own_commits_is_answered_before_what_is_of_othe
             assert done[0]["steps"][0]["block"] < done[1]["steps"][0]["block"]
 
     run(main)
+
+
+def test_a_node_does_not_end_what_was_demanded_of_its_own_account(site: Site) -> None:
+    async def main() -> None:
+        contract, own = site.contract, 5
+        mine, theirs = site.commit(own, site.keys(own, 30)), site.commit(0, site.keys(0, 30))
+        for one in (mine, theirs):
+            call = calls.demand_commit(contract.address, one.publisher, Record.of(one), b"", contract.terms.demand_bond)
+            contract.send(call)
+        contract.wait(contract.terms.demand_window + 1)
+        async with site.node() as core:
+            assert core.watcher.hand is not None
+            assert core.watcher.hand.address == mine.publisher
+            await site.done(core, "demand-2")
+            await site.until(lambda: (seen := core.chain.view.checkpoints) is not None and bool(seen.log.marked))
+            await core.watcher.ask(core.watcher.look)
+            assert "demand-1" not in site.cases(core)
+            seen = core.chain.view.checkpoints
+            assert seen is not None
+            assert set(seen.log.marked) == {theirs.position}
+
+    run(main)

@@ -143,9 +143,9 @@ class Source:
 
     def _given(self, look: _Look[T], cid: bytes) -> bytes | None:
         """The same as `here`; then it is in the store, where all of a root that is kept must be."""
-        raw = self._parts.store.pages.get(cid)
-        if raw is not None and cid_of(raw) == cid:
-            return raw
+        stored = self._stored(cid)
+        if stored is not None:
+            return stored
         raw = self._keeper.odd.page(cid)
         if raw is not None:
             self._put(look, {cid: raw})
@@ -153,11 +153,12 @@ class Source:
 
     def here(self, cid: bytes) -> bytes | None:
         """A page that is on this disk, undamaged. In the lane."""
-        for get in (self._parts.store.pages.get, self._keeper.odd.page):
-            raw = get(cid)
-            if raw is not None and cid_of(raw) == cid:
-                return raw
-        return None
+        stored = self._stored(cid)
+        return self._keeper.odd.page(cid) if stored is None else stored
+
+    def _stored(self, cid: bytes) -> bytes | None:
+        raw = self._parts.store.pages.get(cid)
+        return raw if raw is not None and cid_of(raw) == cid else None
 
     def spog(self, root: bytes, shown: Mapping[bytes, int]) -> Iterator[tuple[bytes, bytes]]:
         """The pages of a commit's spog, which has no fault; of those that were shown to be long, if they are here.

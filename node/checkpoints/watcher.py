@@ -483,9 +483,10 @@ class Watcher:
         """
         blocking, late = self._parts.runtime.blocking, dict[tuple[Target, int], int]()
         mine = None if self.hand is None else self.hand.address
-        for number, demand in sorted(log.demands.items(), key=lambda it: (_urgency(it[1], view, log, mine), it[0])):
+        for urgency, number in sorted((_urgency(one, view, log, mine), at) for at, one in log.demands.items()):
+            demand = log.demands[number]
             if view.head is not None and view.head.time > demand.deadline:
-                if _urgency(demand, view, log, mine):
+                if urgency:
                     late.setdefault((demand.kind, demand.target), number)
                 continue
             name, page = f"demand-{number}", CID_PREFIX + demand.digest

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.hashing import printed
 from tests.sim.faults import Faults
 from tests.sim.history import CoreHistory
 
@@ -74,14 +73,5 @@ def test_the_trace_does_not_hang_on_how_python_hashes() -> None:
         "with tempfile.TemporaryDirectory() as folder:\n"
         "    print(CoreHistory(5, pathlib.Path(folder)).run().core_net.digest)"
     )
-    digests = [
-        subprocess.run(
-            [sys.executable, "-c", command],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            check=True,
-            text=True,
-        ).stdout
-        for hash_seed in ("1", "2")
-    ]
+    digests = printed(command, ("1", "2"))
     assert digests[0] == digests[1] != ""

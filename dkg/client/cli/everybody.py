@@ -47,10 +47,11 @@ def query(args: argparse.Namespace, console: Console) -> int:
     start = time.perf_counter()
     with client_of(args) as client, Node(args.node) as node:
         car, found = asked(client, node, text, args)
-    shown = _shown(found, args, console, text, time.perf_counter() - start)  # first: a refused format writes no proof
+    seconds = time.perf_counter() - start
+    shown = _shown(found, args, console, text, seconds)  # first: a refused format writes no proof
     written = size(write_proof(args.proof, car)) if args.proof is not None else ""
     console.result(shown)
-    _say(found, console, time.perf_counter() - start)
+    _say(found, console, seconds)
     if written:
         console.say(f"proof of {written} in {args.proof}; verify it with {' '.join(_again(found, args))}")
     return 0

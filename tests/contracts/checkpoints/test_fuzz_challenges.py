@@ -5,9 +5,6 @@ Long runs: `python -m tests.contracts.checkpoints.fuzz 0 400 --record FILE`.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -15,6 +12,7 @@ import pytest
 from tests.contracts.checkpoints.fuzz import right, wrong
 from tests.contracts.checkpoints.fuzz_chain import Contracts
 from tests.contracts.onchain import examples
+from tests.hashing import printed
 
 WRONG = {"Missing", "Extra", "Index", "Fault"}
 REFUSALS = {
@@ -48,16 +46,7 @@ def test_what_a_seed_tries_does_not_hang_on_how_python_hashes() -> None:
         "contracts = Contracts()\n"
         "print([sorted(run(contracts, seed, 10).items()) for run in (right, wrong) for seed in (3, 4)])"
     )
-    said = [
-        subprocess.run(
-            [sys.executable, "-c", command],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            check=True,
-            text=True,
-        ).stdout
-        for hash_seed in ("0", "2")
-    ]
+    said = printed(command, ("0", "2"))
     assert said[0] == said[1] != ""
 
 
